@@ -1,0 +1,52 @@
+"""The queue: rows of the batches before this one, newest first."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+# The group of rows that are no sample's: no sample has this id.
+NO_SAMPLE = torch.iinfo(torch.int64).min
+
+
+class Queue(nn.Module):
+    """The last `size` rows and their group ids.
+
+    Parameters
+    ----------
+    size : number of rows kept; 0 keeps none.
+    dim : width of a row.
+
+    Attributes
+    ----------
+    rows : (size, dim), newest batch first; random unit rows until samples have taken their places.
+    groups : (size,) int64, the rows' group ids; `NO_SAMPLE` for random rows.
+
+    References
+    ----------
+    He et al. 2020 (MoCo), sec. 3.2. Differs: keeps group ids, and takes batches of any size.
+    """
+
+    rows: Tensor
+    groups: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("rows", normalize(torch.randn(size, dim), dim=1))
+        self.register_buffer("groups", torch.full((size,), NO_SAMPLE))
+
+    def push(self, rows: Tensor, groups: Tensor) -> None:
+        """Put a batch in front and let the oldest rows go; in eval mode do nothing.
+
+        Parameters
+        ----------
+        rows : (B, dim); kept without gradient.
+        groups : (B,) int64.
+        """
+        if not self.training:
+            return
+        new = rows.detach().to(self.rows.dtype)[: self.size]
+        n_kept = self.size - len(new)
+        # New tensors: the graph may still hold the old ones.
+        self.rows = torch.cat([new, self.rows[:n_kept]])
+        self.groups = torch.cat([groups[: self.size], self.groups[:n_kept]])

@@ -1,0 +1,32 @@
+"""Sinkhorn's algorithm: soft assignments that use all prototypes equally."""
+
+import torch
+from torch import Tensor
+
+from skclr.parts.precision import at_least_float32
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3) -> Tensor:
+    """Turn scores into codes: each row a distribution, all prototypes used about equally.
+
+    Parameters
+    ----------
+    scores : (B, K) similarities of samples and prototypes.
+    epsilon : smoothness of the codes; towards 0 they become one-hot.
+    n_iterations : rounds of normalising columns, then rows.
+
+    Returns
+    -------
+    (B, K) in float32 or wider, without gradient; rows sum to 1, columns to about B / K.
+
+    References
+    ----------
+    Caron et al. 2020 (SwAV), eq. 3 to 5; Cuturi 2013. Differs: works on logarithms, where nothing
+    overflows or vanishes (logsumexp subtracts the maximum) however small `epsilon` is.
+    """
+    log_codes = at_least_float32(scores) / epsilon
+    for _ in range(n_iterations):
+        log_codes = log_codes - log_codes.logsumexp(dim=0, keepdim=True)
+        log_codes = log_codes - log_codes.logsumexp(dim=1, keepdim=True)
+    return log_codes.exp()
