@@ -1,0 +1,38 @@
+"""A small convolutional network for small images."""
+
+from torch import Tensor, nn
+
+from skclr.parts.encoder import Encoder
+
+
+class Conv(Encoder):
+    """3×3 convolutions that halve the image and double the channels, then the mean over the image.
+
+    Parameters
+    ----------
+    input_shape : (C, H, W).
+    width : channels of the first layer.
+    n_layers : number of convolutions; the embedding has width · 2^(n_layers − 1) features.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int], width: int = 32, n_layers: int = 4) -> None:
+        super().__init__()
+        channels, height, width_px = input_shape
+        layers: list[nn.Module] = []
+        out = width
+        for layer in range(n_layers):
+            # Only images of some size are halved at once, and none below 4 pixels.
+            stride = 2 if min(height, width_px) > (4 if layer else 16) else 1
+            layers += [
+                nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(),
+            ]
+            channels, out = out, 2 * out
+            height, width_px = -(-height // stride), -(-width_px // stride)
+        self.out_features = channels
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, C, H, W) to (B, out_features)."""
+        return self.layers(x)

@@ -1,0 +1,35 @@
+"""A multilayer perceptron."""
+
+import math
+
+from torch import Tensor, nn
+
+from skclr.parts.encoder import Encoder
+
+
+class MLP(Encoder):
+    """Layers of linear map, batch normalisation and ReLU, then a linear map to the embedding.
+
+    Parameters
+    ----------
+    input_shape : shape of one sample; it is flattened.
+    width : of the hidden layers.
+    n_layers : number of linear maps.
+    out_features : width of the embedding.
+    """
+
+    def __init__(
+        self, input_shape: tuple[int, ...], width: int = 256, n_layers: int = 3, out_features: int = 128
+    ) -> None:
+        super().__init__()
+        self.out_features = out_features
+        layers: list[nn.Module] = [nn.Flatten()]
+        in_features = math.prod(input_shape)
+        for _ in range(n_layers - 1):
+            layers += [nn.Linear(in_features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()]
+            in_features = width
+        self.layers = nn.Sequential(*layers, nn.Linear(in_features, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, *input_shape) to (B, out_features)."""
+        return self.layers(x)
