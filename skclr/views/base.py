@@ -1,0 +1,58 @@
+"""The protocol that every view maker follows."""
+
+from abc import ABC, abstractmethod
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Samples(Protocol):
+    """Training data that may be larger than memory; a tensor (n, *shape) is the simplest case."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        """Take row numbers (B,) to a tensor (B, *shape)."""
+
+
+class Views(ABC):
+    """A way to make several views of each sample of a batch.
+
+    A view maker takes its settings as keywords, checks them and keeps each as the attribute of its
+    name; what it learns in `fit` ends in an underscore. It can be pickled and deep-copied.
+
+    Attributes
+    ----------
+    n_views : number of global views that a call makes; local ones may follow them.
+    """
+
+    n_views: int
+
+    @abstractmethod
+    def fit(self, samples: Samples) -> Self:
+        """Learn from training data what the views need to know of them.
+
+        Parameters
+        ----------
+        samples : n training samples; `samples[rows]` is a tensor (B, *shape).
+        """
+
+    @abstractmethod
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Make the views of a batch.
+
+        Parameters
+        ----------
+        x : (B, *shape), not written to.
+        rows : (B,) int64, the row of each sample in the training data.
+        generator : source of all randomness, on the device of x.
+
+        Returns
+        -------
+        Tensors (B, *shape_v); row i of each is sample i, global views first.
+        """
+
+    def release(self) -> None:  # noqa: B027
+        """Let go of the training data that the maker holds, if any: training has ended."""

@@ -1,0 +1,34 @@
+"""Views made by the user's own function."""
+
+from collections.abc import Callable
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from skclr.parts.randomness import seeded
+from skclr.views.base import Samples, Views
+
+
+class CallableViews(Views):
+    """Call a function once per view: torchvision's and kornia's transforms, or one's own.
+
+    Parameters
+    ----------
+    function : takes (B, *shape) to (B, *shape_v). It may draw from torch's global generator, which is
+        seeded for each call and put back after.
+    n_views : number of calls.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], n_views: int = 2) -> None:
+        self.function = function
+        self.n_views = n_views
+
+    def fit(self, samples: Samples) -> Self:
+        """Learn nothing."""
+        return self
+
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Make n_views views of a batch."""
+        with seeded(generator.initial_seed()):
+            return [self.function(x.clone()) for _ in range(self.n_views)]

@@ -1,0 +1,406 @@
+"""Image views: one resampling and one colour matrix per image, for a whole batch at once."""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from skclr.views.base import Samples, Views
+
+# Rec. 601: what PIL and torchvision mean by grey.
+LUMINANCE = (0.299, 0.587, 0.114)
+# As many images show the range of all.
+_RANGE_SAMPLES = 1_024
+_LARGEST: dict[str, float] = {
+    "flip": 1,
+    "vertical_flip": 1,
+    "rotation": 180,
+    "translation": 1,
+    "jitter_probability": 1,
+    "brightness": 1,
+    "contrast": 1,
+    "saturation": 1,
+    "hue": 0.5,
+    "grey": 1,
+}
+
+
+class ImageViews(Views):
+    """Views by crop, flip, rotation, colour, blur and solarisation, each image with draws of its own.
+
+    Parameters
+    ----------
+    n_views, n_local_views : number of global views, and of the small local views that follow them.
+    crop_scale, local_scale : smallest and largest area of a global and of a local crop, as a share of
+        the image's; "auto" is (0.2, 1) for RGB and (0.5, 1) for others.
+    crop_ratio : smallest and largest width / height of a crop, relative to the image's.
+    local_size : pixels of a local view's shorter side; None is half of the image's.
+    flip, vertical_flip : probability of mirroring left-right and up-down; "auto" is 0.5 for RGB and 0
+        for others: digits, characters and sensor images change their meaning when mirrored.
+    rotation : largest angle in degrees, either way; "auto" is 0 for RGB and 15 for others.
+    translation : largest shift as a share of width and height, on top of the crop's own.
+    jitter_probability : probability that brightness, contrast, saturation and hue change at all.
+    brightness, contrast, saturation : largest relative change, either way; saturation is RGB's.
+    hue : largest turn of the colour circle, either way, as a share of it; RGB's.
+    grey : probability of losing all colour; RGB's.
+    blur, solarize : probability, or one for each view; the last holds for all views behind it.
+    blur_sigma : smallest and largest standard deviation of the blur, in pixels of the view.
+
+    Raises
+    ------
+    ValueError : if a parameter is out of its range.
+
+    Notes
+    -----
+    Three channels are taken for RGB. Where they are not, set flip, saturation, hue and grey to 0.
+
+    Colours are changed on a scale from black 0 to white 1, and clamped to it. Data within [0, 1] are
+    on it; otherwise each channel's minimum and maximum in `fit` are its black and white.
+
+    References
+    ----------
+    Chen et al. 2020 (SimCLR), appendix A, at jitter strength 0.5 and without blur as for CIFAR-10 in
+    B.9; local views: Caron et al. 2020 (SwAV), sec. 3.2; solarisation: Grill et al. 2020 (BYOL), B.
+    Differs: crop, flip and rotation are one interpolation, at places not rounded to pixels; a crop's
+    ratio is drawn from those that fit its area, instead of drawing both until they fit; the smallest
+    crop is MoCo v2's 0.2 and not 0.08; jitter has the order of its parameters instead of a random one;
+    hue turns about the grey axis of RGB and not HSV's circle; grey is a saturation of 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_views: int = 2,
+        crop_scale: tuple[float, float] | Literal["auto"] = "auto",
+        crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float | Literal["auto"] = "auto",
+        vertical_flip: float = 0.0,
+        rotation: float | Literal["auto"] = "auto",
+        translation: float = 0.0,
+        jitter_probability: float = 0.8,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.4,
+        hue: float = 0.1,
+        grey: float = 0.2,
+        blur: float | Sequence[float] = 0.0,
+        blur_sigma: tuple[float, float] = (0.1, 2.0),
+        solarize: float | Sequence[float] = 0.0,
+        n_local_views: int = 0,
+        local_scale: tuple[float, float] = (0.05, 0.2),
+        local_size: int | None = None,
+    ) -> None:
+        self.n_views = n_views
+        self.crop_scale = crop_scale
+        self.crop_ratio = crop_ratio
+        self.flip = flip
+        self.vertical_flip = vertical_flip
+        self.rotation = rotation
+        self.translation = translation
+        self.jitter_probability = jitter_probability
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.hue = hue
+        self.grey = grey
+        self.blur = blur
+        self.blur_sigma = blur_sigma
+        self.solarize = solarize
+        self.n_local_views = n_local_views
+        self.local_scale = local_scale
+        self.local_size = local_size
+        self._check()
+
+    def fit(self, samples: Samples) -> Self:
+        """Learn from some of the images how many channels they have, and the range of each.
+
+        Parameters
+        ----------
+        samples : n images; `samples[rows]` is (B, C, H, W) float32.
+
+        Raises
+        ------
+        ValueError : if the samples are no images.
+        """
+        x = samples[np.arange(0, len(samples), max(1, len(samples) // _RANGE_SAMPLES))]
+        if x.ndim != 4:
+            raise ValueError(f"image views take samples of (channels, height, width), got {tuple(x.shape[1:])}")
+        crop_scale, flip, rotation = ((0.2, 1.0), 0.5, 0.0) if x.shape[1] == 3 else ((0.5, 1.0), 0.0, 15.0)
+        self.crop_scale_ = crop_scale if self.crop_scale == "auto" else self.crop_scale
+        self.flip_ = flip if self.flip == "auto" else self.flip
+        self.rotation_ = rotation if self.rotation == "auto" else self.rotation
+        low, high = x.amin((0, 2, 3))[:, None, None], x.amax((0, 2, 3))[:, None, None]
+        # Any span keeps a constant channel as it is, but 0 does not.
+        span = torch.where(high > low, high - low, 1.0)
+        self.scale_ = None if low.min() >= 0 and high.max() <= 1 else (low, span)
+        return self
+
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Make `n_views` views (B, C, H, W), then `n_local_views` smaller ones (B, C, h, w).
+
+        Parameters
+        ----------
+        x : (B, C, H, W) float32, not written to.
+        rows : (B,) int64, not used.
+        generator : source of all randomness, on the device of x.
+        """
+        draws = Draws(len(x), generator)
+        indices = range(self.n_views + self.n_local_views)
+        if self.scale_ is None:
+            return [self._view(x, index, draws) for index in indices]
+        black, span = (values.to(x.device, non_blocking=True) for values in self.scale_)
+        x = (x - black) / span
+        return [self._view(x, index, draws) * span + black for index in indices]
+
+    def _view(self, x: Tensor, index: int, draws: "Draws") -> Tensor:
+        x = self._crop_local(x, draws) if index >= self.n_views else self._crop_global(x, draws)
+        x = self._jitter(x, draws)
+        if share := of_view(self.blur, index):
+            x = blur(x, torch.where(draws.chance(share), draws.uniform(*self.blur_sigma), 0.0))
+        if share := of_view(self.solarize, index):
+            x = solarize(x, draws.chance(share))
+        return x
+
+    def _crop_global(self, x: Tensor, draws: "Draws") -> Tensor:
+        height, width = x.shape[2:]
+        return resample(x, self._draw_matrices(draws, self.crop_scale_, width / height), (height, width))
+
+    def _crop_local(self, x: Tensor, draws: "Draws") -> Tensor:
+        height, width = x.shape[2:]
+        shorter = min(height, width)
+        zoom = (self.local_size or shorter / 2) / shorter
+        size = round(height * zoom), round(width * zoom)
+        return resample(x, self._draw_matrices(draws, self.local_scale, width / height), size)
+
+    def _draw_matrices(self, draws: "Draws", scale: tuple[float, float], aspect: float) -> Tensor:
+        log_area = draws.uniform(*scale).log()
+        # No side of the crop is longer than the image's where |log ratio| <= -log area.
+        low, high = (math.log(ratio) for ratio in self.crop_ratio)
+        log_ratio = draws.uniform(log_area.clamp(min=low), (-log_area).clamp(max=high))
+        width, height = ((log_area + log_ratio) / 2).exp(), ((log_area - log_ratio) / 2).exp()
+        return affine_matrices(
+            width=width,
+            height=height,
+            center_x=draws.around_zero(1 - width) + draws.around_zero(2 * self.translation),
+            center_y=draws.around_zero(1 - height) + draws.around_zero(2 * self.translation),
+            degrees=draws.around_zero(self.rotation_),
+            mirror_x=draws.chance(self.flip_),
+            mirror_y=draws.chance(self.vertical_flip),
+            aspect=aspect,
+        )
+
+    def _jitter(self, x: Tensor, draws: "Draws") -> Tensor:
+        happens = draws.chance(self.jitter_probability)
+        brightness = torch.where(happens, 1 + draws.around_zero(self.brightness), 1.0)
+        contrast = torch.where(happens, 1 + draws.around_zero(self.contrast), 1.0)
+        x = relight(x, brightness, contrast)
+        if x.shape[1] != 3:
+            return x
+        saturation = torch.where(happens, 1 + draws.around_zero(self.saturation), 1.0)
+        hue = torch.where(happens, draws.around_zero(self.hue), 0.0)
+        return recolor(x, color_matrices(torch.where(draws.chance(self.grey), 0.0, saturation), hue))
+
+    def _check(self) -> None:
+        check_number("n_views", self.n_views, 2, whole=True)
+        check_number("n_local_views", self.n_local_views, 0, whole=True)
+        if self.local_size is not None:
+            check_number("local_size", self.local_size, 1, whole=True)
+        for name, most in _LARGEST.items():
+            if (name, getattr(self, name)) not in (("flip", "auto"), ("rotation", "auto")):
+                check_number(name, getattr(self, name), 0, most)
+        for name, value in (("blur", self.blur), ("solarize", self.solarize)):
+            for share in value if isinstance(value, Sequence) and value else [value]:
+                check_number(name, share, 0, 1)
+        if self.crop_scale != "auto":
+            check_pair("crop_scale", self.crop_scale, 1)
+        check_pair("local_scale", self.local_scale, 1)
+        check_pair("blur_sigma", self.blur_sigma)
+        check_pair("crop_ratio", self.crop_ratio)
+        if not self.crop_ratio[0] <= 1 <= self.crop_ratio[1]:
+            raise ValueError(f"crop_ratio={self.crop_ratio}: use (smallest, largest) around 1, the image's own")
+
+
+class Draws:
+    """Independent draws for n images, one number each, from one generator."""
+
+    def __init__(self, n: int, generator: torch.Generator) -> None:
+        self.n = n
+        self.generator = generator
+
+    def uniform(self, low: float | Tensor, high: float | Tensor) -> Tensor:
+        """Draw (n,) from [low, high)."""
+        return low + (high - low) * torch.rand(self.n, generator=self.generator, device=self.generator.device)
+
+    def around_zero(self, spread: float | Tensor) -> Tensor:
+        """Draw (n,) from [-spread, spread)."""
+        return self.uniform(-spread, spread)
+
+    def chance(self, probability: float) -> Tensor:
+        """Draw (n,) bool, true with the given probability."""
+        return self.uniform(0, 1) < probability
+
+
+def affine_matrices(
+    width: Tensor,
+    height: Tensor,
+    center_x: Tensor,
+    center_y: Tensor,
+    degrees: Tensor,
+    mirror_x: Tensor,
+    mirror_y: Tensor,
+    aspect: float,
+) -> Tensor:
+    """Say where in its image each view looks; both reach from -1 to 1 in either direction.
+
+    Parameters
+    ----------
+    width, height : (B,) size of the crop, as a share of the image's.
+    center_x, center_y : (B,) middle of the crop.
+    degrees : (B,) by which the picture turns counter-clockwise about that middle.
+    mirror_x, mirror_y : (B,) bool, whether the view is mirrored left-right, up-down.
+    aspect : width / height of the image in pixels.
+
+    Returns
+    -------
+    (B, 2, 3), taking (x, y, 1) of a view to (x, y) of its image.
+    """
+    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
+    x, y = torch.where(mirror_x, -width, width), torch.where(mirror_y, -height, height)
+    # A turn keeps lengths in pixels: hence the aspect.
+    entries = [cos * x, -sin * y / aspect, center_x, sin * x * aspect, cos * y, center_y]
+    return torch.stack(entries, 1).view(-1, 2, 3)
+
+
+def resample(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Look at each image through its matrix; bilinear, mirrored beyond the border.
+
+    Parameters
+    ----------
+    x : (B, C, H, W).
+    matrices : (B, 2, 3) as `affine_matrices` makes them.
+    size : (height, width) of the result.
+
+    Returns
+    -------
+    (B, C, height, width). Not low-passed, so meant for crops of no more pixels than the result.
+    """
+    ys, xs = ((torch.arange(n, device=x.device) * 2 + 1) / n - 1 for n in size)
+    along_x = matrices[:, None, :, 0] * xs[:, None]
+    along_y = matrices[:, None, :, 1] * ys[:, None] + matrices[:, None, :, 2]
+    # A third of the time of affine_grid, which multiplies every pixel's place with the matrix.
+    grid = along_y[:, :, None] + along_x[:, None]
+    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+def luminance(x: Tensor) -> Tensor:
+    """Give the mean luminance (B, 1, 1, 1) of (B, C, H, W): of RGB as seen, of others the plain mean."""
+    means = x.mean((2, 3), keepdim=True)
+    if x.shape[1] != 3:
+        return means.mean(1, keepdim=True)
+    red, green, blue = (weight * mean for weight, mean in zip(LUMINANCE, means.chunk(3, 1), strict=True))
+    return red + green + blue
+
+
+def relight(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+    """Scale each image, then its distance from its mean luminance; both clamped to [0, 1].
+
+    Parameters
+    ----------
+    x : (B, C, H, W).
+    brightness, contrast : (B,) factors; 1 changes nothing.
+    """
+    brightness, contrast = brightness[:, None, None, None], contrast[:, None, None, None]
+    # In place on fresh tensors: memory traffic is what views wait for.
+    x = (x * brightness).clamp_(0, 1)
+    return (x * contrast).add_((1 - contrast) * luminance(x)).clamp_(0, 1)
+
+
+def color_matrices(saturation: Tensor, hue: Tensor) -> Tensor:
+    """Scale the distance from the grey of equal luminance, then turn about the axis of greys.
+
+    Parameters
+    ----------
+    saturation : (B,) factor; 1 changes nothing, 0 leaves grey.
+    hue : (B,) turn as a share of the colour circle; a third takes red to green.
+
+    Returns
+    -------
+    (B, 3, 3), to be multiplied with columns of RGB.
+    """
+    cos, sin = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin()
+    before, after = (1 - cos) / 3 - sin / math.sqrt(3), (1 - cos) / 3 + sin / math.sqrt(3)
+    same = (1 - cos) / 3 + cos
+    turn = ((same, before, after), (after, same, before), (before, after, same))
+    # No turn moves a grey, so luminance, a grey, stays out of it.
+    entries = [
+        saturation * entry + (1 - saturation) * weight
+        for row in turn
+        for entry, weight in zip(row, LUMINANCE, strict=True)
+    ]
+    return torch.stack(entries, 1).view(-1, 3, 3)
+
+
+def recolor(x: Tensor, matrices: Tensor) -> Tensor:
+    """Multiply the pixels of (B, 3, H, W) with the (3, 3) of their image; clamped to [0, 1]."""
+    return torch.einsum("bij,bjhw->bihw", matrices, x).clamp_(0, 1)
+
+
+def blur_matrices(sigma: Tensor, n: int) -> Tensor:
+    """Smooth n values with a Gaussian, mirrored at both ends so that their sum stays.
+
+    Parameters
+    ----------
+    sigma : (B,) standard deviation, below n / 3; 0 changes nothing.
+    n : number of values.
+
+    Returns
+    -------
+    (B, n, n), to be multiplied with columns.
+    """
+    precision = 1 / sigma.square().clamp(min=1e-12)[:, None, None]
+
+    def gaussian(distance: Tensor) -> Tensor:
+        # Below exp(-30) lie only numbers too small to matter, and so small that products are slow.
+        return (-distance.square() * precision / 2).clamp(min=-30).exp()
+
+    place = torch.arange(n, device=sigma.device)
+    gap, mirrored = place - place[:, None], place + place[:, None] + 1
+    weights = gaussian(gap) + gaussian(mirrored) + gaussian(mirrored - 2 * n)
+    return weights / weights.sum(2, keepdim=True)
+
+
+def blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image of (B, C, H, W) with the standard deviation of (B,), in pixels."""
+    down, across = (blur_matrices(sigma, n) for n in x.shape[2:])
+    return torch.einsum("bhk,bckl,bwl->bchw", down, x, across)
+
+
+def solarize(x: Tensor, happens: Tensor) -> Tensor:
+    """Invert what is 0.5 or brighter in the images of (B, C, H, W) for which (B,) is true."""
+    return torch.where(happens[:, None, None, None] & (x >= 0.5), 1 - x, x)
+
+
+def of_view(value: float | Sequence[float], index: int) -> float:
+    """Give the value of a view; the last of a sequence holds for all views behind it."""
+    return value[min(index, len(value) - 1)] if isinstance(value, Sequence) else value
+
+
+def check_number(name: str, value: Any, least: float, most: float = math.inf, *, whole: bool = False) -> None:
+    """Raise ValueError unless `value` is a number, if asked a whole one, from `least` to `most`."""
+    is_number = isinstance(value, Integral if whole else Real)
+    if not (is_number and least <= value <= most):
+        limits = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
+        raise ValueError(f"{name}={value!r}: use a {'whole number' if whole else 'number'} {limits}")
+
+
+def check_pair(name: str, pair: Any, most: float = math.inf) -> None:
+    """Raise ValueError unless `pair` is two numbers above 0 and up to `most`, the smaller first."""
+    are_numbers = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(value, Real) for value in pair)
+    if not (are_numbers and 0 < pair[0] <= pair[1] <= most):
+        limits = "above 0" if most == math.inf else f"above 0 and up to {most}"
+        raise ValueError(f"{name}={pair!r}: use (smallest, largest), both {limits}")
