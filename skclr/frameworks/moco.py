@@ -1,0 +1,88 @@
+"""MoCo v2: momentum contrast for unsupervised visual representation learning."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from skclr.frameworks.base import Framework, Recipe
+from skclr.losses import InfoNCE, PairwiseLoss
+from skclr.parts.encoder import Encoder
+from skclr.parts.heads import mlp_head
+from skclr.parts.queue import Queue
+from skclr.parts.schedules import cosine
+from skclr.parts.teacher import Teacher
+
+
+class MoCo(Framework):
+    """Queries find their key among a slow teacher's keys of this batch and of batches before it.
+
+    Parameters
+    ----------
+    encoder : takes (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the space in which the loss compares.
+    hidden_dim : width of the projector's hidden layer; None is the encoder's own width.
+    queue_size : number of keys kept from batches before; best below the number of samples.
+    decay : the teacher's at the start; goes to 1 along a cosine.
+    symmetric : whether both global views give keys, each with a queue of its own, or the first one only.
+    loss : any pairwise loss; keys are its candidates.
+
+    References
+    ----------
+    He et al. 2020, algorithm 1; Chen et al. 2020 (MoCo v2). Differs: the other keys of the batch are
+    negatives too; a key of the query's own group is a positive, also when it stands in the queue (an
+    image's own key of an epoch ago, or, with labels, another image of its class); decay grows as in
+    MoCo v3; BatchNorm is not shuffled (docs/decisions/011).
+    """
+
+    default_loss = "info_nce"
+    recipes = {
+        # Ours, chosen on data of 1,000 to 10,000 samples.
+        "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
+        # lightly's CIFAR-10 benchmark: 0.06 at a batch of 128.
+        "sgd": Recipe(learning_rate=0.12, weight_decay=5e-4),
+        # MoCo v3's code, ResNet-50 at 300 epochs.
+        "lars": Recipe(learning_rate=0.3, weight_decay=1.5e-6),
+    }
+
+    # A ModuleList of Queue; torch types what is in it as plain modules.
+    queues: Any
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        projection_dim: int = 128,
+        hidden_dim: int | None = None,
+        queue_size: int = 4096,
+        decay: float = 0.99,
+        symmetric: bool = True,
+        loss: PairwiseLoss = InfoNCE(temperature=0.2),
+    ) -> None:
+        super().__init__(encoder)
+        width = encoder.out_features
+        self.projector = mlp_head(width, hidden_dim or width, projection_dim, batch_norm=False)
+        self.teacher = Teacher(encoder, self.projector)
+        self.queues = nn.ModuleList(Queue(queue_size, projection_dim) for _ in range(1 + symmetric))
+        self.decay = decay
+        self.loss = loss
+
+    def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
+        keys = [normalize(self.teacher(view), dim=1) for view in views[: len(self.queues)]]
+        # The view of the only keys is no query: it would find itself.
+        queries = {i: self._query(view) for i, view in enumerate(views) if i > 0 or len(keys) > 1}
+        losses = [
+            self.loss(query, groups, torch.cat([key, queue.rows]), torch.cat([groups, queue.groups]))
+            for i, query in queries.items()
+            for j, (key, queue) in enumerate(zip(keys, self.queues, strict=True))
+            if i != j
+        ]
+        for key, queue in zip(keys, self.queues, strict=True):
+            queue.push(key, groups)
+        return torch.stack(losses).mean()
+
+    def after_step(self, progress: float) -> None:
+        self.teacher.follow(self.encoder, self.projector, decay=cosine(self.decay, 1.0, progress))
+
+    def _query(self, view: Tensor) -> Tensor:
+        return normalize(self.projector(self.encoder(view)), dim=1)
