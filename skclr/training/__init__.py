@@ -1,0 +1,27 @@
+"""Training: the loop on skorch, its data path, optimisers and schedules."""
+
+from skclr.training.inference import embed
+from skclr.training.loader import Batches, HoldOut, Samples, validation_size
+from skclr.training.net import ContrastiveNet
+from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, fused_arguments
+from skclr.training.positives import check_length, row_groups
+from skclr.training.progress import ProgressLine
+from skclr.training.schedules import LR_SCHEDULES, WarmupThen
+
+__all__ = [
+    "LARS",
+    "LR_SCHEDULES",
+    "OPTIMIZERS",
+    "Batches",
+    "ContrastiveNet",
+    "HoldOut",
+    "MomentumSGD",
+    "ProgressLine",
+    "Samples",
+    "WarmupThen",
+    "check_length",
+    "embed",
+    "fused_arguments",
+    "row_groups",
+    "validation_size",
+]

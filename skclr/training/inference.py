@@ -1,0 +1,40 @@
+"""The encoder over many rows, in chunks of one size."""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from skclr.training.loader import Samples
+
+# Values in a chunk: enough to keep the cores busy, little enough to stay in their cache.
+_CHUNK_VALUES = 2**17
+
+
+def embed(encoder: nn.Module, samples: Samples, out: np.ndarray) -> None:
+    """Write the embedding of each sample into `out`.
+
+    Every chunk has the same number of rows, the last one padded: a kernel chosen by the number of rows
+    would let a row's bits depend on its neighbours.
+
+    Parameters
+    ----------
+    encoder : in eval mode.
+    samples : n of them.
+    out : (n, d) float32, written to.
+    """
+    shape = samples[:1].shape[1:]
+    size = chunk_size(math.prod(shape))
+    with torch.inference_mode():
+        for start in range(0, len(samples), size):
+            x = samples[start : start + size]
+            n_rows = len(x)
+            if n_rows < size:
+                x = torch.cat([x, x.new_zeros(size - n_rows, *shape)])
+            out[start : start + n_rows] = encoder(x)[:n_rows].float().cpu().numpy()
+
+
+def chunk_size(values_per_sample: int) -> int:
+    """Give the rows of a chunk: a power of two from 32 to 1,024."""
+    return 2 ** round(min(10, max(5, math.log2(_CHUNK_VALUES / values_per_sample))))

@@ -1,0 +1,123 @@
+"""The data path: a host array seen as batches of tensors, sliced once a batch and never by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+class Samples(Dataset[Tensor]):
+    """Rows of a host array: `samples[rows]` is a batch of tensors on the device.
+
+    Parameters
+    ----------
+    X : array of n rows that takes an index array; it is read only.
+    to_tensor : turns a slice of X into a float32 tensor (B, *shape).
+    device : where batches go.
+    groups : (n,) int64 positive groups; None makes every row its own.
+    rows : row numbers of X that belong to these samples; None is all.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        to_tensor: Callable[[Any], Tensor],
+        device: torch.device,
+        groups: Tensor | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self.X = X
+        self.to_tensor = to_tensor
+        self.device = device
+        self.groups = torch.arange(len(X)) if groups is None else groups
+        self.rows = np.arange(len(X)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Tensor:
+        return self.to_tensor(self.X[self.rows[rows]]).to(self.device)
+
+    def subset(self, rows: np.ndarray) -> Samples:
+        """Keep only the samples at `rows`, positions in these samples."""
+        return Samples(self.X, self.to_tensor, self.device, self.groups, self.rows[rows])
+
+
+class Batches:
+    """Batches of samples, shuffled anew each epoch.
+
+    Parameters
+    ----------
+    samples : what is trained on.
+    batch_size : samples a batch; with fewer samples than that, all are one batch.
+    seed : of the shuffles, which depend on it and on the epoch's number alone.
+    epoch : number of the first epoch.
+    shuffle : without it rows come in order and the last, smaller batch is kept if it has a pair.
+    """
+
+    def __init__(
+        self, samples: Samples, batch_size: int, *, seed: int = 0, epoch: int = 0, shuffle: bool = True
+    ) -> None:
+        self.samples = samples
+        self.batch_size = min(batch_size, len(samples))
+        self.seed = seed
+        self.epoch = epoch
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.samples), self.batch_size)
+        # A ragged last batch has fewer negatives and would weigh its samples more than others:
+        # while training the shuffle leaves its rows for another epoch.
+        return full if self.shuffle or rest < 2 else full + 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        order = np.arange(len(self.samples))
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+            self.epoch += 1
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            rows = torch.from_numpy(self.samples.rows[chosen])
+            groups = self.samples.groups[rows]
+            device = self.samples.device
+            yield self.samples[chosen], rows.to(device), groups.to(device)
+
+
+def validation_size(n_samples: int, fraction: float) -> int:
+    """Give the number of samples that a share keeps back, two or more.
+
+    Raises
+    ------
+    ValueError : where fewer than two are left to train on.
+    """
+    n_valid = max(2, round(fraction * n_samples))
+    if n_samples - n_valid < 2:
+        raise ValueError(
+            f"validation_fraction={fraction} leaves {n_samples - n_valid} of {n_samples} samples to train on: "
+            "lower it, or set early_stopping=False"
+        )
+    return n_valid
+
+
+class HoldOut:
+    """skorch's `train_split`: keep a random share of the samples for validation.
+
+    Parameters
+    ----------
+    fraction : share of the samples, above 0 and below 1.
+    seed : of the choice.
+    """
+
+    def __init__(self, fraction: float, seed: int) -> None:
+        self.fraction = fraction
+        self.seed = seed
+
+    def __call__(self, samples: Samples, y: None = None) -> tuple[Samples, Samples]:
+        order = np.random.default_rng(self.seed).permutation(len(samples))
+        n_valid = validation_size(len(samples), self.fraction)
+        return samples.subset(np.sort(order[n_valid:])), samples.subset(np.sort(order[:n_valid]))

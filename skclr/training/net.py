@@ -1,0 +1,241 @@
+"""The training loop: skorch's, with the one step that all frameworks share."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.history import History
+from torch import Tensor, nn
+
+from skclr.frameworks import Framework
+from skclr.parts.randomness import derive_seed, seeded
+from skclr.training.loader import Batches, Samples
+from skclr.training.optimizers import parameter_groups
+from skclr.views import Views
+
+_TRAIN, _VALID = 0, 1
+
+
+class StopTraining(Exception):
+    """A callback asked to stop: the fit ends here, and is whole."""
+
+
+class ContrastiveNet(NeuralNet):
+    """skorch's net over a `Framework`.
+
+    Parameters
+    ----------
+    module : the framework.
+    view_maker : makes the views of a batch, and has been fitted.
+    schedule : takes (step, total_steps) to a factor of the learning rate.
+    weight_decay : of weights; biases and normalisation have none.
+    autocast : dtype of the forward pass under torch.autocast; None is float32 throughout.
+    seed : all shuffles and views follow from it and the number of the epoch or step.
+    endless : whether the data are a stream whose end is not known, so that schedules stand still.
+    **kwargs : skorch's own.
+
+    Attributes
+    ----------
+    module_ : the framework.
+    step_ : optimiser steps done so far, over all runs.
+
+    Raises
+    ------
+    FloatingPointError : at the end of an epoch whose loss is not finite.
+    """
+
+    module_: Framework
+    history_: History
+
+    def __init__(
+        self,
+        module: Framework,
+        *,
+        view_maker: Views,
+        schedule: Callable[[int, int], float],
+        weight_decay: float = 0.0,
+        autocast: torch.dtype | None = None,
+        seed: int = 0,
+        endless: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        # A framework is its own criterion.
+        super().__init__(module, criterion=nn.Identity, iterator_train=Batches, iterator_valid=Batches, **kwargs)
+        self.view_maker: Views = view_maker
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.autocast = autocast
+        self.seed = seed
+        self.endless = endless
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+
+    def initialize(self) -> ContrastiveNet:
+        self.step_ = 0
+        return super().initialize()
+
+    def initialize_module(self) -> ContrastiveNet:
+        # Kept once: skorch would pickle the parameter beside the trained module.
+        self.module_ = self.module
+        self.module: Any = type(self.module)
+        return self
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> ContrastiveNet:
+        groups = parameter_groups(self.module_.parameters(), self.weight_decay)
+        self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
+        return self
+
+    def continue_from(self, other: ContrastiveNet, *, optimizer: bool) -> None:
+        """Take over weights, counters and history of another net of the same parts.
+
+        Parameters
+        ----------
+        other : left as it is.
+        optimizer : whether to take over the optimiser's state too.
+
+        Raises
+        ------
+        ValueError : where the parts differ.
+        """
+        try:
+            self.module_.load_state_dict(other.module_.state_dict())
+            if optimizer:
+                self.optimizer_.load_state_dict(other.optimizer_.state_dict())
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                "framework, encoder, projection_dim or optimizer differ from the last fit's, so it cannot go on "
+                f"from there: set them back, or use fit with warm_start=False ({error})"
+            ) from error
+        self.step_ = other.step_
+        self.history_ = copy.deepcopy(other.history_)
+
+    # -- data ---------------------------------------------------------------------------------------
+
+    def get_iterator(self, dataset: Samples, training: bool = False) -> Batches:
+        return Batches(dataset, self.batch_size, seed=self.seed, epoch=len(self.history), shuffle=training)
+
+    # -- one run ------------------------------------------------------------------------------------
+
+    def partial_fit(self, X: Samples, y: None = None, classes: None = None, **fit_params: Any) -> ContrastiveNet:
+        """Train for `max_epochs` epochs on X, going on from where the net stands."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        with suppress(StopTraining):
+            self.fit_loop(X, y)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            # skorch's callbacks stop a run by the same exception that Ctrl-C raises.
+            if method_name == "on_epoch_end":
+                raise StopTraining from interrupt
+            raise
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.first_step_ = self.step_
+        self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
+        # Dropout in a user's encoder draws from torch's global generator.
+        self.draws_globally_ = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in self.module_.modules())
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
+        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+        self.steps_an_epoch_ = len(self.get_iterator(dataset_train, training=True))
+        self.total_steps_ = 0 if self.endless else self.max_epochs * self.steps_an_epoch_
+
+    def run_single_epoch(
+        self,
+        iterator: Batches | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., Any],
+        **fit_params: Any,
+    ) -> None:
+        if iterator is None:
+            return
+        losses = []
+        for number, batch in enumerate(iterator):
+            self.notify("on_batch_begin", batch=batch, training=training)
+            counter = (_TRAIN, self.step_) if training else (_VALID, number)
+            generator = torch.Generator(self.device).manual_seed(derive_seed(self.seed, *counter))
+            step = step_fn(batch, generator=generator)
+            losses.append(step["loss"])
+            self.history.record_batch(prefix + "_batch_size", len(batch[0]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(prefix + "_batch_count", len(losses))
+        self._record_losses(prefix + "_loss", losses)
+
+    def _record_losses(self, name: str, losses: list[Tensor]) -> None:
+        # The one time in an epoch that the host waits for the device.
+        values = torch.stack(losses).tolist()
+        for record, value in zip(self.history[-1]["batches"][-len(values) :], values, strict=True):
+            record[name] = value
+        if not all(map(math.isfinite, values)):
+            raise FloatingPointError(
+                f"{name} became {next(v for v in values if not math.isfinite(v))} in epoch {len(self.history)}: "
+                f"lower learning_rate (now {self.lr:g}), raise the loss's temperature, or use precision='float32'"
+            )
+
+    # -- one step -----------------------------------------------------------------------------------
+
+    def train_step(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
+        done = self.step_ - self.first_step_
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr * self.schedule(done, self.total_steps_)
+        self.optimizer_.zero_grad()
+        step = self.train_step_single(batch, **fit_params)
+        self.scaler_.unscale_(self.optimizer_)
+        self.notify("on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch, training=True)
+        self.scaler_.step(self.optimizer_)
+        self.scaler_.update()
+        self.step_ += 1
+        self.module_.after_step((done + 1) / self.total_steps_ if self.total_steps_ else 0.0)
+        return step
+
+    def train_step_single(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
+        self._set_training(True)
+        loss = self._loss(batch, **fit_params)
+        self.scaler_.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return {"loss": loss.detach(), "y_pred": None}
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
+        self._set_training(False)
+        with torch.no_grad():
+            return {"loss": self._loss(batch, **fit_params), "y_pred": None}
+
+    def _set_training(self, training: bool = True) -> None:
+        # Walking all modules at every step would cost more than the loop around it.
+        if self.module_.training != training:
+            self.module_.train(training)
+
+    def _loss(self, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        x, rows, groups = batch
+        views = self.view_maker(x, rows, generator)
+        self._check_views(views)
+        draws = seeded(generator.initial_seed() + 1) if self.draws_globally_ else nullcontext()
+        with draws, torch.autocast(x.device.type, self.autocast, enabled=self.autocast is not None):
+            return self.module_(views, groups)
+
+    def _check_views(self, views: list[Tensor]) -> None:
+        exact = self.module_.exact_views
+        if len(views) < 2 or exact not in (None, len(views)):
+            raise ValueError(
+                f"views made {len(views)} views, but {type(self.module_).__name__} takes "
+                f"{f'exactly {exact}' if exact else 'two or more'}: set views_params={{'n_views': {exact or 2}}}"
+            )

@@ -1,0 +1,136 @@
+"""Optimisers as the papers have them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class LARS(torch.optim.Optimizer):
+    """Momentum SGD whose step is scaled, layer by layer, to the size of the weights.
+
+    Parameters
+    ----------
+    params : parameters or groups of them; a group with `adapt=False` takes plain momentum steps.
+    lr : learning rate.
+    momentum : of the velocity.
+    weight_decay : L2 penalty, part of the gradient whose norm is measured.
+    trust_coefficient : step length as a share of the weights' norm (η).
+
+    References
+    ----------
+    You et al. 2017, algorithm 1. Differs: as in SimCLR's code, biases and normalisation are left out of
+    both adaptation and weight decay (`parameter_groups` marks them).
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 0.3,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust_coefficient: float = 1e-3,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "trust_coefficient": trust_coefficient,
+            "adapt": True,
+        }
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Take one step.
+
+        Parameters
+        ----------
+        closure : computes the loss once more; optional.
+
+        Returns
+        -------
+        What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if weights:
+                self._step_group(weights, group)
+        return loss
+
+    def _step_group(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        raw = [weight.grad for weight in weights if weight.grad is not None]
+        gradients = torch._foreach_add(raw, weights, alpha=group["weight_decay"])
+        if group["adapt"]:
+            lengths = torch._foreach_norm(weights)
+            slopes = torch._foreach_norm(gradients)
+            ratios = [
+                # At a weight or gradient of zero there is no direction to scale.
+                torch.where((w > 0) & (g > 0), group["trust_coefficient"] * w / g, 1.0)
+                for w, g in zip(lengths, slopes, strict=True)
+            ]
+            torch._foreach_mul_(gradients, ratios)
+        for weight in weights:
+            if "velocity" not in self.state[weight]:
+                self.state[weight]["velocity"] = torch.zeros_like(weight)
+        velocities = [self.state[weight]["velocity"] for weight in weights]
+        torch._foreach_mul_(velocities, group["momentum"])
+        torch._foreach_add_(velocities, gradients)
+        torch._foreach_add_(weights, velocities, alpha=-group["lr"])
+
+
+class MomentumSGD(torch.optim.SGD):
+    """torch's SGD with the momentum of 0.9 that every paper uses."""
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(params, lr, momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fused)
+
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "sgd": MomentumSGD,
+    "lars": LARS,
+}
+
+# Optimisers of torch that step all parameters in one kernel, on the devices that have it.
+_FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+_FUSED_DEVICES = ("cpu", "cuda")
+
+
+def fused_arguments(optimizer: type, device: torch.device) -> dict[str, bool]:
+    """Give the argument that makes `optimizer` step in one kernel on `device`, where there is one."""
+    can = issubclass(optimizer, _FUSED) and device.type in _FUSED_DEVICES
+    return {"fused": True} if can else {}
+
+
+def parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Split parameters into weights, which decay and adapt, and biases and normalisation, which do neither.
+
+    Parameters
+    ----------
+    parameters : of a module; those without gradient are left out.
+    weight_decay : of the weights.
+
+    Returns
+    -------
+    Groups as torch's optimisers take them.
+    """
+    trained = [p for p in parameters if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay, "adapt": True},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "adapt": False},
+    ]
+    return [group for group in groups if group["params"]]

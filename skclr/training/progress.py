@@ -1,0 +1,76 @@
+"""The progress line: epoch, loss, samples a second and time left."""
+
+import sys
+import time
+from typing import Any
+
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+_REFRESH_SECONDS = 0.2
+_BAR_WIDTH = 24
+
+
+def clock(seconds: float) -> str:
+    """Write seconds as 0:07, 12:05 or 3:04:05."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class ProgressLine(Callback):
+    """Show one line that is written over while training goes on.
+
+    A terminal sees it move; a file or a notebook's log gets the finished line of each epoch, at most
+    about twenty of them.
+    """
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.started_ = self.shown_ = time.perf_counter()
+        self.samples_ = 0
+        self.first_epoch_ = len(net.history)
+
+    def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            self.samples_ += len(batch[0])
+            if sys.stderr.isatty() and time.perf_counter() - self.shown_ > _REFRESH_SECONDS:
+                self._show(net, end="")
+
+    def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        epoch = len(net.history) - self.first_epoch_
+        every = max(1, net.max_epochs // 20)
+        if sys.stderr.isatty():
+            self._show(net, end="\n" if epoch == net.max_epochs else "")
+        elif epoch % every == 0 or epoch == net.max_epochs:
+            self._show(net, end="\n")
+
+    def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        stopped_early = len(net.history) - self.first_epoch_ < net.max_epochs
+        if stopped_early and sys.stderr.isatty():
+            sys.stderr.write("\n")
+
+    def _show(self, net: NeuralNet, end: str) -> None:
+        self.shown_ = time.perf_counter()
+        elapsed = self.shown_ - self.started_
+        done = (net.step_ - net.first_step_) / (net.max_epochs * net.steps_an_epoch_)
+        bar = "█" * round(done * _BAR_WIDTH)
+        parts = [
+            f"epoch {len(net.history) - self.first_epoch_}/{net.max_epochs}",
+            f"[{bar:·<{_BAR_WIDTH}}]",
+            *self._losses(net),
+            f"{self.samples_ / elapsed:,.0f} samples/s",
+            f"{clock(elapsed * (1 - done) / done)} left",
+        ]
+        start = "\r\033[K" if sys.stderr.isatty() else ""
+        sys.stderr.write(start + "  ".join(parts) + end)
+        sys.stderr.flush()
+
+    @staticmethod
+    def _losses(net: NeuralNet) -> list[str]:
+        # The running epoch's loss is still on the device: the last finished one is shown.
+        finished = [epoch for epoch in net.history[-2:] if "train_loss" in epoch]
+        return [
+            f"{label} {finished[-1][name]:.4f}"
+            for label, name in (("loss", "train_loss"), ("valid", "valid_loss"))
+            if finished and name in finished[-1]
+        ]

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+
+from skclr.training import Batches, HoldOut, Samples
+
+
+@pytest.fixture
+def samples():
+    X = np.arange(22).reshape(11, 2).astype(np.float32)
+    return Samples(X, torch.from_numpy, torch.device("cpu"))
+
+
+def rows_of(batches):
+    return [rows.tolist() for _, rows, _ in batches]
+
+
+def test_an_epoch_has_full_batches_of_different_rows(samples):
+    batches = rows_of(Batches(samples, 4))
+    assert [len(rows) for rows in batches] == [4, 4]
+    assert len(set(sum(batches, []))) == 8
+
+
+def test_batches_hold_the_rows_they_name(samples):
+    for x, rows, groups in Batches(samples, 4):
+        assert torch.equal(x, torch.from_numpy(samples.X[rows]))
+        assert torch.equal(groups, rows)
+
+
+def test_shuffles_follow_from_seed_and_epoch_alone(samples):
+    loader = Batches(samples, 4, seed=1)
+    first, second = rows_of(loader), rows_of(loader)
+    assert first != second
+    assert rows_of(Batches(samples, 4, seed=1, epoch=1)) == second
+    assert rows_of(Batches(samples, 4, seed=2)) != first
+
+
+def test_every_row_has_its_turn(samples):
+    loader = Batches(samples, 4)
+    seen = {row for _ in range(20) for rows in rows_of(loader) for row in rows}
+    assert seen == set(range(11))
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(11, [4, 4, 3]), (9, [4, 4]), (3, [3])])
+def test_in_order_the_rest_is_kept_if_it_has_a_pair(samples, n, sizes):
+    loader = Batches(samples.subset(np.arange(n)), 4, shuffle=False)
+    batches = rows_of(loader)
+    assert [len(rows) for rows in batches] == sizes
+    assert len(loader) == len(sizes)
+    assert sum(batches, []) == list(range(sum(sizes)))
+
+
+def test_hold_out_splits_without_overlap(samples):
+    train, valid = HoldOut(0.3, seed=0)(samples)
+    assert len(valid) == 3
+    assert sorted([*train.rows, *valid.rows]) == list(range(11))
+    assert torch.equal(valid[np.arange(3)], torch.from_numpy(samples.X[valid.rows]))
+
+
+def test_hold_out_that_leaves_nothing(samples):
+    with pytest.raises(ValueError, match=r"validation_fraction=0.95 leaves 1 of 11 samples"):
+        HoldOut(0.95, seed=0)(samples)

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from skclr.training import row_groups
+
+
+def partners(ids):
+    return (ids[:, None] == ids).numpy()
+
+
+def test_without_labels_every_row_is_alone():
+    assert partners(row_groups(4)).sum() == 4
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 0, 1], ["a", "b", "a", "b"], [2.0, 5.0, 2.0, 5.0], [True, False, True, False]]
+)
+def test_labels_of_any_kind_make_groups(labels):
+    expected = np.equal.outer([0, 1, 0, 1], [0, 1, 0, 1])
+    np.testing.assert_array_equal(partners(row_groups(4, labels)), expected)
+
+
+def test_unlabelled_rows_are_alone_and_no_class():
+    together = partners(row_groups(5, np.array([-1, 0, -1, 0, 1])))
+    assert together.sum() == 5 + 2
+    assert together[1, 3]
+
+
+def test_extra_rows_are_alone():
+    together = partners(row_groups(2, [0, 0], n_extra=3))
+    assert together.sum() == 5 + 2
+
+
+@pytest.mark.parametrize("groups", [["p1", "p2", "p1"], [-1, 7, -1]])
+def test_groups_are_ids_without_a_special_value(groups):
+    together = partners(row_groups(3, groups=groups))
+    assert together.sum() == 3 + 2
+    assert together[0, 2]
