@@ -1,0 +1,374 @@
+"""From names and dictionaries to parts: every choice that the user left open is made here."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from skorch.callbacks import EarlyStopping
+
+from skclr.encoders import ENCODERS, Encoder, Preprocessed
+from skclr.frameworks import FRAMEWORKS, Framework, Recipe
+from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES, Modality, infer_modality
+from skclr.training import (
+    LR_SCHEDULES,
+    OPTIMIZERS,
+    ContrastiveNet,
+    HoldOut,
+    ProgressLine,
+    WarmupThen,
+    fused_arguments,
+    validation_size,
+)
+from skclr.views import VIEWS, CallableViews, Views
+
+DEFAULT_BATCH_SIZE = 256
+# What `max_epochs="auto"` spends: steps if the data are large, epochs if they are small.
+AUTO_STEPS = 1_000
+AUTO_EPOCHS = 100
+# Share of a run in which the learning rate grows.
+AUTO_WARMUP = 0.05
+
+AUTO_PATIENCE = 10
+
+# For an optimiser that the framework has no recipe for.
+_UNKNOWN_RECIPE = Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5)
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+def look_up(argument: str, value: Any, registry: Mapping[str, Any]) -> Any:
+    """Give what `value` names; what is no string is given back.
+
+    Raises
+    ------
+    ValueError : for an unknown name; the message lists the known ones and suggests the nearest.
+    """
+    if not isinstance(value, str):
+        return value
+    if value in registry:
+        return registry[value]
+    near = difflib.get_close_matches(value, registry, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"{argument}={value!r} is not known: {hint}known are {', '.join(map(repr, registry))}")
+
+
+def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None, *given: Any, **preset: Any) -> Any:
+    """Call the constructor of a part with its parameters.
+
+    Parameters
+    ----------
+    argument : the estimator's parameter that named the part.
+    part : class or factory.
+    params : the user's `<argument>_params`.
+    *given, **preset : what the estimator itself passes; `params` goes before `preset`.
+
+    Raises
+    ------
+    ValueError : for a parameter that the part does not have; the message lists those it has.
+    """
+    signature = inspect.signature(part)
+    check_names(argument, part, params or {}, given=tuple(signature.parameters)[: len(given)])
+    return part(*given, **{**preset, **(params or {})})
+
+
+def check_names(argument: str, part: Callable[..., Any], params: dict[str, Any], given: tuple[str, ...]) -> None:
+    """Raise a ValueError for a parameter that a part does not have, or that is `given` to it anyway."""
+    parameters = inspect.signature(part).parameters
+    names = [name for name, p in parameters.items() if name not in given and p.kind is not p.VAR_KEYWORD]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    unknown = [name for name in params if name in given or not (name in names or open_ended)]
+    if unknown:
+        name = getattr(part, "__name__", repr(part))
+        raise ValueError(
+            f"{argument}_params has {unknown[0]!r}, which {name} does not take: "
+            f"its parameters are {', '.join(names) or 'none'}"
+        )
+
+
+def _is_auto(value: Any) -> bool:
+    """Compare with "auto" only strings: arrays and modules have an idea of their own of ==."""
+    return isinstance(value, str) and value == "auto"
+
+
+def _is_instance(argument: str, part: Any, params: dict[str, Any] | None) -> bool:
+    """Tell ready objects from classes; an object takes no more parameters."""
+    if isinstance(part, type) or not callable(part):
+        return False
+    if params:
+        raise ValueError(
+            f"{argument}_params={params} came with an object as {argument}: set them on the object, "
+            f"or give {argument} by name or class"
+        )
+    return True
+
+
+# -- parts ----------------------------------------------------------------------------------------
+
+
+def build_modality(X: Any, modality: Any, params: dict[str, Any] | None) -> tuple[str, Modality]:
+    """Choose and make the reader of X; gives its name too."""
+    if _is_auto(modality):
+        modality = infer_modality(X, params or {})
+    part = look_up("modality", modality, MODALITIES)
+    name = modality if isinstance(modality, str) else part.__name__
+    return name, build("modality", part, params)
+
+
+def build_views(views: Any, params: dict[str, Any] | None, modality: Modality) -> Views:
+    """Make the view maker; a plain callable is called once per view."""
+    part = look_up("views", modality.views if _is_auto(views) else views, VIEWS)
+    if isinstance(part, Views):
+        _is_instance("views", part, params)
+        return copy.deepcopy(part)
+    if not isinstance(part, type):
+        return build("views", CallableViews, params, part)
+    return build("views", part, params)
+
+
+def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modality) -> Encoder:
+    """Make the encoder, with the modality's fixed preprocessing as its first layer."""
+    part = look_up("encoder", modality.encoder if _is_auto(encoder) else encoder, ENCODERS)
+    if _is_instance("encoder", part, params):
+        network = copy.deepcopy(part)
+    else:
+        network = build("encoder", part, params, modality.shape_)
+    return Preprocessed(modality.preprocessing(), network, modality.shape_)
+
+
+def build_framework(
+    framework: Any,
+    params: dict[str, Any] | None,
+    encoder: Encoder,
+    loss: Any,
+    loss_params: dict[str, Any] | None,
+    projection_dim: Any,
+) -> Framework:
+    """Make the framework around an encoder, with the loss where it takes one."""
+    part: type[Framework] = look_up("framework", framework, FRAMEWORKS)
+    preset: dict[str, Any] = {} if projection_dim == "auto" else {"projection_dim": projection_dim}
+    automatic = _is_auto(loss)
+    if part.default_loss is not None:
+        objective = look_up("loss", part.default_loss if automatic else loss, LOSSES)
+        ready = _is_instance("loss", objective, loss_params)
+        preset["loss"] = objective if ready else build("loss", objective, loss_params)
+    elif not automatic or loss_params:
+        takers = [name for name, other in FRAMEWORKS.items() if other.default_loss is not None]
+        raise ValueError(
+            f"loss={loss!r} with framework={framework!r}: {part.__name__} has an objective of its own, set "
+            f"loss='auto' and its parameters by framework_params; a loss can be chosen for {', '.join(takers)}"
+        )
+    return build("framework", part, params, encoder, **preset)
+
+
+# -- training -------------------------------------------------------------------------------------
+
+
+def plan_training(
+    settings: Any, framework: Framework, n_samples: int, device: torch.device, *, endless: bool
+) -> dict[str, Any]:
+    """Settle what of training was left at "auto".
+
+    Parameters
+    ----------
+    settings : the estimator, or anything with its training parameters.
+    framework : whose recipes fill the gaps.
+    n_samples, device : of the data.
+    endless : whether this is one piece of a stream.
+
+    Returns
+    -------
+    Parameters of a `ContrastiveNet`.
+    """
+    share = 0.0 if endless else choose_validation(settings.validation_fraction, settings.early_stopping)
+    n_train = n_samples - validation_size(n_samples, share) if share else n_samples
+    batch_size = choose_batch_size(settings.batch_size, n_train)
+    max_epochs = 1 if endless else choose_epochs(settings.max_epochs, n_train // batch_size)
+    optimizer, recipe = choose_optimizer(framework, settings.optimizer)
+    params = {**fused_arguments(optimizer, device), **(settings.optimizer_params or {})}
+    check_names("optimizer", optimizer, params, given=("params", "lr", "weight_decay"))
+    rate, decay = settings.learning_rate, settings.weight_decay
+    return {
+        "optimizer": optimizer,
+        "lr": recipe.at(batch_size) if rate == "auto" else rate,
+        "weight_decay": recipe.weight_decay if decay == "auto" else decay,
+        **{f"optimizer__{name}": value for name, value in params.items()},
+        "batch_size": batch_size,
+        "max_epochs": max_epochs,
+        "endless": endless,
+        "schedule": choose_schedule(settings.lr_schedule, settings.warmup_epochs, max_epochs),
+        "validation_fraction": share,
+        "autocast": choose_precision(settings.precision, device),
+        "device": str(device),
+        "compile": settings.compile,
+        "callbacks": choose_callbacks(settings.callbacks, settings.early_stopping, settings.verbose),
+    }
+
+
+def build_net(
+    framework: Framework, views: Views, plan: dict[str, Any], net_params: dict[str, Any] | None, *, seed: int
+) -> ContrastiveNet:
+    """Make the net, ready to train."""
+    share = plan.pop("validation_fraction")
+    plan["train_split"] = HoldOut(share, seed) if share else None
+    net = build("net", ContrastiveNet, net_params, framework, view_maker=views, seed=seed, verbose=0, **plan)
+    return net.initialize()
+
+
+def choose_validation(fraction: Any, early_stopping: bool | int) -> float:
+    """Give the share of the samples that is kept back."""
+    if fraction == "auto":
+        return 0.1 if early_stopping else 0.0
+    if early_stopping and not fraction:
+        raise ValueError(
+            f"early_stopping={early_stopping!r} with validation_fraction={fraction!r} has nothing to measure: "
+            "give a share above 0, or 'auto'"
+        )
+    return float(fraction)
+
+
+def choose_batch_size(batch_size: Any, n_samples: int) -> int:
+    """Give the samples a step; a batch larger than the data is all of them."""
+    if batch_size == "auto":
+        return min(DEFAULT_BATCH_SIZE, n_samples)
+    if batch_size > n_samples:
+        warnings.warn(
+            f"batch_size={batch_size} is larger than the {n_samples} samples to train on: "
+            "each step takes all of them as one batch",
+            UserWarning,
+            stacklevel=2,
+        )
+    return min(int(batch_size), n_samples)
+
+
+def choose_epochs(max_epochs: Any, steps_an_epoch: int) -> int:
+    """Give the number of epochs; "auto" spends a budget of steps, so that small data get many."""
+    if max_epochs == "auto":
+        return min(AUTO_EPOCHS, math.ceil(AUTO_STEPS / steps_an_epoch))
+    return int(max_epochs)
+
+
+def choose_optimizer(framework: Framework, optimizer: Any) -> tuple[type[torch.optim.Optimizer], Recipe]:
+    """Give the optimiser's class and the framework's recipe for it."""
+    name = next(iter(framework.recipes)) if _is_auto(optimizer) else optimizer
+    return look_up("optimizer", name, OPTIMIZERS), framework.recipes.get(name, _UNKNOWN_RECIPE)
+
+
+def choose_schedule(lr_schedule: Any, warmup_epochs: Any, max_epochs: int) -> WarmupThen:
+    """Make the schedule of the learning rate from its name, or from a callable of progress."""
+    warmup = AUTO_WARMUP * max_epochs if warmup_epochs == "auto" else warmup_epochs
+    return WarmupThen(look_up("lr_schedule", lr_schedule, LR_SCHEDULES), warmup, max_epochs)
+
+
+def choose_callbacks(callbacks: list[Any] | None, early_stopping: bool | int, verbose: int) -> list[Any]:
+    """Put together the user's callbacks, copied since skorch would write into them, and our own."""
+    chosen = copy.deepcopy(list(callbacks or []))
+    if verbose:
+        chosen.append(ProgressLine())
+    if early_stopping:
+        patience = AUTO_PATIENCE if early_stopping is True else early_stopping
+        # The loss may be negative, where a relative threshold has no meaning.
+        chosen.append(EarlyStopping(patience=patience, threshold_mode="abs", load_best=True))
+    return chosen
+
+
+def choose_device(device: Any) -> torch.device:
+    """Give the device; "auto" takes CUDA, then MPS, then the CPU."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if _is_auto(device):
+        return torch.device(next(kind for kind, there in available.items() if there))
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device={device!r} is no device: give 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
+    if not available.get(chosen.type, True):
+        raise ValueError(f"device={device!r} is not to be had here: use device='auto' or 'cpu'")
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype | None:
+    """Give the dtype for autocast, None for float32; "auto" is bfloat16 on GPUs that compute in it."""
+    if precision == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else None
+    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+
+
+# -- checks ---------------------------------------------------------------------------------------
+
+
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= least
+
+
+def _number(least: float, below: float = math.inf) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, Real) and not isinstance(v, bool) and least <= float(v) < below
+
+
+def _above(bound: float) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, Real) and not isinstance(v, bool) and bound < float(v) < math.inf
+
+
+def _one_of(*values: Any) -> Callable[[Any], bool]:
+    return lambda v: any(v is value or (isinstance(v, str) and v == value) for value in values)
+
+
+def _auto_or(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda v: (isinstance(v, str) and v == "auto") or check(v)
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "positives": (_one_of("views", "labels"), "'views' or 'labels'"),
+    "projection_dim": (_auto_or(_whole(1)), "'auto' or a whole number of 1 or more"),
+    "max_epochs": (
+        _auto_or(_whole(0)),
+        "'auto' or a whole number of 0 or more (0 leaves the encoder untrained)",
+    ),
+    "batch_size": (
+        _auto_or(_whole(2)),
+        "'auto' or a whole number of 2 or more (one sample has nothing to contrast with)",
+    ),
+    "learning_rate": (_auto_or(_above(0)), "'auto' or a number above 0"),
+    "weight_decay": (_auto_or(_number(0)), "'auto' or a number of 0 or more"),
+    "warmup_epochs": (_auto_or(_number(0)), "'auto' or a number of epochs of 0 or more"),
+    "precision": (
+        _one_of("auto", "float32", "bfloat16", "float16"),
+        "'auto', 'float32', 'bfloat16' or 'float16'",
+    ),
+    "compile": (_one_of(True, False), "True or False"),
+    "validation_fraction": (
+        _auto_or(_number(0, below=1)),
+        "'auto' or a share from 0 up to but not including 1",
+    ),
+    "early_stopping": (
+        lambda v: isinstance(v, bool) or _whole(1)(v),
+        "True, False or the number of epochs to wait",
+    ),
+    "passthrough": (_auto_or(_one_of(True, False)), "'auto', True or False"),
+    "warm_start": (_one_of(True, False), "True or False"),
+    "checkpoint_dir": (_one_of(None), "None (this version writes no checkpoints)"),
+}
+
+
+def check_parameters(params: Mapping[str, Any]) -> None:
+    """Hold the estimator's plain parameters against what they may be.
+
+    Raises
+    ------
+    ValueError : names the parameter, its value and what to give instead.
+    """
+    for name, (valid, remedy) in _CHECKS.items():
+        if not valid(params[name]):
+            raise ValueError(f"{name}={params[name]!r}: give {remedy}")
+    for name, value in params.items():
+        if name.endswith("_params") and value is not None and not isinstance(value, Mapping):
+            raise ValueError(f"{name}={value!r}: give a dictionary of parameters, or None")

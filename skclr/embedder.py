@@ -1,0 +1,390 @@
+"""ContrastiveEmbedder: the estimator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skclr import assembly
+from skclr.encoders import Encoder
+from skclr.modalities import Modality
+from skclr.parameters import PartParameters
+from skclr.parts.randomness import seeded
+from skclr.training import ContrastiveNet, Samples, check_length, embed, row_groups
+
+
+class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
+    """Learn features without labels by contrasting views of the same sample.
+
+    Each sample is shown to a network in several views (a crop of an image, a row with some entries
+    replaced), and the network learns to give views of one sample embeddings that are alike. `transform`
+    gives the embeddings, which any estimator can take from there.
+
+    Parameters
+    ----------
+    framework : str or class, default="simclr"
+        How the network learns from the views, a name in `skclr.frameworks.FRAMEWORKS`.
+    loss : str, class or callable, default="auto"
+        What the framework minimises, a name in `skclr.losses.LOSSES`; "auto" is the paper's own.
+    encoder : str, class or torch.nn.Module, default="auto"
+        The network that `transform` runs, a name in `skclr.encoders.ENCODERS`. A module is copied, and
+        takes (B, *shape) to (B, d).
+    views : str, class or callable, default="auto"
+        How views are made, a name in `skclr.views.VIEWS`. A callable takes a batch (B, *shape) to one
+        random view of it.
+    modality : {"auto", "tabular", "image"} or class, default="auto"
+        How X is read; chooses the default encoder and views. DataFrames and 2-D arrays are tables, 4-D
+        arrays and 3-D uint8 arrays images.
+    positives : {"views", "labels"}, default="views"
+        Whether rows of the same y are positives too; -1 in y is unlabelled. With "views" y is ignored.
+    modality_params, framework_params, loss_params, encoder_params, views_params, optimizer_params : dict, \
+default=None
+        Parameters of the part of that name; `loss__temperature=0.2` sets one entry in `set_params` and in
+        the grids of a search.
+    projection_dim : int, default="auto"
+        Width of the space in which the loss compares; "auto" is the framework's own.
+    max_epochs : int, default="auto"
+        Passes over the data; "auto" spends about 1,000 steps, in at most 100 epochs. 0 leaves the encoder
+        untrained, a baseline that every result should be held against.
+    batch_size : int, default="auto"
+        Samples a step; "auto" is 256, or all samples if there are fewer.
+    optimizer : {"adamw", "sgd", "lars"} or class, default="auto"
+        "auto" is the framework's own.
+    learning_rate, weight_decay : float, default="auto"
+        "auto" is the framework's recipe for the optimiser and the batch size.
+    lr_schedule : {"cosine", "linear", "constant"} or callable, default="cosine"
+        Decay of the learning rate after the warm-up; a callable takes progress in [0, 1) to a factor.
+    warmup_epochs : float, default="auto"
+        Epochs in which the learning rate grows from zero; "auto" is a twentieth of the run.
+    device : str or torch.device, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU.
+    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Of the forward pass in training; "auto" is bfloat16 on GPUs that compute in it, else float32.
+    compile : bool, default=False
+        Whether torch compiles the framework: minutes at the start, faster steps after.
+    validation_fraction : float, default="auto"
+        Share of the samples kept back to measure `valid_loss`; "auto" is 0.1 with early stopping, else 0.
+    early_stopping : bool or int, default=False
+        Whether to stop when `valid_loss` has not improved for so many epochs (True is 10), and to go back
+        to the best one.
+    callbacks : list, default=None
+        skorch callbacks; they are copied.
+    net_params : dict, default=None
+        Further parameters of the skorch net.
+    passthrough : bool, default="auto"
+        Whether `transform` gives the standardised inputs beside the embedding; "auto" does for tables,
+        where they carry what the embedding loses.
+    checkpoint_dir : None
+        Reserved.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit, with schedules started anew.
+    random_state : int, RandomState or None, default=None
+        Seed of weights, views and shuffles. The same seed gives the same bits at the same number of threads.
+    verbose : int, default=0
+        1 shows a line with epoch, loss, samples per second and time left.
+
+    Attributes
+    ----------
+    net_ : ContrastiveNet
+        The trained skorch net.
+    encoder_ : torch.nn.Module
+        The trained encoder.
+    history_ : skorch.history.History
+        What each epoch recorded.
+    loss_curve_ : list of float
+        Training loss by epoch.
+    n_iter_ : int
+        Epochs run.
+    n_features_in_ : int
+        Number of columns of a 2-D X.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where X was a DataFrame with such.
+    device_ : torch.device
+        Where the net was trained.
+    modality_ : str
+        How X was read.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : the linear baseline.
+
+    References
+    ----------
+    The framework's and the loss's papers stand in their docstrings.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epochs=2, random_state=0)
+    >>> embedder.fit_transform(X).shape
+    (1797, 256)
+    """
+
+    net_: ContrastiveNet
+    modality_: str
+    _modality: Modality
+    _embedding_width: int
+    _n_features_out: int
+
+    def __init__(
+        self,
+        framework: Any = "simclr",
+        *,
+        loss: Any = "auto",
+        encoder: Any = "auto",
+        views: Any = "auto",
+        modality: Any = "auto",
+        positives: str = "views",
+        modality_params: dict[str, Any] | None = None,
+        framework_params: dict[str, Any] | None = None,
+        loss_params: dict[str, Any] | None = None,
+        encoder_params: dict[str, Any] | None = None,
+        views_params: dict[str, Any] | None = None,
+        optimizer_params: dict[str, Any] | None = None,
+        projection_dim: Any = "auto",
+        max_epochs: Any = "auto",
+        batch_size: Any = "auto",
+        optimizer: Any = "auto",
+        learning_rate: Any = "auto",
+        weight_decay: Any = "auto",
+        lr_schedule: Any = "cosine",
+        warmup_epochs: Any = "auto",
+        device: Any = "auto",
+        precision: str = "auto",
+        compile: bool = False,
+        validation_fraction: Any = "auto",
+        early_stopping: bool | int = False,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        passthrough: Any = "auto",
+        checkpoint_dir: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.framework = framework
+        self.loss = loss
+        self.encoder = encoder
+        self.views = views
+        self.modality = modality
+        self.positives = positives
+        self.modality_params = modality_params
+        self.framework_params = framework_params
+        self.loss_params = loss_params
+        self.encoder_params = encoder_params
+        self.views_params = views_params
+        self.optimizer_params = optimizer_params
+        self.projection_dim = projection_dim
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.warmup_epochs = warmup_epochs
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.passthrough = passthrough
+        self.checkpoint_dir = checkpoint_dir
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- what a user calls ------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, unlabeled: Any = None) -> Self:
+        """Learn the encoder from X.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            (n, d) table, (n, H, W), (n, H, W, C) or (n, C, H, W) images.
+        y : array of shape (n,), default=None
+            Classes; used with positives="labels" only.
+        groups : array of shape (n,), default=None
+            Rows of one id are positives of each other, as of one patient or one recording.
+        unlabeled : array like X, default=None
+            More samples for the encoder alone.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that cannot be used; the estimator stays as it was before.
+        FloatingPointError
+            Where the loss stops being a number.
+        """
+        with all_or_nothing(self):
+            go_on = self.warm_start and self.__sklearn_is_fitted__()
+            return self._fit(X, y, groups, unlabeled, go_on=go_on, endless=False)
+
+    def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+        """Train for one epoch on one piece of a stream, at the base learning rate.
+
+        Statistics of the columns or channels are those of the first piece.
+
+        Parameters
+        ----------
+        X, y, groups
+            As for `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As for `fit`, and with early stopping.
+        """
+        if self.early_stopping:
+            raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early, set it to False")
+        with all_or_nothing(self):
+            return self._fit(X, y, groups, None, go_on=self.__sklearn_is_fitted__(), endless=True)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Embed samples.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `fit`.
+
+        Returns
+        -------
+        (n, n_features_out) float32 array, with the standardised inputs after the embedding where
+        `passthrough` says so.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For X of another shape than in `fit`.
+        """
+        check_is_fitted(self)
+        samples = Samples(self._modality.read(X, self, reset=False), self._modality.to_tensor, self.device_)
+        features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
+        embed(self.encoder_, samples, out=features[:, : self._embedding_width])
+        if self._embedding_width < self._n_features_out:
+            inputs = self._modality.to_tensor(samples.X).numpy()
+            features[:, self._embedding_width :] = inputs.reshape(len(samples), -1)
+        return features
+
+    @property
+    def encoder_(self) -> Encoder:
+        """The trained encoder; takes (B, *shape) to (B, d)."""
+        return self.net_.module_.encoder
+
+    @property
+    def device_(self) -> torch.device:
+        """Where the encoder is."""
+        return next(self.encoder_.parameters()).device
+
+    @property
+    def history_(self) -> Any:
+        """What each epoch recorded."""
+        return self.net_.history
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss by epoch."""
+        return [epoch["train_loss"] for epoch in self.history_]
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs run."""
+        return len(self.history_)
+
+    # -- how it is put together -------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, groups: Any, unlabeled: Any, *, go_on: bool, endless: bool) -> Self:
+        assembly.check_parameters(self.get_params(deep=False))
+        if go_on:
+            name, modality = self.modality_, self._modality
+        else:
+            name, modality = assembly.build_modality(X, self.modality, self.modality_params)
+        samples = self._read(modality, X, y, groups, unlabeled, reset=not go_on)
+        net = self._assemble(modality, samples, endless=endless)
+        if go_on:
+            net.continue_from(self.net_, optimizer=endless)
+        if net.max_epochs:
+            net.view_maker.fit(samples)
+            net.partial_fit(samples)
+            net.view_maker.release()
+        net.module_.eval()
+        self.net_, self._modality, self.modality_ = net, modality, name
+        self._embedding_width = self.encoder_.out_features
+        beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
+        self._n_features_out = self._embedding_width + beside * math.prod(modality.shape_)
+        return self
+
+    def _read(self, modality: Modality, X: Any, y: Any, groups: Any, unlabeled: Any, *, reset: bool) -> Samples:
+        rows = modality.read(X, self, reset=reset)
+        n_samples = len(rows)
+        if y is not None:
+            check_length("y", y, n_samples)
+        elif self.positives == "labels":
+            raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
+        if unlabeled is not None:
+            rows = np.concatenate([rows, modality.read(unlabeled, self, reset=False)])
+        labels = y if self.positives == "labels" else None
+        ids = row_groups(n_samples, labels, groups, n_extra=len(rows) - n_samples)
+        return Samples(rows, modality.to_tensor, assembly.choose_device(self.device), ids)
+
+    def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        with seeded(seed):
+            encoder = assembly.build_encoder(self.encoder, self.encoder_params, modality)
+            framework = assembly.build_framework(
+                self.framework,
+                self.framework_params,
+                encoder,
+                self.loss,
+                self.loss_params,
+                self.projection_dim,
+            )
+        plan = assembly.plan_training(self, framework, len(samples), samples.device, endless=endless)
+        views = assembly.build_views(self.views, self.views_params, modality)
+        return assembly.build_net(framework, views, plan, self.net_params, seed=seed)
+
+    # -- what scikit-learn asks -------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Put an estimator's attributes back where the block raises."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+
+from skclr import ContrastiveEmbedder
+
+DIGITS = {"image_shape": (8, 8)}
+
+
+@pytest.fixture(scope="session")
+def table():
+    """60 rows of 5 columns in 3 clusters, and the clusters."""
+    X, y = make_blobs(60, 5, centers=3, random_state=0)
+    X.flags.writeable = y.flags.writeable = False
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """120 handwritten digits (n, 8, 8) as uint8, and their classes."""
+    X, y = load_digits(return_X_y=True)
+    X = (X[:120] * 15).astype(np.uint8).reshape(-1, 8, 8)
+    X.flags.writeable = y.flags.writeable = False
+    return X, y[:120]
+
+
+@pytest.fixture
+def quick():
+    """Make an embedder that trains for two epochs of one step."""
+
+    def make(framework="simclr", **params):
+        return ContrastiveEmbedder(framework, **{"max_epochs": 2, "random_state": 0, **params})
+
+    return make
