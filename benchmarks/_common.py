@@ -1,0 +1,56 @@
+"""What every benchmark needs: data, the machine's description and a place for results."""
+
+import argparse
+import json
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Make a parser with the option that all benchmarks on real data have."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the .npz files")
+    return options
+
+
+def load(folder: Path, name: str) -> Any:
+    """Load a data set, or say plainly that it is missing and end."""
+    path = folder / f"{name}.npz"
+    if not path.exists():
+        sys.exit(f"{path} is missing: this benchmark needs it; name its folder with --data")
+    return np.load(path)
+
+
+def processor() -> str:
+    """Name the processor, as far as the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def write(name: str, result: dict[str, Any], packages: tuple[str, ...] = ()) -> None:
+    """Write a result with versions and machine to benchmarks/results/<name>.json."""
+    record = {
+        "benchmark": name,
+        "versions": {p: version(p) for p in ("skclr", "torch", "skorch", "scikit-learn", "numpy", *packages)}
+        | {"python": platform.python_version()},
+        "machine": {
+            "processor": processor(),
+            "threads": torch.get_num_threads(),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+        },
+        **result,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(record, indent=2) + "\n")
+    print(f"written to {path}")

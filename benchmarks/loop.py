@@ -1,0 +1,129 @@
+"""What does `fit` cost beside a bare torch loop that does the same mathematics?
+
+The bare loop is what one would write by hand: tensors ready in memory, the same encoder, head, views and
+optimiser, NT-Xent as a cross-entropy. It runs twice: making its views as it goes, and with all views made before
+the clock starts. Fits and loops alternate in one process; the ratio is of the medians.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from _common import write
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skclr import ContrastiveEmbedder
+from skclr.encoders import MLP, Conv
+from skclr.modalities.image import StandardizeChannels
+from skclr.views import ImageViews, MarginalCorruption
+
+BATCH_SIZE = 256
+TEMPERATURE = 0.5
+
+
+def nt_xent(z: Tensor) -> Tensor:
+    """NT-Xent of two views stacked, by its formula."""
+    z = F.normalize(z)
+    scores = (z @ z.T / TEMPERATURE).fill_diagonal_(-torch.inf)
+    n = len(z) // 2
+    return F.cross_entropy(scores, torch.arange(2 * n).roll(n))
+
+
+class Case:
+    """Data, and the same network and views for the bare loop."""
+
+    def __init__(self, name: str, X: np.ndarray, epochs: int) -> None:
+        self.name, self.X, self.epochs = name, X, epochs
+        if X.ndim == 2:
+            ready = torch.from_numpy(((X - X.mean(0)) / X.std(0)).astype(np.float32))
+            self.views, preprocessing = MarginalCorruption().fit(ready), nn.Identity()
+            encoder: nn.Module = MLP(X.shape[1:])
+        else:
+            ready = torch.from_numpy(X).permute(0, 3, 1, 2).float() / 255
+            self.views = ImageViews().fit(ready)
+            preprocessing = StandardizeChannels(ready.mean((0, 2, 3)), ready.std((0, 2, 3)))
+            encoder = Conv(tuple(ready.shape[1:]))
+        d = encoder.out_features
+        head = [nn.Linear(d, d, bias=False), nn.BatchNorm1d(d), nn.ReLU(), nn.Linear(d, 128)]
+        self.network = nn.Sequential(preprocessing, encoder, *head)
+        self.ready = ready
+
+    def view_batches(self) -> list[Tensor]:
+        """Make the views of one epoch."""
+        generator = torch.Generator().manual_seed(0)
+        rows = torch.randperm(len(self.ready)).split(BATCH_SIZE)[: len(self.ready) // BATCH_SIZE]
+        return [torch.cat(self.views(self.ready[r], r, generator)) for r in rows]
+
+    def fit(self) -> float:
+        """Time `fit`; gives samples a second."""
+        embedder = ContrastiveEmbedder(
+            max_epochs=self.epochs, batch_size=BATCH_SIZE, device="cpu", precision="float32", random_state=0
+        )
+        start = time.perf_counter()
+        embedder.fit(self.X)
+        return self.rate(start)
+
+    def bare(self, *, premade: bool) -> float:
+        """Time the bare loop; gives samples a second."""
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
+        generator = torch.Generator().manual_seed(0)
+        batches = self.view_batches() if premade else []
+        start = time.perf_counter()
+        for _ in range(self.epochs):
+            for number, rows in enumerate(torch.randperm(len(self.ready)).split(BATCH_SIZE)):
+                if len(rows) == BATCH_SIZE:
+                    x = batches[number] if premade else torch.cat(self.views(self.ready[rows], rows, generator))
+                    optimizer.zero_grad()
+                    nt_xent(self.network(x)).backward()
+                    optimizer.step()
+        return self.rate(start)
+
+    def rate(self, start: float) -> float:
+        """Give samples a second since start."""
+        return self.epochs * (len(self.X) // BATCH_SIZE) * BATCH_SIZE / (time.perf_counter() - start)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--repeats", type=int, default=7)
+    options.add_argument("--threads", type=int, default=2)
+    arguments = options.parse_args()
+    torch.set_num_threads(arguments.threads)
+    rng = np.random.default_rng(0)
+    cases = [
+        Case("tabular MLP, 20,000 × 50", rng.normal(size=(20_000, 50)), epochs=4),
+        Case(
+            "small CNN, 2,048 × 32 × 32 × 3",
+            rng.integers(0, 256, (2_048, 32, 32, 3), dtype=np.uint8),
+            epochs=1,
+        ),
+    ]
+    results = {}
+    for case in cases:
+        runs: dict[str, Callable[[], float]] = {
+            "fit": case.fit,
+            "bare loop": lambda case=case: case.bare(premade=False),
+            "bare loop, views pre-made": lambda case=case: case.bare(premade=True),
+        }
+        for run in runs.values():
+            run()  # warm up
+        rates = {name: [] for name in runs}
+        for _ in range(arguments.repeats):
+            for name, run in runs.items():
+                rates[name].append(run())
+        medians = {name: statistics.median(values) for name, values in rates.items()}
+        ratios = {name: medians["fit"] / medians[name] for name in runs if name != "fit"}
+        results[case.name] = {"samples_per_second": rates, "median": medians, "ratio": ratios}
+        print(case.name)
+        for name, median in medians.items():
+            ratio = f"  fit is {ratios[name]:.3f} of it" if name in ratios else ""
+            print(f"  {name:26} {median:9,.0f} samples/s{ratio}")
+    write("loop", {"batch_size": BATCH_SIZE, "repeats": arguments.repeats, "cases": results})
+
+
+if __name__ == "__main__":
+    main()

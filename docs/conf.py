@@ -1,0 +1,32 @@
+"""Sphinx configuration."""
+
+import skclr
+
+project = "skclr"
+author = "the skclr developers"
+copyright = f"2026, {author}"
+version = release = skclr.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "decisions", "gallery/*.ipynb"]
+html_theme = "pydata_sphinx_theme"
+html_title = "skclr"
+html_theme_options = {"show_nav_level": 2, "navigation_with_keys": False}
+
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"plot_",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "write_computation_times": False,
+}

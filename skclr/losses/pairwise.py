@@ -1,0 +1,479 @@
+"""Pairwise losses: rows of one group attract, rows of different groups repel.
+
+A loss states what one block of anchors costs; `skclr.parts.tiles` makes it exact in memory that grows with the rows.
+In the equations i is an anchor, p a positive of it (another row of its group), n a negative (a row of another group),
+a any candidate (positive or negative), s a similarity and D a distance.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from skclr.parts.precision import at_least_float32
+from skclr.parts.tiles import mean_cost
+
+
+@dataclass(frozen=True)
+class PairwiseLoss(ABC):
+    """The mean of what anchors cost beside their positives and negatives.
+
+    A subclass states `cost`, and `rows` where its similarity is not the cosine.
+    """
+
+    def __call__(
+        self,
+        embeddings: Tensor,
+        groups: Tensor,
+        candidates: Tensor | None = None,
+        candidate_groups: Tensor | None = None,
+    ) -> Tensor:
+        """Give the loss of a batch.
+
+        Parameters
+        ----------
+        embeddings : (R, d) floating; each row is an anchor.
+        groups : (R,) int64; rows of one id are positives of each other.
+        candidates : (C, d), what every anchor is compared with (a queue, say); None compares each row of `embeddings`
+            with all its other rows.
+        candidate_groups : (C,) int64, the candidates' ids.
+
+        Returns
+        -------
+        Scalar, float32 or wider. Anchors without a positive are left out of the mean; see `count_anchors`.
+
+        Raises
+        ------
+        ValueError : if the arguments do not fit each other, or no anchor has a positive. On an accelerator, where to
+            look would make the step wait, the loss is NaN instead.
+        """
+        _check(embeddings, groups, candidates, candidate_groups)
+        same_rows = candidates is None
+        others = groups if candidate_groups is None else candidate_groups
+
+        def row_cost(similarities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+            positives = groups[rows, None] == others
+            negatives = ~positives
+            if same_rows:
+                positives.diagonal(rows.start).fill_(False)
+            return self.cost(similarities, positives, negatives)
+
+        with torch.autocast(embeddings.device.type, enabled=False):
+            anchors = at_least_float32(embeddings)
+            rows = self.rows(anchors, anchors if candidates is None else at_least_float32(candidates))
+            loss = mean_cost(row_cost, *rows, same_rows=same_rows)
+        return loss / _has_positive(groups, candidate_groups)
+
+    def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepare rows so that the products of anchors and candidates are their similarities: here, cosines."""
+        return _each(lambda rows: _rows_of_length(1, rows), anchors, candidates)
+
+    @abstractmethod
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        """Give what r anchors cost.
+
+        Parameters
+        ----------
+        similarities : (r, C), anchors against candidates; -inf where both are the same row.
+        positives, negatives : (r, C) bool; the same row is neither.
+
+        Returns
+        -------
+        costs : (r,), differentiable in the similarities.
+        counts : (r,), of how many costs each is the sum; the loss is all costs over all counts.
+        """
+
+
+def count_anchors(groups: Tensor, candidate_groups: Tensor | None = None) -> Tensor:
+    """Count the anchors that have a positive: those a loss is made of.
+
+    Parameters
+    ----------
+    groups, candidate_groups : as a `PairwiseLoss` takes them.
+
+    Returns
+    -------
+    Scalar int64, on the device of `groups`.
+    """
+    n_itself = 1 if candidate_groups is None else 0
+    others = (groups if candidate_groups is None else candidate_groups).sort().values
+    groups = groups.contiguous()
+    n_equal = torch.searchsorted(others, groups, right=True) - torch.searchsorted(others, groups)
+    return (n_equal > n_itself).sum()
+
+
+@dataclass(frozen=True)
+class TemperatureLoss(PairwiseLoss):
+    """A pairwise loss of cosines over a temperature: s = cosine / temperature."""
+
+    temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}, but must be positive: try 0.1")
+
+    def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        return _each(lambda rows: _rows_of_length(self.temperature**-0.5, rows), anchors, candidates)
+
+
+@dataclass(frozen=True)
+class NTXent(TemperatureLoss):
+    """Normalised temperature-scaled cross-entropy: mean over (i, p) of -log(exp s_ip / Σ_a exp s_ia).
+
+    Parameters
+    ----------
+    temperature : divides the cosines; the paper's for CIFAR-10, which has 0.1 for ImageNet.
+
+    References
+    ----------
+    Chen et al. 2020 (SimCLR), eq. 1. Differs: none for two views of unlabelled samples. With more positives the mean
+    runs over all ordered pairs (i, p), and the other positives stay in the denominator.
+    """
+
+    temperature: float = 0.5
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        return -_sum(similarities.log_softmax(1), positives), positives.sum(1)
+
+
+@dataclass(frozen=True)
+class SupCon(TemperatureLoss):
+    """Supervised contrastive: mean over i of the mean over p of -log(exp s_ip / Σ_a exp s_ia).
+
+    Parameters
+    ----------
+    temperature : divides the cosines.
+
+    References
+    ----------
+    Khosla et al. 2020, eq. 2 (L_out, the sum outside the logarithm). Differs: a mean over anchors for the paper's sum,
+    and without the factor temperature / base temperature of the authors' code.
+    """
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        return -_mean(similarities.log_softmax(1), positives), positives.any(1)
+
+
+@dataclass(frozen=True)
+class SoftNearestNeighbors(TemperatureLoss):
+    """Soft nearest neighbours: mean over i of -log(Σ_p exp s_ip / Σ_a exp s_ia), the sum inside the logarithm.
+
+    Parameters
+    ----------
+    temperature : divides the cosines.
+
+    References
+    ----------
+    Frosst et al. 2019, eq. 1. Differs: cosines for negative squared Euclidean distances, which on unit rows is the
+    paper's loss at twice our temperature; the temperature is not learned.
+    """
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        anchored = positives.any(1)
+        costs = similarities.logsumexp(1) - _log_sum_exp(similarities, positives)
+        return costs.where(anchored, 0), anchored
+
+
+@dataclass(frozen=True)
+class InfoNCE(TemperatureLoss):
+    """One positive among all negatives: mean over (i, p) of -log(exp s_ip / (exp s_ip + Σ_n exp s_in)).
+
+    Parameters
+    ----------
+    temperature : divides the cosines; that of MoCo v2.
+
+    References
+    ----------
+    van den Oord et al. 2018, eq. 4; He et al. 2020 (MoCo), eq. 1. Differs: cosines over a temperature, as in MoCo, for
+    the first paper's bilinear scores. An anchor's other positives are left out of the denominator, where `NTXent`
+    has them.
+    """
+
+    temperature: float = 0.2
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        return _one_among_negatives(similarities, positives, negatives)
+
+
+@dataclass(frozen=True)
+class NPair(PairwiseLoss):
+    """Multi-class N-pair: mean over (i, p) of log(1 + Σ_n exp(s_in - s_ip)), s being the product of raw rows.
+
+    Parameters
+    ----------
+    norm_weight : weight of the anchors' mean squared norm, which keeps the products bounded; that of TensorFlow's code.
+
+    References
+    ----------
+    Sohn 2016, sec. 3.2. Differs: every row of another group is a negative, where the paper takes one row of each class;
+    its batches are one view as `embeddings` and the other as `candidates`.
+    """
+
+    norm_weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not self.norm_weight >= 0:
+            raise ValueError(f"norm_weight is {self.norm_weight}, but must be 0 or more: use 0 to leave norms alone")
+
+    def __call__(
+        self,
+        embeddings: Tensor,
+        groups: Tensor,
+        candidates: Tensor | None = None,
+        candidate_groups: Tensor | None = None,
+    ) -> Tensor:
+        loss = super().__call__(embeddings, groups, candidates, candidate_groups)
+        return loss + self.norm_weight * at_least_float32(embeddings).square().sum(1).mean()
+
+    def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        return anchors, candidates
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        return _one_among_negatives(similarities, positives, negatives)
+
+
+@dataclass(frozen=True)
+class DCL(TemperatureLoss):
+    """Decoupled contrastive: mean over (i, p) of -s_ip + log Σ_n exp s_in.
+
+    Parameters
+    ----------
+    temperature : divides the cosines.
+
+    References
+    ----------
+    Yeh et al. 2022, the loss L_DC. Differs: none. An anchor without a negative is left out: its logarithm is of 0.
+    """
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        pairs = positives & negatives.any(1, keepdim=True)
+        counts = pairs.sum(1)
+        return counts * _log_sum_exp(similarities, negatives) - _sum(similarities, pairs), counts
+
+
+@dataclass(frozen=True)
+class Logistic(TemperatureLoss):
+    """Each pair is a question of its own: mean over i of -Σ_p log σ(s_ip + b) - Σ_n log σ(-s_in - b).
+
+    Parameters
+    ----------
+    temperature : divides the cosines.
+    bias : b, holds the many negatives against the few positives.
+
+    References
+    ----------
+    Zhai et al. 2023 (SigLIP), algorithm 1; the defaults are its starting values. Differs: temperature and bias are not
+    learned. With bias 0 it is the NT-Logistic of Chen et al. 2020, table 2, over all negatives.
+    """
+
+    bias: float = -10.0
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        logits = similarities + self.bias
+        anchored = positives.any(1)
+        return -logsigmoid(logits.where(positives, -logits)).sum(1) * anchored, anchored
+
+
+@dataclass(frozen=True)
+class MarginLoss(PairwiseLoss):
+    """A pairwise loss of distances: "cosine" is 1 - cosine, from 0 to 2; "euclidean" is that of the raw rows."""
+
+    margin: float = 1.0
+    distance: str = "cosine"
+
+    def __post_init__(self) -> None:
+        if not self.margin >= 0:
+            raise ValueError(f"margin is {self.margin}, but must be 0 or more: try 0.2 for triplet, 1 for contrastive")
+        if self.distance not in DISTANCES:
+            raise ValueError(f"distance is {self.distance!r}, but must be one of {list(DISTANCES)}")
+
+    def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        if self.distance == "cosine":
+            return super().rows(anchors, candidates)
+        return _euclidean_rows(anchors, candidates)
+
+    def distances(self, similarities: Tensor, compared: Tensor) -> Tensor:
+        """Give distances (r, C); 0 where the two are not compared."""
+        if self.distance == "cosine":
+            return (1 - similarities).where(compared, 0)
+        return _root((-2 * similarities).where(compared, 0))
+
+
+@dataclass(frozen=True)
+class Contrastive(MarginLoss):
+    """Margin contrastive: mean over i of the mean over p of ½ D_ip² and the mean over n of ½ max(0, m - D_in)².
+
+    Parameters
+    ----------
+    margin : m, the distance from which a negative is left alone.
+    distance : "cosine" or "euclidean".
+
+    References
+    ----------
+    Hadsell et al. 2006, eq. 4. Differs: an anchor's positives weigh as much as its negatives, since nearly all pairs of
+    a batch are negative; the default is not the paper's "euclidean", whose margin depends on the scale of the rows.
+    """
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        distances = self.distances(similarities, positives | negatives)
+        pull = _mean(distances.square(), positives)
+        push = _mean((self.margin - distances).clamp_min(0).square(), negatives)
+        anchored = positives.any(1)
+        return (pull + push) / 2 * anchored, anchored
+
+
+@dataclass(frozen=True)
+class Triplet(MarginLoss):
+    """Triplet: mean over the active of (i, p, n) of max(0, D_ip - D_in + m).
+
+    Parameters
+    ----------
+    margin : m, by how much a negative shall be farther than a positive.
+    distance : "cosine" or "euclidean".
+    mining : "all" takes every triplet; "semi_hard" each (i, p) with the nearest n that is no nearer than p; "hard" each
+        i with its farthest p and its nearest n.
+
+    Notes
+    -----
+    Active is a triplet that costs something. A mean over these keeps the size of the gradient while more and more are
+    solved, so that the loss hardly falls; where none is left it is 0. A collapse shows: rows that are all equal cost m.
+
+    Hard triplets cost less when all rows move together, down to m, which is how hard mining collapses from scratch.
+    Therefore "hard" takes distances in units of the anchor's mean distance to its negatives: there is no gain in it.
+
+    References
+    ----------
+    Schroff et al. 2015 (FaceNet), sec. 3.1 and 3.2; Hermans et al. 2017 for "hard" and for the mean over the active.
+    Differs: FaceNet's squared Euclidean distance of unit rows is twice "cosine", so that its margin of 0.2 is our 0.1;
+    "hard" is relative, see Notes.
+    """
+
+    margin: float = 0.2
+    mining: str = "semi_hard"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mining not in MINING:
+            raise ValueError(f"mining is {self.mining!r}, but must be one of {list(MINING)}")
+
+    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        distances = self.distances(similarities, positives | negatives)
+        return MINING[self.mining](distances, positives, negatives, self.margin)
+
+
+def _all_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    # One sort puts before each D_ip + m the negatives of its active triplets: no triplet is ever made.
+    ends, order = torch.where(positives, distances + margin, distances).sort(1)
+    positives, negatives = positives.gather(1, order), negatives.gather(1, order)
+    n_before = negatives.cumsum(1, dtype=ends.dtype) * positives
+    n_after = (positives.sum(1, keepdim=True) - positives.cumsum(1, dtype=ends.dtype)) * negatives
+    return ((n_before - n_after) * ends).sum(1), n_before.sum(1)
+
+
+def _semi_hard_triplets(
+    distances: Tensor, positives: Tensor, negatives: Tensor, margin: float
+) -> tuple[Tensor, Tensor]:
+    farthest_first, order = distances.sort(dim=1, descending=True, stable=True)
+    positives, negatives = positives.gather(1, order), negatives.gather(1, order)
+    nearest_so_far = farthest_first.where(negatives, torch.inf).cummin(1).values
+    costs = farthest_first - nearest_so_far + margin
+    active = positives & (costs > 0)
+    return _sum(costs, active), active.sum(1)
+
+
+def _hard_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    both = positives.any(1) & negatives.any(1)
+    farthest = distances.where(positives, 0).amax(1)
+    nearest = distances.where(negatives, torch.inf).amin(1).where(both, 0)
+    costs = (farthest - nearest) / _mean(distances, negatives).clamp_min(1e-6) + margin
+    active = both & (costs > 0)
+    return costs.where(active, 0), active
+
+
+DISTANCES = ("cosine", "euclidean")
+MINING = {"all": _all_triplets, "semi_hard": _semi_hard_triplets, "hard": _hard_triplets}
+
+
+def _one_among_negatives(similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+    against = _log_sum_exp(similarities, negatives)
+    return -_sum(logsigmoid(similarities - against[:, None]), positives), positives.sum(1)
+
+
+def _sum(x: Tensor, mask: Tensor) -> Tensor:
+    return x.where(mask, 0).sum(1)
+
+
+def _mean(x: Tensor, mask: Tensor) -> Tensor:
+    return _sum(x, mask) / mask.sum(1).clamp_min(1)
+
+
+def _log_sum_exp(x: Tensor, mask: Tensor) -> Tensor:
+    # The smallest number, not -inf: the gradient of a row that is masked in full would be NaN.
+    return x.where(mask, torch.finfo(x.dtype).min).logsumexp(1)
+
+
+def _root(squares: Tensor) -> Tensor:
+    # Squares as small as this are rounding, and the gradient of their roots would know no bound.
+    rounding = 8 * torch.finfo(squares.dtype).eps * squares.detach().amax(1, keepdim=True)
+    zero = squares <= rounding
+    return squares.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
+
+
+def _rows_of_length(length: float, rows: Tensor) -> Tensor:
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    # A row of zeros has no direction: it stays, and takes no gradient.
+    return rows * (length / norms.masked_fill(norms == 0, torch.inf))
+
+
+def _euclidean_rows(anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """Give rows whose products are -½ |a - c|² = a·c - ½ a² - ½ c²."""
+    # About a common centre the squares are small, and so is what is lost in their difference.
+    centre = candidates.detach().mean(0)
+    a, c = _each(lambda rows: rows - centre, anchors, candidates)
+    half_a, half_c = _each(lambda rows: rows.square().sum(1, keepdim=True) / 2, a, c)
+    return (
+        torch.cat([a, -half_a, -torch.ones_like(half_a)], 1),
+        torch.cat([c, torch.ones_like(half_c), half_c], 1),
+    )
+
+
+def _each(prepare: Callable[[Tensor], Tensor], anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    prepared = prepare(anchors)
+    return prepared, prepared if candidates is anchors else prepare(candidates)
+
+
+def _has_positive(groups: Tensor, candidate_groups: Tensor | None) -> Tensor:
+    any_counts = count_anchors(groups, candidate_groups) > 0
+    if groups.device.type != "cpu" or any_counts:
+        # The loss over False is NaN.
+        return any_counts
+    if candidate_groups is None:
+        raise ValueError(
+            f"groups has {len(groups)} ids, of which no two are equal, so that no row has a positive: repeat the ids "
+            "for each view, or give the rows of a class one id"
+        )
+    raise ValueError(
+        f"groups ({len(groups)} ids) and candidate_groups ({len(candidate_groups)} ids) have none in common, so that "
+        "no row has a positive: give a candidate of the same group"
+    )
+
+
+def _check(embeddings: Tensor, groups: Tensor, candidates: Tensor | None, candidate_groups: Tensor | None) -> None:
+    if embeddings.dim() != 2 or groups.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"embeddings has shape {tuple(embeddings.shape)} and groups {tuple(groups.shape)}: "
+            "give embeddings (R, d) and an id for each of their rows"
+        )
+    if (candidates is None) != (candidate_groups is None):
+        missing = "candidates" if candidates is None else "candidate_groups"
+        raise ValueError(f"{missing} is None: give candidates and candidate_groups, or neither")
+    if candidates is not None and candidate_groups is not None:
+        width = embeddings.shape[1]
+        if candidates.shape != (len(candidate_groups), width):
+            raise ValueError(
+                f"candidates has shape {tuple(candidates.shape)} and candidate_groups {tuple(candidate_groups.shape)}: "
+                f"give candidates (C, {width}) and an id for each of their rows"
+            )

@@ -1,0 +1,99 @@
+"""Redundancy reduction: views agree while dimensions stay alive and tell different things."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss, relu
+
+from skclr.parts.precision import at_least_float32
+
+
+def barlow_twins(z1: Tensor, z2: Tensor, redundancy_weight: float = 5e-3) -> Tensor:
+    """Pull the views' cross-correlation matrix towards the identity.
+
+    Parameters
+    ----------
+    z1, z2 : (B, d) projections of two views; row i of each is sample i.
+    redundancy_weight : weight of the off-diagonal terms (λ, the paper's value).
+
+    Returns
+    -------
+    Scalar ≥ 0; grows with d.
+
+    Raises
+    ------
+    ValueError : if shapes differ, or there is a single sample.
+
+    References
+    ----------
+    Zbontar et al. 2021, eq. 1. Differs: none.
+    """
+    _check_pair(z1, z2)
+    # Half precision would overflow in the sums over the batch.
+    with torch.autocast(z1.device.type, enabled=False):
+        correlation = _standardize(z1).T @ _standardize(z2) / len(z1)
+    invariance = (correlation.diagonal() - 1).square().sum()
+    return invariance + redundancy_weight * _off_diagonal(correlation).square().sum()
+
+
+def vicreg(
+    z1: Tensor,
+    z2: Tensor,
+    invariance_weight: float = 25.0,
+    variance_weight: float = 25.0,
+    covariance_weight: float = 1.0,
+) -> Tensor:
+    """Pull views together while every dimension keeps its variance and none repeats another.
+
+    Parameters
+    ----------
+    z1, z2 : (B, d) projections of two views; row i of each is sample i.
+    invariance_weight, variance_weight, covariance_weight : weights of the terms (λ, μ, ν).
+
+    Returns
+    -------
+    Scalar ≥ 0.
+
+    Raises
+    ------
+    ValueError : if shapes differ, or there is a single sample.
+
+    References
+    ----------
+    Bardes et al. 2022, eq. 6. Differs: as in the authors' code, invariance is averaged over dimensions
+    and variance over the two views, which is what the paper's weights belong to.
+    """
+    _check_pair(z1, z2)
+    z1, z2 = at_least_float32(z1), at_least_float32(z2)
+    invariance = mse_loss(z1, z2)
+    variance = (_missing_deviation(z1) + _missing_deviation(z2)) / 2
+    covariance = _mean_covariance(z1) + _mean_covariance(z2)
+    return invariance_weight * invariance + variance_weight * variance + covariance_weight * covariance
+
+
+def _check_pair(z1: Tensor, z2: Tensor) -> None:
+    if z1.shape != z2.shape:
+        raise ValueError(f"z1 is {tuple(z1.shape)} and z2 {tuple(z2.shape)}: project both views to one shape")
+    if len(z1) < 2:
+        raise ValueError(f"statistics over a batch of {len(z1)} tell nothing: use a batch_size of 2 or more")
+
+
+def _standardize(z: Tensor) -> Tensor:
+    z = at_least_float32(z)
+    # Biased variance and this constant are BatchNorm's, by which the paper's code standardises.
+    return (z - z.mean(dim=0)) / (z.var(dim=0, correction=0) + 1e-5).sqrt()
+
+
+def _off_diagonal(square: Tensor) -> Tensor:
+    return square - torch.diag(square.diagonal())
+
+
+def _missing_deviation(z: Tensor) -> Tensor:
+    # The constant keeps the root's gradient finite at variance 0.
+    return relu(1 - (z.var(dim=0) + 1e-4).sqrt()).mean()
+
+
+def _mean_covariance(z: Tensor) -> Tensor:
+    centered = z - z.mean(dim=0)
+    with torch.autocast(z.device.type, enabled=False):
+        covariance = centered.T @ centered / (len(z) - 1)
+    return _off_diagonal(covariance).square().sum() / z.shape[1]

@@ -1,0 +1,27 @@
+"""Swapped prediction: one view's scores foretell another view's code."""
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from skclr.parts.precision import at_least_float32
+
+
+def swapped_prediction(scores: Tensor, codes: Tensor, temperature: float = 0.1) -> Tensor:
+    """Cross entropy of one view's scores under another view's codes.
+
+    Parameters
+    ----------
+    scores : (B, K) similarities of samples and prototypes in one view.
+    codes : (B, K) distributions over prototypes, from another view. No gradient flows into them.
+    temperature : divides the scores; smaller is sharper.
+
+    Returns
+    -------
+    Scalar ≥ 0; log K where the scores tell nothing.
+
+    References
+    ----------
+    Caron et al. 2020 (SwAV), eq. 2; Caron et al. 2021 (DINO), eq. 3. Differs: none.
+    """
+    logits = at_least_float32(scores) / temperature
+    return cross_entropy(logits, codes.detach().to(logits.dtype))
