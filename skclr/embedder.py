@@ -327,6 +327,7 @@ default=None
         if go_on:
             net.continue_from(self.net_, optimizer=endless)
         if net.max_epochs:
+            samples.settle()
             net.view_maker.fit(samples)
             net.partial_fit(samples)
             net.view_maker.release()

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from skclr.frameworks import FRAMEWORKS, Framework
 from skclr.losses import LOSSES
 
-N_SAMPLES, WIDTH = 12, 6
+N_SAMPLES, WIDTH = 12, 24
 PAIRWISE = [name for name, framework in FRAMEWORKS.items() if framework.default_loss is not None]
 MULTI_VIEW = [name for name, framework in FRAMEWORKS.items() if framework.exact_views is None]
 
@@ -330,7 +330,7 @@ def test_embeds_by_the_encoder_that_is_trained(name):
 
 
 class Toy:
-    """Four classes in two columns; four louder columns are drawn anew in each view."""
+    """Four classes in two columns; all others are noise, drawn anew in each view."""
 
     def __init__(self, n_samples=256):
         self.generator = torch.Generator().manual_seed(0)
@@ -342,9 +342,9 @@ class Toy:
         return torch.randn(*shape, generator=self.generator)
 
     def view(self, rows):
-        return torch.cat([self.signal[rows], 3 * self.normal(len(rows), WIDTH - 2)], dim=1)
+        return torch.cat([self.signal[rows], self.normal(len(rows), WIDTH - 2)], dim=1)
 
-    def batch(self, size=64):
+    def batch(self, size=128):
         rows = torch.randint(len(self.signal), (size,), generator=self.generator)
         return [self.view(rows) for _ in range(2)], rows
 
@@ -355,30 +355,24 @@ class Toy:
         return (self.classes[distances.argmin(dim=1)] == self.classes).float().mean().item()
 
 
-def learn(framework, n_steps=150):
-    toy = Toy()
+# Projections of this encoder's 8 columns have little but redundancy where they are much wider.
+NARROW = {name: {"projection_dim": 128} for name in ("barlow_twins", "vicreg", "simsiam")}
+
+
+@every_framework
+def test_learns_what_views_share(name):
+    toy, framework, n_steps = Toy(), build(name, **NARROW.get(name, {})), 150
+    raw, untrained = toy.score(lambda x: x), toy.score(copy.deepcopy(framework).eval().embed)
     optimizer = torch.optim.AdamW([p for p in framework.parameters() if p.requires_grad], lr=5e-3)
-    losses = []
     for step in range(n_steps):
         loss = framework(*toy.batch())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         framework.after_step((step + 1) / n_steps)
-        losses.append(loss.item())
-    framework.eval()
-    with torch.no_grad():
-        return losses, toy.score(framework.embed)
-
-
-@every_framework
-def test_learns_what_views_share(name):
-    toy = Toy()
-    raw, untrained = toy.score(lambda x: x), toy.score(build(name).eval().embed)
-    _, learned = learn(build(name))
-    assert raw < 0.5
-    assert untrained < 0.5
-    assert learned > 0.7
+    learned = toy.score(framework.eval().embed)
+    assert max(raw, untrained) < 0.65
+    assert learned > 0.75
 
 
 # -- data -------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+# As float32: what a laptop has to spare.
+_RESIDENT_BYTES = 2**28
 
 
 class Samples(Dataset[Tensor]):
@@ -36,16 +40,28 @@ class Samples(Dataset[Tensor]):
         self.device = device
         self.groups = torch.arange(len(X)) if groups is None else groups
         self.rows = np.arange(len(X)) if rows is None else rows
+        self.resident: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Tensor:
-        return self.to_tensor(self.X[self.rows[rows]]).to(self.device)
+        chosen = self.rows[rows]
+        if self.resident is not None:
+            return self.resident[torch.from_numpy(chosen).to(self.device)]
+        return self.to_tensor(self.X[chosen]).to(self.device)
+
+    def settle(self) -> None:
+        """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
+        if 4 * math.prod(self.X.shape) <= _RESIDENT_BYTES:
+            # An index array makes a copy, which torch may share where X is read-only.
+            self.resident = self.to_tensor(self.X[np.arange(len(self.X))]).to(self.device)
 
     def subset(self, rows: np.ndarray) -> Samples:
         """Keep only the samples at `rows`, positions in these samples."""
-        return Samples(self.X, self.to_tensor, self.device, self.groups, self.rows[rows])
+        chosen = Samples(self.X, self.to_tensor, self.device, self.groups, self.rows[rows])
+        chosen.resident = self.resident
+        return chosen
 
 
 class Batches:

@@ -11,6 +11,14 @@ def samples():
     return Samples(X, torch.from_numpy, torch.device("cpu"))
 
 
+def test_resident_samples_are_the_same(samples):
+    expected = samples[np.array([3, 1])]
+    samples.settle()
+    assert samples.resident is not None
+    assert torch.equal(samples[np.array([3, 1])], expected)
+    assert torch.equal(samples.subset(np.array([1, 3]))[np.array([1, 0])], expected)
+
+
 def rows_of(batches):
     return [rows.tolist() for _, rows, _ in batches]
 
