@@ -115,13 +115,11 @@ def _is_instance(argument: str, part: Any, params: dict[str, Any] | None) -> boo
 # -- parts ----------------------------------------------------------------------------------------
 
 
-def build_modality(X: Any, modality: Any, params: dict[str, Any] | None) -> tuple[str, Modality]:
-    """Choose and make the reader of X; gives its name too."""
+def build_modality(X: Any, modality: Any, params: dict[str, Any] | None) -> Modality:
+    """Choose and make the reader of X."""
     if _is_auto(modality):
         modality = infer_modality(X, params or {})
-    part = look_up("modality", modality, MODALITIES)
-    name = modality if isinstance(modality, str) else part.__name__
-    return name, build("modality", part, params)
+    return build("modality", look_up("modality", modality, MODALITIES), params)
 
 
 def build_views(views: Any, params: dict[str, Any] | None, modality: Modality) -> Views:
@@ -142,6 +140,9 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
         network = copy.deepcopy(part)
     else:
         network = build("encoder", part, params, modality.shape_)
+    if isinstance(network, Preprocessed):
+        # One that was fitted before, with the preprocessing it was fitted with.
+        return network
     return Preprocessed(modality.preprocessing(), network, modality.shape_)
 
 

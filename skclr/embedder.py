@@ -131,7 +131,6 @@ default=None
     """
 
     net_: ContrastiveNet
-    modality_: str
     _modality: Modality
     _embedding_width: int
     _n_features_out: int
@@ -233,8 +232,9 @@ default=None
             Where the loss stops being a number.
         """
         with all_or_nothing(self):
-            go_on = self.warm_start and self.__sklearn_is_fitted__()
-            return self._fit(X, y, groups, unlabeled, go_on=go_on, endless=False)
+            if self.warm_start and self.__sklearn_is_fitted__():
+                return self._fit(X, y, groups, unlabeled, modality=self._modality, before=self.net_)
+            return self._fit(X, y, groups, unlabeled)
 
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train for one epoch on one piece of a stream, at the base learning rate.
@@ -258,7 +258,9 @@ default=None
         if self.early_stopping:
             raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early, set it to False")
         with all_or_nothing(self):
-            return self._fit(X, y, groups, None, go_on=self.__sklearn_is_fitted__(), endless=True)
+            if self.__sklearn_is_fitted__():
+                return self._fit(X, y, groups, modality=self._modality, before=self.net_, endless=True)
+            return self._fit(X, y, groups, endless=True)
 
     def transform(self, X: Any) -> np.ndarray:
         """Embed samples.
@@ -300,6 +302,11 @@ default=None
         return next(self.encoder_.parameters()).device
 
     @property
+    def modality_(self) -> str:
+        """How X was read."""
+        return type(self._modality).__name__.lower()
+
+    @property
     def history_(self) -> Any:
         """What each epoch recorded."""
         return self.net_.history
@@ -316,23 +323,32 @@ default=None
 
     # -- how it is put together -------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, groups: Any, unlabeled: Any, *, go_on: bool, endless: bool) -> Self:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any = None,
+        unlabeled: Any = None,
+        *,
+        modality: Modality | None = None,
+        before: ContrastiveNet | None = None,
+        endless: bool = False,
+    ) -> Self:
+        """Fit, reading X by a modality that has learned from other data, and going on from a net, if given."""
         assembly.check_parameters(self.get_params(deep=False))
-        if go_on:
-            name, modality = self.modality_, self._modality
-        else:
-            name, modality = assembly.build_modality(X, self.modality, self.modality_params)
-        samples = self._read(modality, X, y, groups, unlabeled, reset=not go_on)
+        reset = modality is None
+        modality = modality or assembly.build_modality(X, self.modality, self.modality_params)
+        samples = self._read(modality, X, y, groups, unlabeled, reset=reset)
         net = self._assemble(modality, samples, endless=endless)
-        if go_on:
-            net.continue_from(self.net_, optimizer=endless)
+        if before is not None:
+            net.continue_from(before, optimizer=endless)
         if net.max_epochs:
             samples.settle()
             net.view_maker.fit(samples)
             net.partial_fit(samples)
             net.view_maker.release()
         net.module_.eval()
-        self.net_, self._modality, self.modality_ = net, modality, name
+        self.net_, self._modality = net, modality
         self._embedding_width = self.encoder_.out_features
         beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
         self._n_features_out = self._embedding_width + beside * math.prod(modality.shape_)

@@ -8,6 +8,7 @@ from skclr.frameworks.moco import MoCo
 from skclr.frameworks.nnclr import NNCLR
 from skclr.frameworks.simclr import SimCLR
 from skclr.frameworks.simsiam import SimSiam
+from skclr.frameworks.supervised import Supervised
 from skclr.frameworks.swav import SwAV
 from skclr.frameworks.vicreg import VICReg
 
@@ -34,6 +35,7 @@ __all__ = [
     "Recipe",
     "SimCLR",
     "SimSiam",
+    "Supervised",
     "SwAV",
     "VICReg",
 ]

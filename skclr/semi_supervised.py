@@ -1,0 +1,235 @@
+"""SemiSupervisedClassifier: the embedder on every row, the classifier on the labelled ones."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags, assert_all_finite, column_or_1d, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from skclr.embedder import ContrastiveEmbedder, all_or_nothing
+from skclr.frameworks import Supervised
+from skclr.parts.groups import UNLABELLED
+
+
+def _classifier_has(method: str) -> Any:
+    def check(self: SemiSupervisedClassifier) -> bool:
+        return self.fine_tune or hasattr(self._unfitted_classifier(), method)
+
+    return check
+
+
+class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
+    """Learn features from all rows and a classifier from the labelled ones.
+
+    Rows whose y is -1 have no label, as everywhere in scikit-learn's semi-supervised module.
+
+    Parameters
+    ----------
+    embedder : ContrastiveEmbedder, default=None
+        Learns the features; None is `ContrastiveEmbedder()`. With positives="labels" it uses the labels too.
+    classifier : estimator, default=None
+        Learns the classes from the features; None is a logistic regression on standardised features.
+    fine_tune : bool, default=False
+        Whether the encoder is trained further, under a linear head, on the labelled rows. The head then
+        classifies, and `classifier` is not used.
+
+    Attributes
+    ----------
+    embedder_ : ContrastiveEmbedder
+        Fitted on every row, and fine-tuned where that was asked for.
+    classifier_ : estimator
+        Fitted on the labelled rows.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, without -1.
+    n_features_in_ : int
+        Number of columns of a 2-D X.
+
+    See Also
+    --------
+    sklearn.semi_supervised.SelfTrainingClassifier : labels the unlabelled rows one by one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> partly = np.where(np.arange(150) % 10 == 0, y, -1)
+    >>> model = SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=20, random_state=0)).fit(X, partly)
+    >>> bool(model.score(X, y) > 0.8)
+    True
+    """
+
+    embedder_: ContrastiveEmbedder
+
+    def __init__(self, embedder: Any = None, classifier: Any = None, *, fine_tune: bool = False) -> None:
+        self.embedder = embedder
+        self.classifier = classifier
+        self.fine_tune = fine_tune
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit the embedder on every row of X and the classifier on those whose y is not -1.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `ContrastiveEmbedder.fit`.
+        y : array of shape (n,)
+            Classes, -1 for unlabelled rows; strings as an object array with -1 in it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Where y has no label, or another length than X.
+        """
+        with all_or_nothing(self):
+            return self._fit(X, y)
+
+    def _fit(self, X: Any, y: Any) -> Self:
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None: give classes, -1 for unlabelled rows")
+        labels = column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y")
+        labelled = np.flatnonzero(labels != UNLABELLED)
+        check_classification_targets(labels[labelled])
+        self.classes_, codes = np.unique(labels[labelled].tolist(), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y labels {len(self.classes_)} class(es) besides -1: give rows of two classes or more")
+        partly = np.full(len(labels), UNLABELLED)
+        partly[labelled] = codes
+        self.embedder_ = clone(ContrastiveEmbedder() if self.embedder is None else self.embedder).fit(X, partly)
+        known = take_rows(X, labelled)
+        if self.fine_tune:
+            self.embedder_, self.classifier_ = fine_tune(self.embedder_, known, codes)
+        else:
+            features = self.embedder_.transform(known)
+            self.classifier_ = self._unfitted_classifier().fit(features, codes)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Give the class of each sample.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `fit`.
+
+        Returns
+        -------
+        (n,) array of classes.
+        """
+        check_is_fitted(self)
+        return self.classes_[self.classifier_.predict(self.embedder_.transform(X))]
+
+    @available_if(_classifier_has("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Give the probabilities of each sample's classes.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `fit`.
+
+        Returns
+        -------
+        (n, n_classes) array, columns in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self.classifier_.predict_proba(self.embedder_.transform(X))
+
+    @available_if(_classifier_has("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Give the classifier's confidence in each sample's classes.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `fit`.
+
+        Returns
+        -------
+        (n,) array for two classes, else (n, n_classes).
+        """
+        check_is_fitted(self)
+        return self.classifier_.decision_function(self.embedder_.transform(X))
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns of a 2-D X."""
+        return self.embedder_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns, where X was a DataFrame with such."""
+        return self.embedder_.feature_names_in_
+
+    def _unfitted_classifier(self) -> Any:
+        if self.classifier is not None:
+            return clone(self.classifier)
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "classifier_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
+        tags.input_tags = get_tags(embedder).input_tags
+        return tags
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """Take some rows of an array, a DataFrame or a list."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]
+
+
+def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple[ContrastiveEmbedder, Any]:
+    """Train the encoder of an embedder further, under a linear head, on labelled rows.
+
+    Parameters
+    ----------
+    embedder : fitted; left as it is.
+    X : n labelled samples.
+    codes : (n,) classes from 0 on.
+
+    Returns
+    -------
+    The tuned embedder, whose `transform` gives the embedding alone, and the head as a fitted logistic
+    regression, which it is.
+    """
+    n_classes = int(codes.max()) + 1
+    tuned = clone(embedder).set_params(
+        framework=Supervised,
+        framework_params={"n_classes": n_classes},
+        loss="auto",
+        loss_params=None,
+        projection_dim="auto",
+        positives="labels",
+        encoder=embedder.encoder_,
+        encoder_params=None,
+        passthrough=False,
+    )
+    # Few rows say little of the columns: they are standardised as all rows were.
+    tuned._fit(X, codes, modality=embedder._modality)
+    tuned.n_features_in_ = embedder.n_features_in_
+    head = tuned.net_.module_.classifier
+    weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
+    if n_classes == 2:
+        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+    classifier = LogisticRegression()
+    classifier.classes_, classifier.coef_, classifier.intercept_ = np.arange(n_classes), weight, bias
+    return tuned, classifier
