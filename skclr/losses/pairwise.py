@@ -8,13 +8,14 @@ a any candidate (positive or negative), s a similarity and D a distance.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from skclr.parts.precision import at_least_float32
-from skclr.parts.tiles import mean_cost
+from skclr.parts.tiles import lowest, mean_cost
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,23 @@ class PairwiseLoss(ABC):
         """
         _check(embeddings, groups, candidates, candidate_groups)
         same_rows = candidates is None
-        others = groups if candidate_groups is None else candidate_groups
+        ranks, other_ranks, has_positive = _rank(groups, candidate_groups)
 
         def row_cost(similarities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
-            positives = groups[rows, None] == others
-            negatives = ~positives
+            # Comparing floats into floats is several times faster than comparing ids into booleans.
+            same = torch.empty_like(similarities, requires_grad=False)
+            positives = torch.eq(ranks[rows, None], other_ranks, out=same)
+            negatives = 1 - positives
             if same_rows:
-                positives.diagonal(rows.start).fill_(False)
+                positives.diagonal(rows.start).fill_(0)
             return self.cost(similarities, positives, negatives)
 
         with torch.autocast(embeddings.device.type, enabled=False):
             anchors = at_least_float32(embeddings)
             rows = self.rows(anchors, anchors if candidates is None else at_least_float32(candidates))
             loss = mean_cost(row_cost, *rows, same_rows=same_rows)
-        return loss / _has_positive(groups, candidate_groups)
+        # Over False it is NaN.
+        return loss / has_positive
 
     def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare rows so that the products of anchors and candidates are their similarities: here, cosines."""
@@ -77,8 +81,8 @@ class PairwiseLoss(ABC):
 
         Parameters
         ----------
-        similarities : (r, C), anchors against candidates; -inf where both are the same row.
-        positives, negatives : (r, C) bool; the same row is neither.
+        similarities : (r, C), anchors against candidates; hugely negative, but finite, where both are the same row.
+        positives, negatives : (r, C), 1 for those and 0 for all others; the same row is neither.
 
         Returns
         -------
@@ -98,11 +102,8 @@ def count_anchors(groups: Tensor, candidate_groups: Tensor | None = None) -> Ten
     -------
     Scalar int64, on the device of `groups`.
     """
-    n_itself = 1 if candidate_groups is None else 0
-    others = (groups if candidate_groups is None else candidate_groups).sort().values
-    groups = groups.contiguous()
-    n_equal = torch.searchsorted(others, groups, right=True) - torch.searchsorted(others, groups)
-    return (n_equal > n_itself).sum()
+    _, n_equal = _positions(groups, groups if candidate_groups is None else candidate_groups)
+    return (n_equal > (candidate_groups is None)).sum()
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class SupCon(TemperatureLoss):
     """
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        return -_mean(similarities.log_softmax(1), positives), positives.any(1)
+        return -_mean(similarities.log_softmax(1), positives), positives.amax(1)
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,9 @@ class SoftNearestNeighbors(TemperatureLoss):
     """
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        anchored = positives.any(1)
+        anchored = positives.amax(1)
         costs = similarities.logsumexp(1) - _log_sum_exp(similarities, positives)
-        return costs.where(anchored, 0), anchored
+        return costs * anchored, anchored
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ class DCL(TemperatureLoss):
     """
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        pairs = positives & negatives.any(1, keepdim=True)
+        pairs = positives * negatives.amax(1, keepdim=True)
         counts = pairs.sum(1)
         return counts * _log_sum_exp(similarities, negatives) - _sum(similarities, pairs), counts
 
@@ -273,8 +274,8 @@ class Logistic(TemperatureLoss):
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         logits = similarities + self.bias
-        anchored = positives.any(1)
-        return -logsigmoid(logits.where(positives, -logits)).sum(1) * anchored, anchored
+        anchored = positives.amax(1)
+        return -logsigmoid(logits * (2 * positives - 1)).sum(1) * anchored, anchored
 
 
 @dataclass(frozen=True)
@@ -298,8 +299,8 @@ class MarginLoss(PairwiseLoss):
     def distances(self, similarities: Tensor, compared: Tensor) -> Tensor:
         """Give distances (r, C); 0 where the two are not compared."""
         if self.distance == "cosine":
-            return (1 - similarities).where(compared, 0)
-        return _root((-2 * similarities).where(compared, 0))
+            return (1 - similarities) * compared
+        return _root(-2 * similarities * compared)
 
 
 @dataclass(frozen=True)
@@ -318,10 +319,10 @@ class Contrastive(MarginLoss):
     """
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        distances = self.distances(similarities, positives | negatives)
+        distances = self.distances(similarities, positives + negatives)
         pull = _mean(distances.square(), positives)
         push = _mean((self.margin - distances).clamp_min(0).square(), negatives)
-        anchored = positives.any(1)
+        anchored = positives.amax(1)
         return (pull + push) / 2 * anchored, anchored
 
 
@@ -360,8 +361,8 @@ class Triplet(MarginLoss):
             raise ValueError(f"mining is {self.mining!r}, but must be one of {list(MINING)}")
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        distances = self.distances(similarities, positives | negatives)
-        return MINING[self.mining](distances, positives, negatives, self.margin)
+        distances = self.distances(similarities, positives + negatives)
+        return MINING[self.mining](distances, positives > 0, negatives > 0, self.margin)
 
 
 def _all_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -381,7 +382,7 @@ def _semi_hard_triplets(
     nearest_so_far = farthest_first.where(negatives, torch.inf).cummin(1).values
     costs = farthest_first - nearest_so_far + margin
     active = positives & (costs > 0)
-    return _sum(costs, active), active.sum(1)
+    return costs.where(active, 0).sum(1), active.sum(1)
 
 
 def _hard_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -403,7 +404,7 @@ def _one_among_negatives(similarities: Tensor, positives: Tensor, negatives: Ten
 
 
 def _sum(x: Tensor, mask: Tensor) -> Tensor:
-    return x.where(mask, 0).sum(1)
+    return (x * mask).sum(1)
 
 
 def _mean(x: Tensor, mask: Tensor) -> Tensor:
@@ -411,8 +412,8 @@ def _mean(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def _log_sum_exp(x: Tensor, mask: Tensor) -> Tensor:
-    # The smallest number, not -inf: the gradient of a row that is masked in full would be NaN.
-    return x.where(mask, torch.finfo(x.dtype).min).logsumexp(1)
+    # Hugely negative, not -inf: the gradient of a row that is masked in full would be NaN.
+    return (x + (1 - mask) * lowest(x.dtype)).logsumexp(1)
 
 
 def _root(squares: Tensor) -> Tensor:
@@ -445,11 +446,27 @@ def _each(prepare: Callable[[Tensor], Tensor], anchors: Tensor, candidates: Tens
     return prepared, prepared if candidates is anchors else prepare(candidates)
 
 
-def _has_positive(groups: Tensor, candidate_groups: Tensor | None) -> Tensor:
-    any_counts = count_anchors(groups, candidate_groups) > 0
-    if groups.device.type != "cpu" or any_counts:
-        # The loss over False is NaN.
-        return any_counts
+def _rank(groups: Tensor, candidate_groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Number the groups by small floats, and tell whether any anchor has a positive."""
+    others = groups if candidate_groups is None else candidate_groups
+    first, n_equal = _positions(groups, others)
+    ranks = first.where(n_equal > 0, -1).float()
+    other_ranks = ranks if candidate_groups is None else _positions(others, others)[0].float()
+    has_positive = (n_equal > (candidate_groups is None)).any()
+    # On an accelerator a look at the value would make the step wait.
+    if groups.device.type == "cpu" and not has_positive:
+        _raise_no_positive(groups, candidate_groups)
+    return ranks, other_ranks, has_positive
+
+
+def _positions(groups: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Give where each id stands among the sorted ids of others, and how often."""
+    ordered, groups = others.sort().values, groups.contiguous()
+    first = torch.searchsorted(ordered, groups)
+    return first, torch.searchsorted(ordered, groups, right=True) - first
+
+
+def _raise_no_positive(groups: Tensor, candidate_groups: Tensor | None) -> NoReturn:
     if candidate_groups is None:
         raise ValueError(
             f"groups has {len(groups)} ids, of which no two are equal, so that no row has a positive: repeat the ids "

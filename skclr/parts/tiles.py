@@ -19,7 +19,7 @@ def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, same_ro
     ----------
     row_cost : gives the costs and the counts of some anchors; differentiable in the products.
     anchors, candidates : (R, d) and (C, d) of one floating dtype; may be one tensor.
-    same_rows : whether anchor i and candidate i are the same row; their product is then -inf.
+    same_rows : whether anchor i and candidate i are the same row; their product is then `lowest`.
 
     Returns
     -------
@@ -111,5 +111,10 @@ def _walk_tile(
 def _tile(anchors: Tensor, candidates: Tensor, rows: slice, same_rows: bool) -> Tensor:
     tile = anchors[rows] @ candidates.T
     if same_rows:
-        tile.diagonal(rows.start).fill_(-torch.inf)
+        tile.diagonal(rows.start).fill_(lowest(tile.dtype))
     return tile
+
+
+def lowest(dtype: torch.dtype) -> float:
+    """Give what stands for -inf: it vanishes in every sum of exponentials, and times 0 it is 0 and not NaN."""
+    return torch.finfo(dtype).min / 8
