@@ -11,9 +11,10 @@ import torch
 _GLOBAL_GENERATOR = threading.RLock()
 
 
-def derive_seed(*numbers: int) -> int:
-    """Mix numbers of 0 or more into one seed of 32 bits."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+def derive_seeds(n_seeds: int, *numbers: int) -> list[int]:
+    """Mix numbers of 0 or more into seeds of 32 bits."""
+    seeds: list[int] = np.random.SeedSequence(numbers).generate_state(n_seeds).tolist()
+    return seeds
 
 
 @contextmanager

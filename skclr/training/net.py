@@ -15,7 +15,7 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skclr.frameworks import Framework
-from skclr.parts.randomness import derive_seed, seeded
+from skclr.parts.randomness import derive_seeds, seeded
 from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
 from skclr.views import Views
@@ -170,11 +170,12 @@ class ContrastiveNet(NeuralNet):
         if iterator is None:
             return
         losses = []
-        for number, batch in enumerate(iterator):
+        # Validation has the same views in every epoch, so that its loss is a function of the weights.
+        counter = (_TRAIN, len(self.history)) if training else (_VALID,)
+        seeds = derive_seeds(len(iterator), self.seed, *counter)
+        for batch, seed in zip(iterator, seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
-            counter = (_TRAIN, self.step_) if training else (_VALID, number)
-            generator = torch.Generator(self.device).manual_seed(derive_seed(self.seed, *counter))
-            step = step_fn(batch, generator=generator)
+            step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
             losses.append(step["loss"])
             self.history.record_batch(prefix + "_batch_size", len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
