@@ -13,7 +13,7 @@ from skclr.modalities.base import Modality, check_finite, check_two_samples
 
 _USUAL_CHANNELS = (1, 3, 4)
 # Enough for a mean and a deviation; reading more would only cost time.
-_STATISTICS_ROWS = 10_000
+_STATISTICS_ROWS = 1_000
 
 
 class Image(Modality):
@@ -108,8 +108,7 @@ class Image(Modality):
         step = max(1, len(images) // _STATISTICS_ROWS)
         sample = self.to_tensor(images[np.arange(0, len(images), step)])
         self.shape_ = tuple(sample.shape[1:])
-        self.mean_ = sample.mean(dim=(0, 2, 3), dtype=torch.float64).float()
-        deviation = sample.double().var(dim=(0, 2, 3), correction=0).sqrt().float()
+        deviation, self.mean_ = torch.std_mean(sample, dim=(0, 2, 3), correction=0)
         self.deviation_ = torch.where(deviation > 0, deviation, 1.0)
 
 
