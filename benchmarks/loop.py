@@ -89,17 +89,17 @@ class Case:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--repeats", type=int, default=7)
+    options.add_argument("--repeats", type=int, default=9)
     options.add_argument("--threads", type=int, default=2)
     arguments = options.parse_args()
     torch.set_num_threads(arguments.threads)
     rng = np.random.default_rng(0)
     cases = [
-        Case("tabular MLP, 20,000 × 50", rng.normal(size=(20_000, 50)), epochs=4),
+        Case("tabular MLP, 20,000 × 50", rng.normal(size=(20_000, 50)), epochs=6),
         Case(
             "small CNN, 2,048 × 32 × 32 × 3",
             rng.integers(0, 256, (2_048, 32, 32, 3), dtype=np.uint8),
-            epochs=1,
+            epochs=3,
         ),
     ]
     results = {}
