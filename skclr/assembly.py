@@ -32,7 +32,7 @@ from skclr.views import VIEWS, CallableViews, Views
 
 DEFAULT_BATCH_SIZE = 256
 # What `max_epochs="auto"` spends: steps if the data are large, epochs if they are small.
-AUTO_STEPS = 1_000
+AUTO_STEPS = 1_500
 AUTO_EPOCHS = 100
 # Share of a run in which the learning rate grows.
 AUTO_WARMUP = 0.05
@@ -157,18 +157,21 @@ def build_framework(
     """Make the framework around an encoder, with the loss where it takes one."""
     part: type[Framework] = look_up("framework", framework, FRAMEWORKS)
     preset: dict[str, Any] = {} if projection_dim == "auto" else {"projection_dim": projection_dim}
-    automatic = _is_auto(loss)
-    if part.default_loss is not None:
-        objective = look_up("loss", part.default_loss if automatic else loss, LOSSES)
-        ready = _is_instance("loss", objective, loss_params)
-        preset["loss"] = objective if ready else build("loss", objective, loss_params)
-    elif not automatic or loss_params:
-        takers = [name for name, other in FRAMEWORKS.items() if other.default_loss is not None]
+    # At "auto" the framework's own default serves, which has the paper's temperature too.
+    if not _is_auto(loss) or loss_params:
+        preset["loss"] = _build_loss(framework, part, loss, loss_params)
+    return build("framework", part, params, encoder, **preset)
+
+
+def _build_loss(name: Any, framework: type[Framework], loss: Any, params: dict[str, Any] | None) -> Any:
+    if framework.default_loss is None:
+        takers = [other for other, part in FRAMEWORKS.items() if part.default_loss is not None]
         raise ValueError(
-            f"loss={loss!r} with framework={framework!r}: {part.__name__} has an objective of its own, set "
+            f"loss={loss!r} with framework={name!r}: {framework.__name__} has an objective of its own, set "
             f"loss='auto' and its parameters by framework_params; a loss can be chosen for {', '.join(takers)}"
         )
-    return build("framework", part, params, encoder, **preset)
+    objective = look_up("loss", framework.default_loss if _is_auto(loss) else loss, LOSSES)
+    return objective if _is_instance("loss", objective, params) else build("loss", objective, params)
 
 
 # -- training -------------------------------------------------------------------------------------

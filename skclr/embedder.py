@@ -52,7 +52,7 @@ default=None
     projection_dim : int, default="auto"
         Width of the space in which the loss compares; "auto" is the framework's own.
     max_epochs : int, default="auto"
-        Passes over the data; "auto" spends about 1,000 steps, in at most 100 epochs. 0 leaves the encoder
+        Passes over the data; "auto" spends about 1,500 steps, in at most 100 epochs. 0 leaves the encoder
         untrained, a baseline that every result should be held against.
     batch_size : int, default="auto"
         Samples a step; "auto" is 256, or all samples if there are fewer.

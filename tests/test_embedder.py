@@ -13,6 +13,7 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skclr import ContrastiveEmbedder
+from skclr.frameworks import FRAMEWORKS
 
 LAYOUTS = {
     "grey": lambda X: X,
@@ -352,3 +353,17 @@ def test_dropping_in_a_fresh_process(table, quick, tmp_path):
 
 def test_repr_shows_what_was_set():
     assert repr(ContrastiveEmbedder("simclr", batch_size=64)) == "ContrastiveEmbedder(batch_size=64)"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_framework_fits_tables_and_images(framework, table, digits, quick):
+    for X in (table[0], digits[0]):
+        embedder = quick(framework).fit(X)
+        assert np.isfinite(embedder.loss_curve_).all()
+        assert np.isfinite(embedder.transform(X)).all()
+
+
+def test_auto_loss_is_the_frameworks_own(table, quick):
+    assert quick("nnclr").fit(table[0]).net_.module_.loss.temperature == 0.1
+    assert quick("nnclr", loss="info_nce").fit(table[0]).net_.module_.loss.temperature == 0.2
+    assert quick("moco", loss_params={"temperature": 0.3}).fit(table[0]).net_.module_.loss.temperature == 0.3
