@@ -1,3 +1,8 @@
+import os
+
+# Before SciPy is imported: scikit-learn's check of array-API input is skipped without it.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
