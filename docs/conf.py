@@ -1,5 +1,8 @@
 """Sphinx configuration."""
 
+import re
+from typing import Any
+
 import skclr
 
 project = "skclr"
@@ -30,3 +33,13 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "write_computation_times": False,
 }
+
+
+def escape_shapes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Show (B, *shape_) as it is written: to reStructuredText * is emphasis and a last _ a link."""
+    lines[:] = [re.sub(r"_\)", r"\\_)", re.sub(r"\*(\w+\))", r"\\*\1", line)) for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Run before numpydoc does."""
+    app.connect("autodoc-process-docstring", escape_shapes, priority=1)

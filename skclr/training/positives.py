@@ -33,7 +33,7 @@ def row_groups(n_samples: int, labels: Any = None, groups: Any = None, n_extra: 
         raise ValueError("groups= came with positives='labels': rows can have one kind of positives, give one of them")
     if labels is None and groups is None:
         return torch.arange(n_samples + n_extra)
-    codes = _encode_labels(labels) if groups is None else _encode(groups, "groups")
+    codes = _encode_labels(labels) if groups is None else _encode(groups)
     check_length("groups" if labels is None else "y", codes, n_samples)
     return positive_groups(torch.from_numpy(np.append(codes, np.full(n_extra, UNLABELLED))))
 
@@ -45,8 +45,8 @@ def check_length(argument: str, values: Any, n_samples: int) -> None:
         raise ValueError(f"{argument} has {n_values} values, but X has {n_samples} rows: give one value per row")
 
 
-def _encode(values: Any, argument: str) -> np.ndarray:
-    return np.unique(column_or_1d(values, warn=False, input_name=argument), return_inverse=True)[1].astype(np.int64)
+def _encode(values: Any) -> np.ndarray:
+    return np.unique(column_or_1d(values, warn=False), return_inverse=True)[1].astype(np.int64)
 
 
 def _encode_labels(labels: Any) -> np.ndarray:
@@ -57,7 +57,7 @@ def _encode_labels(labels: Any) -> np.ndarray:
             "KBinsDiscretizer, or use positives='views'"
         )
     values = column_or_1d(labels)
-    codes = _encode(values, "y")
+    codes = _encode(values)
     if values.dtype.kind in "if":
         # Encoding would make a class of the unlabelled.
         codes[values == UNLABELLED] = UNLABELLED
