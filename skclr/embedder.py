@@ -340,6 +340,11 @@ default=None
         modality = modality or assembly.build_modality(X, self.modality, self.modality_params)
         samples = self._read(modality, X, y, groups, unlabeled, reset=reset)
         net = self._assemble(modality, samples, endless=endless)
+        if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
+            raise ValueError(
+                f"framework={self.framework!r} makes no use of labels or groups: set positives='views' and give no "
+                "groups, or choose simclr, moco or nnclr"
+            )
         if before is not None:
             net.continue_from(before, optimizer=endless)
         if net.max_epochs:

@@ -367,3 +367,14 @@ def test_auto_loss_is_the_frameworks_own(table, quick):
     assert quick("nnclr").fit(table[0]).net_.module_.loss.temperature == 0.1
     assert quick("nnclr", loss="info_nce").fit(table[0]).net_.module_.loss.temperature == 0.2
     assert quick("moco", loss_params={"temperature": 0.3}).fit(table[0]).net_.module_.loss.temperature == 0.3
+
+
+def test_labels_that_a_framework_does_not_use(table, quick):
+    with pytest.raises(ValueError, match="framework='byol' makes no use of labels"):
+        quick("byol", positives="labels").fit(*table)
+
+
+def test_a_queue_does_not_take_the_rows_of_the_next_piece_for_its_own(table, quick):
+    embedder = quick("moco").partial_fit(table[0][:30])
+    embedder.net_.continue_from(embedder.net_, optimizer=False)
+    assert (embedder.net_.module_.queues[0].groups < 0).all()

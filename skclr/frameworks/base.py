@@ -36,11 +36,13 @@ class Framework(nn.Module, ABC):
     exact_views : number of views `forward` takes; None for two or more.
     default_loss : name of the pairwise loss that the paper uses; None where the framework has an
         objective of its own and takes no other.
+    uses_groups : whether labels and groups make a difference.
     recipes : optimiser's name to its `Recipe`; the first is the default.
     """
 
     exact_views: ClassVar[int | None] = None
     default_loss: ClassVar[str | None] = None
+    uses_groups: ClassVar[bool] = False
     recipes: ClassVar[dict[str, Recipe]]
 
     def __init__(self, encoder: Encoder) -> None:

@@ -30,6 +30,7 @@ class NNCLR(Framework):
     """
 
     default_loss = "info_nce"
+    uses_groups = True
     recipes = {
         # Ours, chosen on data of 1,000 to 10,000 samples.
         "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),

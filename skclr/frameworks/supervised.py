@@ -22,6 +22,7 @@ class Supervised(Framework):
     `framework=Supervised` with `framework_params={"n_classes": k}` and `positives="labels"`.
     """
 
+    uses_groups = True
     recipes = {
         "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
         # He et al. 2016, sec. 3.4 and 4.2.

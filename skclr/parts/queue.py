@@ -35,6 +35,10 @@ class Queue(nn.Module):
         self.register_buffer("rows", normalize(torch.randn(size, dim), dim=1))
         self.register_buffer("groups", torch.full((size,), NO_SAMPLE))
 
+    def disown(self) -> None:
+        """Forget whose the rows are, where the ids of the samples to come start anew."""
+        self.groups.fill_(NO_SAMPLE)
+
     def push(self, rows: Tensor, groups: Tensor) -> None:
         """Put a batch in front and let the oldest rows go; in eval mode do nothing.
 

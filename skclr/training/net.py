@@ -15,6 +15,7 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skclr.frameworks import Framework
+from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
 from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
@@ -119,6 +120,9 @@ class ContrastiveNet(NeuralNet):
                 "framework, encoder, projection_dim or optimizer differ from the last fit's, so it cannot go on "
                 f"from there: set them back, or use fit with warm_start=False ({error})"
             ) from error
+        for part in self.module_.modules():
+            if isinstance(part, Queue):
+                part.disown()
         self.step_ = other.step_
         self.history_ = copy.deepcopy(other.history_)
 
