@@ -293,7 +293,7 @@ default=None
 
     @property
     def encoder_(self) -> Encoder:
-        """The trained encoder; takes (B, *shape) to (B, d)."""
+        """The trained encoder, from samples to embeddings."""
         return self.net_.module_.encoder
 
     @property
