@@ -53,7 +53,7 @@ def test_cross_val_score(pipeline, table):
 
 def test_grid_over_names_and_their_parameters_in_processes(pipeline, table):
     grid = {
-        "embed__framework": ["simclr"],
+        "embed__framework": ["simclr", "moco"],
         "embed__loss": ["nt_xent", "info_nce"],
         "embed__loss__temperature": [0.1, 1.0],
     }
