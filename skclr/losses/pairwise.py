@@ -6,7 +6,7 @@ a any candidate (positive or negative), s a similarity and D a distance.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -263,19 +263,29 @@ class Logistic(TemperatureLoss):
     ----------
     temperature : divides the cosines.
     bias : b, holds the many negatives against the few positives.
+    mining : "all" asks of every negative; "semi_hard" for each p of the nearest n that is no nearer than p.
 
     References
     ----------
     Zhai et al. 2023 (SigLIP), algorithm 1; the defaults are its starting values. Differs: temperature and bias are not
-    learned. With bias 0 it is the NT-Logistic of Chen et al. 2020, table 2, over all negatives.
+    learned. With bias 0 it is the NT-Logistic of Chen et al. 2020, table 2, over all or over semi-hard negatives.
     """
 
     bias: float = -10.0
+    mining: str = "all"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_choice("mining", self.mining, ("all", "semi_hard"))
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        logits = similarities + self.bias
         anchored = positives.amax(1)
-        return -logsigmoid(logits * (2 * positives - 1)).sum(1) * anchored, anchored
+        if self.mining == "all":
+            logits = similarities + self.bias
+            return -logsigmoid(logits * (2 * positives - 1)).sum(1) * anchored, anchored
+        distances, among, nearest = _semi_hard(-similarities, positives > 0, negatives > 0)
+        costs = -logsigmoid(self.bias - distances) - logsigmoid(nearest - self.bias)
+        return costs.where(among, 0).sum(1), anchored
 
 
 @dataclass(frozen=True)
@@ -288,8 +298,7 @@ class MarginLoss(PairwiseLoss):
     def __post_init__(self) -> None:
         if not self.margin >= 0:
             raise ValueError(f"margin is {self.margin}, but must be 0 or more: try 0.2 for triplet, 1 for contrastive")
-        if self.distance not in DISTANCES:
-            raise ValueError(f"distance is {self.distance!r}, but must be one of {list(DISTANCES)}")
+        _check_choice("distance", self.distance, DISTANCES)
 
     def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
         if self.distance == "cosine":
@@ -357,8 +366,7 @@ class Triplet(MarginLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mining not in MINING:
-            raise ValueError(f"mining is {self.mining!r}, but must be one of {list(MINING)}")
+        _check_choice("mining", self.mining, MINING)
 
     def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         distances = self.distances(similarities, positives + negatives)
@@ -377,11 +385,9 @@ def _all_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margi
 def _semi_hard_triplets(
     distances: Tensor, positives: Tensor, negatives: Tensor, margin: float
 ) -> tuple[Tensor, Tensor]:
-    farthest_first, order = distances.sort(dim=1, descending=True, stable=True)
-    positives, negatives = positives.gather(1, order), negatives.gather(1, order)
-    nearest_so_far = farthest_first.where(negatives, torch.inf).cummin(1).values
-    costs = farthest_first - nearest_so_far + margin
-    active = positives & (costs > 0)
+    farthest_first, among, nearest = _semi_hard(distances, positives, negatives)
+    costs = farthest_first - nearest + margin
+    active = among & (costs > 0)
     return costs.where(active, 0).sum(1), active.sum(1)
 
 
@@ -396,6 +402,13 @@ def _hard_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, marg
 
 DISTANCES = ("cosine", "euclidean")
 MINING = {"all": _all_triplets, "semi_hard": _semi_hard_triplets, "hard": _hard_triplets}
+
+
+def _semi_hard(distances: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort distances, and give with each whether it is a positive's, and its nearest negative's that is no nearer."""
+    farthest_first, order = distances.sort(dim=1, descending=True, stable=True)
+    nearest_so_far = farthest_first.where(negatives.gather(1, order), torch.inf).cummin(1).values
+    return farthest_first, positives.gather(1, order), nearest_so_far
 
 
 def _one_among_negatives(similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
@@ -444,6 +457,11 @@ def _euclidean_rows(anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor
 def _each(prepare: Callable[[Tensor], Tensor], anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
     prepared = prepare(anchors)
     return prepared, prepared if candidates is anchors else prepare(candidates)
+
+
+def _check_choice(argument: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{argument} is {value!r}, but must be one of {list(choices)}")
 
 
 def _rank(groups: Tensor, candidate_groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -44,9 +44,12 @@ def dcl(loss, anchors):
 
 
 def logistic(loss, anchors):
-    return mean(
-        [sum(softplus(-s - loss.bias) for s in pos) + sum(softplus(s + loss.bias) for s in neg) for pos, neg in anchors]
-    )
+    costs = []
+    for pos, neg in anchors:
+        if loss.mining == "semi_hard":
+            neg = [max(n for n in neg if n <= p) for p in pos if neg and min(neg) <= p]
+        costs.append(sum(softplus(-s - loss.bias) for s in pos) + sum(softplus(s + loss.bias) for s in neg))
+    return mean(costs)
 
 
 def contrastive(loss, anchors):

@@ -21,6 +21,7 @@ FORMS = {
         for mining in ("all", "semi_hard", "hard")
         for distance in ({"distance": "cosine"}, {"distance": "euclidean", "margin": 0.5})
     ],
+    "logistic": [{"mining": "all"}, {"mining": "semi_hard"}],
 }
 CASES = [
     pytest.param(name, params, id="-".join([name, *(v for v in params.values() if isinstance(v, str))]))
