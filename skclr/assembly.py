@@ -81,6 +81,12 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
     return part(*given, **{**preset, **(params or {})})
 
 
+def knowing(part: Callable[..., Any], modality: Modality) -> dict[str, Any]:
+    """Give the facts of the modality for which a part's constructor has an argument."""
+    names = inspect.signature(part).parameters
+    return {name: fact for name, fact in modality.facts().items() if name in names}
+
+
 def check_names(argument: str, part: Callable[..., Any], params: dict[str, Any], given: tuple[str, ...]) -> None:
     """Raise a ValueError for a parameter that a part does not have, or that is `given` to it anyway."""
     parameters = inspect.signature(part).parameters
@@ -130,20 +136,23 @@ def build_views(views: Any, params: dict[str, Any] | None, modality: Modality) -
         return copy.deepcopy(part)
     if not isinstance(part, type):
         return build("views", CallableViews, params, part)
-    return build("views", part, params)
+    return build("views", part, params, **knowing(part, modality))
 
 
 def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modality) -> Encoder:
     """Make the encoder, with the modality's fixed preprocessing as its first layer."""
     part = look_up("encoder", modality.encoder if _is_auto(encoder) else encoder, ENCODERS)
+    if isinstance(part, Preprocessed):
+        # One that was fitted before, with the preprocessing it was fitted with.
+        _is_instance("encoder", part, params)
+        return copy.deepcopy(part)
+    preprocessing, example = modality.preprocessing(), modality.example()
     if _is_instance("encoder", part, params):
         network = copy.deepcopy(part)
     else:
-        network = build("encoder", part, params, modality.shape_)
-    if isinstance(network, Preprocessed):
-        # One that was fitted before, with the preprocessing it was fitted with.
-        return network
-    return Preprocessed(modality.preprocessing(), network, modality.shape_)
+        shape = tuple(preprocessing(example).shape[1:])
+        network = build("encoder", part, params, shape, **knowing(part, modality))
+    return Preprocessed(preprocessing, network, example)
 
 
 def build_framework(

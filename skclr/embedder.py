@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -80,8 +79,8 @@ default=None
     net_params : dict, default=None
         Further parameters of the skorch net.
     passthrough : bool, default="auto"
-        Whether `transform` gives the standardised inputs beside the embedding; "auto" does for tables,
-        where they carry what the embedding loses.
+        Whether `transform` gives the plain features beside the embedding (of a table its standardised
+        columns); "auto" does for tables, where they carry what the embedding loses.
     checkpoint_dir : None
         Reserved.
     warm_start : bool, default=False
@@ -272,8 +271,8 @@ default=None
 
         Returns
         -------
-        (n, n_features_out) float32 array, with the standardised inputs after the embedding where
-        `passthrough` says so.
+        (n, n_features_out) float32 array, with the plain features after the embedding where `passthrough`
+        says so.
 
         Raises
         ------
@@ -284,11 +283,11 @@ default=None
         """
         check_is_fitted(self)
         samples = Samples(self._modality.read(X, self, reset=False), self._modality.to_tensor, self.device_)
+        width = self._embedding_width
         features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
-        embed(self.encoder_, samples, out=features[:, : self._embedding_width])
-        if self._embedding_width < self._n_features_out:
-            inputs = self._modality.to_tensor(samples.X).numpy()
-            features[:, self._embedding_width :] = inputs.reshape(len(samples), -1)
+        embed(self.encoder_, samples, out=features[:, :width])
+        if width < self._n_features_out:
+            embed(self._modality.features, samples, out=features[:, width:])
         return features
 
     @property
@@ -356,7 +355,7 @@ default=None
         self.net_, self._modality = net, modality
         self._embedding_width = self.encoder_.out_features
         beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
-        self._n_features_out = self._embedding_width + beside * math.prod(modality.shape_)
+        self._n_features_out = self._embedding_width + beside * modality.features(modality.example()).shape[1]
         return self
 
     def _read(self, modality: Modality, X: Any, y: Any, groups: Any, unlabeled: Any, *, reset: bool) -> Samples:
@@ -367,7 +366,7 @@ default=None
         elif self.positives == "labels":
             raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
         if unlabeled is not None:
-            rows = np.concatenate([rows, modality.read(unlabeled, self, reset=False)])
+            rows = modality.join(rows, modality.read(unlabeled, self, reset=False))
         labels = y if self.positives == "labels" else None
         ids = row_groups(n_samples, labels, groups, n_extra=len(rows) - n_samples)
         return Samples(rows, modality.to_tensor, assembly.choose_device(self.device), ids)

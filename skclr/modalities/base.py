@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 class Modality(ABC):
     """A way to read X into tensors.
 
+    In a tensor of floats NaN is what is not there: a missing value, the end of a series that others outlast.
+
     Attributes
     ----------
     encoder, views : names of the defaults.
-    passthrough : whether `transform` gives the inputs beside the embedding unless told otherwise.
-    shape_ : shape of one sample as an encoder sees it; set by the first `read`.
+    passthrough : whether `transform` gives the plain features beside the embedding unless told otherwise.
+    shape_ : shape of one sample as views see it; set by the first `read`.
     """
 
     encoder: ClassVar[str]
@@ -24,8 +27,8 @@ class Modality(ABC):
     shape_: tuple[int, ...]
 
     @abstractmethod
-    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray:
-        """Check X and give it as one host array, without a copy where that is possible.
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        """Check X and give its rows on the host, without a copy where that is possible.
 
         Parameters
         ----------
@@ -35,7 +38,7 @@ class Modality(ABC):
 
         Returns
         -------
-        (n, ...) array that takes index arrays.
+        An array (n, ...), or what has its length, takes index arrays and says by `shape` what it would be as one.
 
         Raises
         ------
@@ -43,12 +46,37 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def to_tensor(self, rows: np.ndarray) -> Tensor:
-        """Take a slice of what `read` gave to float32 (B, *shape_)."""
+    def to_tensor(self, rows: Any) -> Tensor:
+        """Take a slice of what `read` gave to (B, *shape_), float32 or, where samples are tokens, int64."""
+
+    def join(self, rows: Any, more: Any) -> Any:
+        """Put rows of two calls of `read` into one."""
+        return np.concatenate([rows, more])
+
+    def example(self) -> Tensor:
+        """Give two empty samples, as `to_tensor` would."""
+        return torch.zeros(2, *self.shape_)
 
     def preprocessing(self) -> nn.Module:
         """Give the fixed first layer of the encoder, between views and network."""
         return nn.Identity()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Give the plain features of samples: the baseline of an embedding, and where neighbours are looked for.
+
+        Parameters
+        ----------
+        x : (B, *shape_), as `to_tensor` makes it.
+
+        Returns
+        -------
+        (B, n_features) float32 without NaN.
+        """
+        return x.flatten(1)
+
+    def facts(self) -> dict[str, Any]:
+        """Give what encoders and views may ask to know of the data, by the name of a constructor's argument."""
+        return {"features": self.features}
 
 
 def check_finite(X: np.ndarray, names: Any = None) -> None:

@@ -1,10 +1,11 @@
 """The encoder over many rows, in chunks of one size."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from skclr.training.loader import Samples
 
@@ -12,7 +13,7 @@ from skclr.training.loader import Samples
 _CHUNK_VALUES = 2**17
 
 
-def embed(encoder: nn.Module, samples: Samples, out: np.ndarray) -> None:
+def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray) -> None:
     """Write the embedding of each sample into `out`.
 
     Every chunk has the same number of rows, the last one padded: a kernel chosen by the number of rows
@@ -20,7 +21,7 @@ def embed(encoder: nn.Module, samples: Samples, out: np.ndarray) -> None:
 
     Parameters
     ----------
-    encoder : in eval mode.
+    encoder : takes (B, *shape) to (B, d); in eval mode.
     samples : n of them.
     out : (n, d) float32, written to.
     """

@@ -1,0 +1,58 @@
+"""Samples of unequal lengths as one array and its offsets, padded batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Ragged:
+    """Samples (l_i, *inner) of unequal lengths; `ragged[rows]` is an array (B, length, *inner).
+
+    Parameters
+    ----------
+    values : (Σ l_i, *inner), all samples one after the other.
+    offsets : (n + 1,), where each begins, and the end of the last.
+    length : to which samples are padded; longer ones lose their end.
+    fill : what stands after a sample's end.
+    """
+
+    def __init__(self, values: np.ndarray, offsets: np.ndarray, length: int, fill: Any) -> None:
+        self.values = values
+        self.offsets = offsets
+        self.length = length
+        self.fill = fill
+
+    @classmethod
+    def of(cls, samples: Sequence[np.ndarray], length: int, fill: Any) -> Ragged:
+        """Put samples (l_i, *inner) together."""
+        offsets = np.concatenate([[0], np.cumsum([len(sample) for sample in samples])])
+        return cls(np.concatenate(samples), offsets, length, fill)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape as one padded array."""
+        return len(self), self.length, *self.values.shape[1:]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Lengths (n,) of the samples as they are, before any end is lost."""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        starts, lengths = self.offsets[:-1][rows], self.lengths[rows]
+        steps = np.arange(self.length)
+        there = steps < lengths[:, None]
+        padded = self.values[np.where(there, starts[:, None] + steps, 0)]
+        padded[~there] = self.fill
+        return padded
+
+    def join(self, more: Ragged) -> Ragged:
+        """Put the samples of two into one, padded as the first."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
+        return Ragged(np.concatenate([self.values, more.values]), offsets, self.length, self.fill)
