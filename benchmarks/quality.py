@@ -64,10 +64,10 @@ def linear_probe(train: np.ndarray, y: np.ndarray, test: np.ndarray, y_test: np.
     fit, held, y_fit, y_held = train_test_split(train, y, test_size=0.2, random_state=0, stratify=y)
 
     def score(penalty: float) -> float:
-        return LogisticRegression(C=penalty, max_iter=300, tol=1e-3).fit(fit, y_fit).score(held, y_held)
+        return LogisticRegression(C=penalty, max_iter=1000, tol=1e-3).fit(fit, y_fit).score(held, y_held)
 
     best = max(PENALTIES, key=score)
-    return LogisticRegression(C=best, max_iter=300, tol=1e-3).fit(train, y).score(test, y_test)
+    return LogisticRegression(C=best, max_iter=1000, tol=1e-3).fit(train, y).score(test, y_test)
 
 
 def vote(distances: np.ndarray) -> np.ndarray:
@@ -176,7 +176,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=15)
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16"))
-    options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of one thread each if 2 of 2 cores")
+    options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of sharing the cores")
     options.add_argument("--cache", type=Path, help="folder that keeps finished measurements, to go on after a stop")
     options.add_argument("--only", nargs="+", help="tables to measure: baselines skclr losses precision lightly")
     arguments = options.parse_args()

@@ -40,7 +40,7 @@ class MoCo(Framework):
     uses_groups = True
     recipes = {
         # Ours, chosen on data of 1,000 to 10,000 samples.
-        "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
+        "adamw": Recipe(learning_rate=2e-3, weight_decay=1e-4, scaling=0.5),
         # lightly's CIFAR-10 benchmark: 0.06 at a batch of 128.
         "sgd": Recipe(learning_rate=0.12, weight_decay=5e-4),
         # MoCo v3's code, ResNet-50 at 300 epochs.

@@ -42,7 +42,7 @@ class SwAV(Framework):
 
     recipes = {
         # Ours, chosen on data of 1,000 to 10,000 samples.
-        "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
+        "adamw": Recipe(learning_rate=3e-3, weight_decay=1e-4, scaling=0.5),
         # As SimCLR's.
         "sgd": Recipe(learning_rate=0.12, weight_decay=5e-4),
         # The authors' code at a batch of 256.
