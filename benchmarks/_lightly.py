@@ -178,7 +178,7 @@ def train(
     """Train an encoder, in place, with lightly's parts and AdamW; give the seconds."""
     # lightly's transforms draw from all three.
     torch.manual_seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     random.seed(seed)
     method, views = METHODS[name]
     model = method(encoder, width).train()

@@ -1,13 +1,15 @@
-"""Write the tables of README.md from benchmarks/results/, between the markers of their names."""
+"""Write the tables of README.md and benchmarks/README.md from benchmarks/results/, between their names' markers."""
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from _common import RESULTS
 
-README = Path(__file__).parent.parent / "README.md"
+HERE = Path(__file__).parent
+PAGES = (HERE.parent / "README.md", HERE / "README.md")
 
 
 def few_labels(result: dict[str, Any]) -> str:
@@ -37,15 +39,68 @@ def loop(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def percent(summary: dict[str, Any]) -> str:
+    return f"{100 * summary['mean']:.1f} ± {100 * summary['std']:.1f}"
+
+
+def quality(result: dict[str, Any]) -> str:
+    """CIFAR-10: frameworks beside baselines and lightly's parts."""
+    tables = result["tables"]
+    peers = tables.get("lightly", {})
+    rows = [
+        "| features | linear probe, % | kNN, % | lightly's parts: linear, % | kNN, % | fit, s |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for table in ("baselines", "skclr", "precision"):
+        for name, row in tables.get(table, {}).items():
+            peer = peers.get(name) if table == "skclr" else None
+            beside = f"{percent(peer['linear'])} | {percent(peer['knn'])}" if peer else " | "
+            seconds = f"{row['seconds']['mean']:.0f}" if "seconds" in row else ""
+            rows.append(f"| {name} | {percent(row['linear'])} | {percent(row['knn'])} | {beside} | {seconds} |")
+    rows += ["", f"{result['epochs']} epochs, {result['seeds']} seeds, {result['precision']} unless said."]
+    return "\n".join(rows)
+
+
+def quality_losses(result: dict[str, Any]) -> str:
+    """The losses of SimCLR's table 4 under SimCLR."""
+    measured, paper = result["tables"]["losses"], result["paper_of_losses"]
+    rows = ["| loss | linear probe, % | kNN, % | the paper's linear probe, % |", "| --- | --- | --- | --- |"]
+    for name, row in sorted(measured.items(), key=lambda item: item[1]["linear"]["mean"]):
+        rows.append(f"| {name} | {percent(row['linear'])} | {percent(row['knn'])} | {paper.get(name, '')} |")
+    return "\n".join(rows)
+
+
+def losses(result: dict[str, Any]) -> str:
+    """Time and memory of the pairwise losses by the number of rows."""
+    sizes = sorted({m["rows"] for m in result["measurements"]})
+    cells: dict[tuple[str, str], dict[int, str]] = {}
+    for m in result["measurements"]:
+        text = m.get("skipped") or f"{m['milliseconds']:,.0f} ms, {m['mebibytes']:,.0f} MiB"
+        cells.setdefault((m["loss"], m["library"]), {})[m["rows"]] = text
+    rows = ["| loss | library |" + "".join(f" {n:,} rows |" for n in sizes), "| --- " * (2 + len(sizes)) + "|"]
+    for (name, library), row in sorted(cells.items()):
+        rows.append(f"| {name} | {library} |" + "".join(f" {row.get(n, '')} |" for n in sizes))
+    return "\n".join(rows)
+
+
+TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "few_labels": ("few_labels", few_labels),
+    "loop": ("loop", loop),
+    "quality": ("quality", quality),
+    "quality_losses": ("quality", quality_losses),
+    "losses": ("losses", losses),
+}
+
+
 def main() -> None:
-    text = README.read_text()
-    for table in (few_labels, loop):
-        name = table.__name__
-        path = RESULTS / f"{name}.json"
-        if path.exists():
-            content = f"<!-- {name} -->\n{table(json.loads(path.read_text()))}\n<!-- /{name} -->"
-            text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, c=content: c, text, flags=re.DOTALL)
-    README.write_text(text)
+    for page in PAGES:
+        text = page.read_text()
+        for name, (result, table) in TABLES.items():
+            path = RESULTS / f"{result}.json"
+            if path.exists():
+                content = f"<!-- {name} -->\n{table(json.loads(path.read_text()))}\n<!-- /{name} -->"
+                text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, c=content: c, text, flags=re.DOTALL)
+        page.write_text(text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 
 from skclr.encoders import ENCODERS, Encoder, Preprocessed
@@ -28,7 +31,7 @@ from skclr.training import (
     fused_arguments,
     validation_size,
 )
-from skclr.views import VIEWS, CallableViews, Views
+from skclr.views import VIEWS, CallableViews, Paired, Views
 
 DEFAULT_BATCH_SIZE = 256
 # What `max_epochs="auto"` spends: steps if the data are large, epochs if they are small.
@@ -128,9 +131,21 @@ def build_modality(X: Any, modality: Any, params: dict[str, Any] | None) -> Moda
     return build("modality", look_up("modality", modality, MODALITIES), params)
 
 
-def build_views(views: Any, params: dict[str, Any] | None, modality: Modality) -> Views:
-    """Make the view maker; a plain callable is called once per view."""
-    part = look_up("views", modality.views if _is_auto(views) else views, VIEWS)
+def build_views(views: Any, params: dict[str, Any] | None, modality: Modality, *, given: bool) -> Views:
+    """Make the view maker; a plain callable is called once per view.
+
+    Parameters
+    ----------
+    views, params : as the user set them.
+    modality : gives the default.
+    given : whether X holds several views of each sample, so that none are made.
+    """
+    part = look_up("views", ("paired" if given else modality.views) if _is_auto(views) else views, VIEWS)
+    if given and not (part is Paired or isinstance(part, Paired)):
+        raise ValueError(
+            f"X holds several views of each sample, which views={views!r} would not use: set views='paired', and "
+            "what should change them once more with views_params={'on_top': ...}"
+        )
     if isinstance(part, Views):
         _is_instance("views", part, params)
         return copy.deepcopy(part)
@@ -139,9 +154,11 @@ def build_views(views: Any, params: dict[str, Any] | None, modality: Modality) -
     return build("views", part, params, **knowing(part, modality))
 
 
-def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modality) -> Encoder:
+def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modality) -> Preprocessed:
     """Make the encoder, with the modality's fixed preprocessing as its first layer."""
     part = look_up("encoder", modality.encoder if _is_auto(encoder) else encoder, ENCODERS)
+    if isinstance(part, BaseEstimator):
+        part = _fitted_encoder(part)
     if isinstance(part, Preprocessed):
         # One that was fitted before, with the preprocessing it was fitted with.
         _is_instance("encoder", part, params)
@@ -153,6 +170,18 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
         shape = tuple(preprocessing(example).shape[1:])
         network = build("encoder", part, params, shape, **knowing(part, modality))
     return Preprocessed(preprocessing, network, example)
+
+
+def _fitted_encoder(embedder: BaseEstimator) -> Preprocessed:
+    try:
+        check_is_fitted(embedder)
+    except NotFittedError as error:
+        raise ValueError(
+            f"encoder={type(embedder).__name__}(...) has not been fitted: fit it first. Where it was, a clone "
+            "forgot it, as in a search: give its encoder_ instead"
+        ) from error
+    fitted: Preprocessed = embedder.encoder_
+    return fitted
 
 
 def build_framework(
@@ -340,6 +369,10 @@ def _auto_or(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "freeze": (
+        lambda v: _one_of("none", "all")(v) or _whole(0)(v),
+        "'none', 'all' or the number of first layers to leave as they are",
+    ),
     "positives": (_one_of("views", "labels"), "'views' or 'labels'"),
     "projection_dim": (_auto_or(_whole(1)), "'auto' or a whole number of 1 or more"),
     "max_epochs": (

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
 from skclr.encoders import Encoder
-from skclr.modalities import Modality
+from skclr.modalities import Aligned, Modality, stacked, views_in
 from skclr.parameters import PartParameters
 from skclr.parts.randomness import seeded
 from skclr.training import ContrastiveNet, Samples, check_length, embed, row_groups
@@ -35,19 +35,23 @@ class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Par
         What the framework minimises, a name in `skclr.losses.LOSSES`; "auto" is the paper's own.
     encoder : str, class or torch.nn.Module, default="auto"
         The network that `transform` runs, a name in `skclr.encoders.ENCODERS`. A module is copied, and
-        takes (B, *shape) to (B, d).
+        takes (B, *shape) to (B, d). A fitted ContrastiveEmbedder, or its `encoder_`, goes on from what it
+        has learned; in a search, whose clones forget, give `encoder_`.
     views : str, class or callable, default="auto"
         How views are made, a name in `skclr.views.VIEWS`. A callable takes a batch (B, *shape) to one
         random view of it.
-    modality : {"auto", "tabular", "image"} or class, default="auto"
+    modality : {"auto", "tabular", "image", "series", "audio", "text"} or class, default="auto"
         How X is read; chooses the default encoder and views. DataFrames and 2-D arrays are tables, 4-D
-        arrays and 3-D uint8 arrays images.
+        arrays, 3-D uint8 arrays and lists of paths images, 3-D floats and lists of 2-D arrays series,
+        sequences of str text; a `sampling_rate` in `modality_params` makes audio of X.
     positives : {"views", "labels"}, default="views"
         Whether rows of the same y are positives too; -1 in y is unlabelled. With "views" y is ignored.
     modality_params, framework_params, loss_params, encoder_params, views_params, optimizer_params : dict, \
 default=None
         Parameters of the part of that name; `loss__temperature=0.2` sets one entry in `set_params` and in
         the grids of a search.
+    freeze : {"none", "all"} or int, default="none"
+        What of the encoder is not trained: nothing, all, or so many of its first layers.
     projection_dim : int, default="auto"
         Width of the space in which the loss compares; "auto" is the framework's own.
     max_epochs : int, default="auto"
@@ -149,6 +153,7 @@ default=None
         encoder_params: dict[str, Any] | None = None,
         views_params: dict[str, Any] | None = None,
         optimizer_params: dict[str, Any] | None = None,
+        freeze: Any = "none",
         projection_dim: Any = "auto",
         max_epochs: Any = "auto",
         batch_size: Any = "auto",
@@ -182,6 +187,7 @@ default=None
         self.encoder_params = encoder_params
         self.views_params = views_params
         self.optimizer_params = optimizer_params
+        self.freeze = freeze
         self.projection_dim = projection_dim
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -211,7 +217,9 @@ default=None
         Parameters
         ----------
         X : array or DataFrame of n samples
-            (n, d) table, (n, H, W), (n, H, W, C) or (n, C, H, W) images.
+            (n, d) table, (n, H, W), (n, H, W, C) or (n, C, H, W) images, (n, channels, time) series, a list
+            of arrays of unequal lengths, n texts. A tuple of such holds several views of each sample, which
+            are positives of each other; so does an array (n, n_views, *shape) with views="paired".
         y : array of shape (n,), default=None
             Classes; used with positives="labels" only.
         groups : array of shape (n,), default=None
@@ -282,6 +290,8 @@ default=None
             For X of another shape than in `fit`.
         """
         check_is_fitted(self)
+        if len(views_in(X, paired=False)) > 1:
+            raise ValueError("X is a tuple of views, but transform embeds one: give transform(X[0])")
         samples = Samples(self._modality.read(X, self, reset=False), self._modality.to_tensor, self.device_)
         width = self._embedding_width
         features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
@@ -336,8 +346,9 @@ default=None
         """Fit, reading X by a modality that has learned from other data, and going on from a net, if given."""
         assembly.check_parameters(self.get_params(deep=False))
         reset = modality is None
-        modality = modality or assembly.build_modality(X, self.modality, self.modality_params)
-        samples = self._read(modality, X, y, groups, unlabeled, reset=reset)
+        views = views_in(X, paired=self.views == "paired")
+        modality = modality or assembly.build_modality(views[0], self.modality, self.modality_params)
+        samples = self._read(modality, views, y, groups, unlabeled, reset=reset)
         net = self._assemble(modality, samples, endless=endless)
         if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
             raise ValueError(
@@ -358,23 +369,33 @@ default=None
         self._n_features_out = self._embedding_width + beside * modality.features(modality.example()).shape[1]
         return self
 
-    def _read(self, modality: Modality, X: Any, y: Any, groups: Any, unlabeled: Any, *, reset: bool) -> Samples:
-        rows = modality.read(X, self, reset=reset)
-        n_samples = len(rows)
+    def _read(
+        self, modality: Modality, views: list[Any], y: Any, groups: Any, unlabeled: Any, *, reset: bool
+    ) -> Samples:
+        sides = [modality.read(views[0], self, reset=reset), *(modality.read(X, self, reset=False) for X in views[1:])]
+        n_samples = sides[0].shape[0]
         if y is not None:
             check_length("y", y, n_samples)
         elif self.positives == "labels":
             raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
         if unlabeled is not None:
-            rows = modality.join(rows, modality.read(unlabeled, self, reset=False))
+            more = views_in(unlabeled, paired=self.views == "paired")
+            if len(more) != len(sides):
+                raise ValueError(f"unlabeled gives {len(more)} view(s), but X gives {len(sides)}: give as many")
+            more = [modality.read(X, self, reset=False) for X in more]
+            sides = [modality.join(rows, others) for rows, others in zip(sides, more, strict=True)]
         labels = y if self.positives == "labels" else None
-        ids = row_groups(n_samples, labels, groups, n_extra=len(rows) - n_samples)
-        return Samples(rows, modality.to_tensor, assembly.choose_device(self.device), ids)
+        ids = row_groups(n_samples, labels, groups, n_extra=sides[0].shape[0] - n_samples)
+        device = assembly.choose_device(self.device)
+        if len(sides) == 1:
+            return Samples(sides[0], modality.to_tensor, device, ids)
+        return Samples(Aligned(sides), stacked(modality.to_tensor), device, ids)
 
     def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         with seeded(seed):
             encoder = assembly.build_encoder(self.encoder, self.encoder_params, modality)
+            encoder.freeze(self.freeze)
             framework = assembly.build_framework(
                 self.framework,
                 self.framework_params,
@@ -384,7 +405,7 @@ default=None
                 self.projection_dim,
             )
         plan = assembly.plan_training(self, framework, len(samples), samples.device, endless=endless)
-        views = assembly.build_views(self.views, self.views_params, modality)
+        views = assembly.build_views(self.views, self.views_params, modality, given=isinstance(samples.X, Aligned))
         return assembly.build_net(framework, views, plan, self.net_params, seed=seed)
 
     # -- what scikit-learn asks -------------------------------------------------------------------
@@ -396,6 +417,9 @@ default=None
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
         return tags
 
 

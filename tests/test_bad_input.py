@@ -18,24 +18,23 @@ def nan_at(X, row, column, value=np.nan):
 
 # What is passed to fit in place of a good table, and what the message must say.
 BAD_TABLES = {
-    "nan": (lambda X: nan_at(X, 7, 2), "NaN in row 7, column 2.*SimpleImputer"),
     "inf": (lambda X: nan_at(X, 7, 2, np.inf), "infinity in row 7, column 2"),
-    "nan_in_frame": (
-        lambda X: pd.DataFrame(nan_at(X, 7, 2), columns=list("abcde")),
-        r"row 7, column 2 \('c'\)",
+    "inf_in_frame": (
+        lambda X: pd.DataFrame(nan_at(X, 7, 2, -np.inf), columns=list("abcde")),
+        r"infinity in row 7, column 2 \('c'\)",
     ),
     "empty": (lambda X: X[:0], "0 sample"),
     "one_row": (lambda X: X[:1], "1 sample.*2 or more"),
     "one_feature": (lambda X: X[:, :1], "1 feature.*2 or more"),
     "complex": (lambda X: X.astype(complex), "Complex data not supported"),
-    "text": (lambda X: np.where(X > 0, "warm", "cold"), "text.*TableVectorizer"),
-    "text_column": (
-        lambda X: pd.DataFrame({"a": X[:, 0], "city": pd.Categorical(["Bern"] * len(X))}),
-        "'city'.*TableVectorizer",
+    "text": (lambda X: np.where(X > 0, "warm", "cold"), "text where a table needs numbers.*categorical_features"),
+    "date_column": (
+        lambda X: pd.DataFrame({"a": X[:, 0], "day": pd.Timestamp("2020-02-29")}),
+        "'day'.*TableVectorizer",
     ),
     "one_dimension": (lambda X: X[:, 0], "Reshape your data"),
-    "sparse": (lambda X: sparse.csr_array(X), "[Ss]parse"),
-    "ambiguous": (lambda X: X.reshape(10, 6, 5), "modality='image'"),
+    "nan_in_sparse": (lambda X: sparse.csr_array(nan_at(X, 7, 2)), "NaN or infinity"),
+    "ambiguous": (lambda X: X[:, :4].reshape(15, 4, 4), "modality='image'.*modality='series'"),
 }
 
 BAD_PARAMETERS = {
@@ -51,8 +50,8 @@ BAD_PARAMETERS = {
     "loss_params": ({"loss_params": {"temprature": 1}}, "loss_params has 'temprature'.*NTXent.*temperature"),
     "framework_params": ({"framework_params": {"queue": 1}}, "framework_params has 'queue'.*hidden_dim"),
     "encoder_params": ({"encoder_params": {"depth": 1}}, "encoder_params has 'depth'.*n_layers"),
-    "views_params": ({"views_params": {"p": 1}}, "views_params has 'p'.*rate"),
-    "views_value": ({"views_params": {"rate": 2}}, "rate=2.*in \\[0, 1\\]"),
+    "views_params": ({"views_params": {"p": 1}}, "views_params has 'p'.*n_neighbors"),
+    "views_value": ({"views": "corruption", "views_params": {"rate": 2}}, "rate=2.*in \\[0, 1\\]"),
     "modality_params": ({"modality_params": {"scale": 1}}, "modality_params has 'scale'"),
     "optimizer_params": ({"optimizer_params": {"beta": 1}}, "optimizer_params has 'beta'.*betas"),
     "net_params": ({"net_params": {"epochs": 1}}, "epochs"),
@@ -69,7 +68,15 @@ BAD_PARAMETERS = {
         {"validation_fraction": 0.99, "early_stopping": True},
         "validation_fraction=0.99 leaves",
     ),
-    "one_view": ({"views_params": {"n_views": 1, "rate": 0.5}}, "n_views"),
+    "one_view": ({"views": "corruption", "views_params": {"n_views": 1, "rate": 0.5}}, "n_views"),
+    "no_neighbors": ({"views_params": {"n_neighbors": 0}}, "n_neighbors=0: give 1 or more"),
+    "categorical_name": (
+        {"modality_params": {"categorical_features": ["age"]}},
+        r"categorical_features=\['age'\] does not fit X of 5 columns",
+    ),
+    "categorical_mask": ({"modality_params": {"categorical_features": [True, False]}}, "one boolean per column"),
+    "categorical_word": ({"modality_params": {"categorical_features": "auto"}}, "give 'from_dtype', None"),
+    "max_categories": ({"modality_params": {"max_categories": 1}}, "max_categories=1: give 2 or more"),
     "labels_without_y": ({"positives": "labels"}, "positives='labels' needs y"),
     "own_loss_has_no_choice": ({"framework": "byol", "loss": "triplet"}, "objective of its own.*simclr"),
     "object_with_params": (
@@ -101,7 +108,7 @@ def test_failed_refit_leaves_the_old_fit_whole(table, quick):
     X, _ = table
     embedder = quick().fit(X)
     before = embedder.transform(X)
-    for bad in (nan_at(X[:, :4], 0, 0), X[:1]):
+    for bad in (nan_at(X[:, :4], 0, 0, np.inf), X[:1]):
         with pytest.raises(ValueError, match="X"):
             embedder.fit(bad)
     with pytest.raises(FloatingPointError):

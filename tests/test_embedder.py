@@ -198,7 +198,7 @@ def test_early_stopping_restores_the_best_epoch(table, quick):
     assert len(valid) < 60
     # Fixed views make the validation loss a function of the weights alone.
     net, best = embedder.net_, min(valid)
-    samples = embedder._read(embedder._modality, table[0], None, None, None, reset=False)
+    samples = embedder._read(embedder._modality, [table[0]], None, None, None, reset=False)
     _, held_out = net.train_split(samples)
     net.view_maker.fit(samples)
     net.run_single_epoch(net.get_iterator(held_out), training=False, prefix="again", step_fn=net.validation_step)

@@ -1,9 +1,11 @@
 """A multilayer perceptron."""
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from skclr.parts.columns import Columns
 from skclr.parts.encoder import Encoder
 
 
@@ -16,15 +18,23 @@ class MLP(Encoder):
     width : of the hidden layers.
     n_layers : number of linear maps.
     out_features : width of the embedding.
+    cardinalities, gaps : of the columns of a table, see `skclr.parts.columns.Columns`.
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], width: int = 256, n_layers: int = 3, out_features: int = 128
+        self,
+        input_shape: tuple[int, ...],
+        width: int = 256,
+        n_layers: int = 3,
+        out_features: int = 128,
+        cardinalities: Sequence[int] = (),
+        gaps: Sequence[bool] = (),
     ) -> None:
         super().__init__()
         self.out_features = out_features
-        layers: list[nn.Module] = [nn.Flatten()]
-        in_features = math.prod(input_shape)
+        columns = Columns(math.prod(input_shape), cardinalities, gaps)
+        layers: list[nn.Module] = [nn.Flatten(), columns]
+        in_features = columns.out_features
         for _ in range(n_layers - 1):
             layers += [nn.Linear(in_features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()]
             in_features = width

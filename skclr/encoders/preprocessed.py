@@ -1,5 +1,7 @@
 """An encoder with the fixed preprocessing of its modality in front."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,7 @@ class Preprocessed(Encoder):
 
     def __init__(self, preprocessing: nn.Module, network: nn.Module, example: Tensor) -> None:
         super().__init__()
+        self.frozen: tuple[nn.Module, ...] = ()
         self.preprocessing = preprocessing
         self.network = network
         self.out_features = self._measure(example)
@@ -29,6 +32,35 @@ class Preprocessed(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, *shape) to (B, out_features)."""
         return self.network(self.preprocessing(x))
+
+    def freeze(self, layers: int | str) -> None:
+        """Keep the first layers as they are from now on, statistics of normalisation included.
+
+        Parameters
+        ----------
+        layers : number of layers, counting modules that hold parameters themselves, or "all" or "none".
+
+        Raises
+        ------
+        ValueError : where there are fewer.
+        """
+        holders = [m for m in self.modules() if next(m.parameters(recurse=False), None) is not None]
+        n_layers = {"none": 0, "all": len(holders)}[layers] if isinstance(layers, str) else layers
+        if n_layers > len(holders):
+            raise ValueError(f"freeze={layers}: the encoder has {len(holders)} layers, give as many or fewer, or 'all'")
+        for module in self.frozen:
+            _train_own(module, True)
+        # Hidden in a tuple: a module that is registered twice would be saved twice.
+        self.frozen = tuple(holders[:n_layers])
+        for module in self.frozen:
+            _train_own(module, False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        super().train(mode)
+        for module in self.frozen:
+            module.training = False
+        return self
 
     @torch.no_grad()
     def _measure(self, example: Tensor) -> int:
@@ -41,3 +73,10 @@ class Preprocessed(Encoder):
                 "it must give (2, d), one row a sample; end it with pooling and nn.Flatten()"
             )
         return embedding.shape[1]
+
+
+def _train_own(module: nn.Module, mode: bool) -> None:
+    """Switch what a module holds itself, and not what its children hold."""
+    module.training = mode
+    for parameter in module.parameters(recurse=False):
+        parameter.requires_grad_(mode)

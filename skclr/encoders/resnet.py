@@ -1,6 +1,10 @@
-"""Residual networks."""
+"""Residual networks, with torchvision's names for their parameters."""
+
+from abc import ABC
+from typing import ClassVar
 
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from skclr.parts.encoder import Encoder
 
@@ -17,28 +21,62 @@ class BasicBlock(nn.Module):
     stride : of the first convolution.
     """
 
+    expansion = 1
+
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
-        self.residual = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != channels:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False), nn.BatchNorm2d(channels)
-            )
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = shortcut(in_channels, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, in_channels, H, W) to (B, channels, H / stride, W / stride)."""
-        return nn.functional.relu(self.residual(x) + self.shortcut(x))
+        residual = relu(self.bn1(self.conv1(x)))
+        return relu(self.bn2(self.conv2(residual)) + self.downsample(x))
 
 
-class ResNet18(Encoder):
-    """ResNet-18 up to the mean over the image: 512 features.
+class Bottleneck(nn.Module):
+    """A 3×3 convolution of few channels between two of 1×1, and a way around them.
+
+    Parameters
+    ----------
+    in_channels, channels : before, and in the middle; four times as many leave.
+    stride : of the 3×3 convolution.
+    """
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        out_channels = self.expansion * channels
+        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.downsample = shortcut(in_channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, in_channels, H, W) to (B, 4 · channels, H / stride, W / stride)."""
+        residual = relu(self.bn1(self.conv1(x)))
+        residual = relu(self.bn2(self.conv2(residual)))
+        return relu(self.bn3(self.conv3(residual)) + self.downsample(x))
+
+
+def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """Make the way around a block: nothing where the shapes agree, else a 1×1 convolution."""
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
+    )
+
+
+class ResNet(Encoder, ABC):
+    """A residual network up to the mean over the image.
 
     Parameters
     ----------
@@ -46,12 +84,20 @@ class ResNet18(Encoder):
     stem : "cifar" (3×3, stride 1, no pooling), "imagenet" (7×7, stride 2, pooling), or "auto", which is
         "cifar" for images under 64 pixels.
 
+    Notes
+    -----
+    Weights of torchvision's network of the same name fit: `load_state_dict(weights, strict=False)` leaves
+    out their classifier, given three channels and the ImageNet stem.
+
     References
     ----------
-    He et al. 2016, table 1; the CIFAR stem as in Chen et al. 2020, appendix B.9. Differs: none.
+    He et al. 2016, table 1; the CIFAR stem as in Chen et al. 2020, appendix B.9. Differs: a bottleneck has
+    its stride in the 3×3 convolution, as torchvision's and the papers on self-supervision do. The last
+    BatchNorm of a block begins at one as in the paper, and not at zero.
     """
 
-    out_features = 512
+    block: ClassVar[type[BasicBlock] | type[Bottleneck]]
+    depths: ClassVar[tuple[int, int, int, int]]
 
     def __init__(self, input_shape: tuple[int, int, int], stem: str = "auto") -> None:
         super().__init__()
@@ -59,21 +105,46 @@ class ResNet18(Encoder):
             raise ValueError(f"stem={stem!r}: give 'auto', 'cifar' or 'imagenet'")
         channels, height, width = input_shape
         small = stem == "cifar" or (stem == "auto" and min(height, width) < _SMALL_IMAGE)
-        layers: list[nn.Module] = [
-            nn.Conv2d(channels, 64, 3, padding=1, bias=False)
-            if small
-            else nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False),
-            nn.BatchNorm2d(64),
-            nn.ReLU(),
-        ]
-        if not small:
-            layers.append(nn.MaxPool2d(3, stride=2, padding=1))
-        in_channels = 64
-        for out, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-            layers += [BasicBlock(in_channels, out, stride), BasicBlock(out, out, 1)]
-            in_channels = out
-        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        kernel, stride = (3, 1) if small else (7, 2)
+        self.conv1 = nn.Conv2d(channels, 64, kernel, stride=stride, padding=kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool: nn.Module = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
+        self.out_features = 64
+        self.layer1 = self._stage(64, self.depths[0], stride=1)
+        self.layer2 = self._stage(128, self.depths[1], stride=2)
+        self.layer3 = self._stage(256, self.depths[2], stride=2)
+        self.layer4 = self._stage(512, self.depths[3], stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, H, W) to (B, 512)."""
-        return self.layers(x)
+        """Take (B, C, H, W) to (B, out_features)."""
+        x = self.maxpool(relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return x.mean((2, 3))
+
+    def _stage(self, channels: int, depth: int, stride: int) -> nn.Sequential:
+        blocks = []
+        for i in range(depth):
+            blocks.append(self.block(self.out_features, channels, 1 if i else stride))
+            self.out_features = self.block.expansion * channels
+        return nn.Sequential(*blocks)
+
+
+class ResNet18(ResNet):
+    """ResNet-18, with 512 features; parameters and reference as of `ResNet`."""
+
+    block = BasicBlock
+    depths = (2, 2, 2, 2)
+
+
+class ResNet34(ResNet):
+    """ResNet-34, with 512 features; parameters and reference as of `ResNet`."""
+
+    block = BasicBlock
+    depths = (3, 4, 6, 3)
+
+
+class ResNet50(ResNet):
+    """ResNet-50, with 2,048 features; parameters and reference as of `ResNet`."""
+
+    block = Bottleneck
+    depths = (3, 4, 6, 3)

@@ -1,26 +1,35 @@
 """Modalities: how X is read. To add one, write its file and its line here."""
 
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from skclr.modalities.aligned import Aligned, stacked, views_in
+from skclr.modalities.audio import Audio
 from skclr.modalities.base import Modality
 from skclr.modalities.image import Image
+from skclr.modalities.series import Series
 from skclr.modalities.tabular import Tabular
+from skclr.modalities.text import Text
 
 MODALITIES: dict[str, type[Modality]] = {
     "tabular": Tabular,
     "image": Image,
+    "series": Series,
+    "audio": Audio,
+    "text": Text,
 }
 
 
-def infer_modality(X: Any, modality_params: dict[str, Any]) -> str:
+def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
     """Tell from X and the modality's parameters how X should be read.
 
     Parameters
     ----------
     X : what the user passed.
-    modality_params : its parameters; `image_shape` makes flat rows images.
+    modality_params : its parameters; `image_shape` makes rows images, `sampling_rate` makes them audio.
 
     Returns
     -------
@@ -30,17 +39,69 @@ def infer_modality(X: Any, modality_params: dict[str, Any]) -> str:
     ------
     ValueError : where X could be several things, or none.
     """
-    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
-    if "image_shape" in modality_params or len(shape) == 4:
+    if "image_shape" in modality_params:
         return "image"
+    if "sampling_rate" in modality_params:
+        return "audio"
+    first = _first(X)
+    if isinstance(first, str):
+        return "text"
+    if isinstance(first, os.PathLike):
+        return "image"
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = list(X)
+    if isinstance(X, list | tuple) and len({np.shape(sample) for sample in X}) > 1:
+        return _infer_ragged(X)
+    shape = X.shape if hasattr(X, "shape") else np.shape(X)
     if len(shape) == 3:
-        if getattr(X, "dtype", None) == np.uint8:
-            return "image"
+        return _infer_3d(shape, getattr(X, "dtype", np.dtype(float)))
+    return "image" if len(shape) == 4 else "tabular"
+
+
+def _first(X: Any) -> Any:
+    """Give the first sample of a sequence, None where X is no sequence of one kind of thing."""
+    if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and hasattr(X, "__getitem__")):
+        return next(iter(X), None)
+    # A Series of polars has no number of dimensions, nor has a column that is no Series.
+    return next(iter(X), None) if hasattr(X, "to_list") and not hasattr(X, "columns") else None
+
+
+def _infer_3d(shape: tuple[int, ...], dtype: Any) -> str:
+    if dtype == np.uint8:
+        return "image"
+    if np.dtype(dtype).kind == "f" and shape[1] != shape[2]:
+        return "series"
+    raise ValueError(
+        f"X of shape {tuple(shape)} and dtype {dtype} could be greyscale images or time series: set "
+        "modality='image' for (n, H, W) images or modality='series' for (n, channels, time) series"
+    )
+
+
+def _infer_ragged(X: Sequence[Any]) -> str:
+    dimensions = {np.ndim(sample) for sample in X}
+    if dimensions == {2}:
+        return "series"
+    if dimensions == {1}:
         raise ValueError(
-            f"X of shape {tuple(shape)} and dtype {getattr(X, 'dtype', 'unknown')} could be greyscale images or "
-            "time series: set modality='image' for (n, H, W) images"
+            "X holds 1-D arrays of unequal lengths, which could be time series or audio: set modality='series', or "
+            "modality_params={'sampling_rate': ...} for audio"
         )
-    return "tabular"
+    raise ValueError(
+        f"X holds samples of {', '.join(map(str, sorted(dimensions)))} dimensions and unequal shapes: give tables as "
+        "one 2-D array, series as (channels, time) arrays, and images of one size, or set modality"
+    )
 
 
-__all__ = ["MODALITIES", "Image", "Modality", "Tabular", "infer_modality"]
+__all__ = [
+    "MODALITIES",
+    "Aligned",
+    "Audio",
+    "Image",
+    "Modality",
+    "Series",
+    "Tabular",
+    "Text",
+    "infer_modality",
+    "stacked",
+    "views_in",
+]

@@ -1,10 +1,11 @@
 """How a modality reads X: the one place that knows what the user's array looks like."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
@@ -21,9 +22,9 @@ class Modality(ABC):
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
 
-    encoder: ClassVar[str]
-    views: ClassVar[str]
-    passthrough: ClassVar[bool] = False
+    encoder: str
+    views: str
+    passthrough: bool = False
     shape_: tuple[int, ...]
 
     @abstractmethod
@@ -79,25 +80,32 @@ class Modality(ABC):
         return {"features": self.features}
 
 
-def check_finite(X: np.ndarray, names: Any = None) -> None:
-    """Raise a ValueError that names the first NaN or infinity of X by its place."""
-    if X.dtype.kind != "f":
+def check_finite(X: Any, names: Any = None, *, allow_nan: bool = False) -> None:
+    """Raise a ValueError that names the first infinity of X, or NaN where it is not allowed, by its place."""
+    values = X.data if issparse(X) else X
+    if values.dtype.kind != "f":
         return
     with np.errstate(over="ignore", invalid="ignore"):
         # One sum tells in most cases, and needs no array of X's size.
-        if np.isfinite(X.sum(dtype=np.float64)) or np.isfinite(X).all():
+        if np.isfinite(values.sum(dtype=np.float64)):
             return
-    place = tuple(int(i) for i in np.argwhere(~np.isfinite(X))[0])
+    wrong = np.isinf(values) if allow_nan else ~np.isfinite(values)
+    if not wrong.any():
+        return
+    if issparse(X):
+        raise ValueError("Input X contains NaN or infinity: fill or drop such values first")
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
     what = "NaN" if np.isnan(X[place]) else "infinity"
     column = f"column {place[1]}" if X.ndim == 2 else f"index {place[1:]}"
     name = f" ({names[place[1]]!r})" if names is not None and X.ndim == 2 else ""
+    remedy = "" if what == "infinity" else ", for example with sklearn.impute.SimpleImputer"
     raise ValueError(
-        f"Input X contains {what} in row {place[0]}, {column}{name}: "
-        "fill or drop such values first, for example with sklearn.impute.SimpleImputer"
+        f"Input X contains {what} in row {place[0]}, {column}{name}: fill or drop such values first{remedy}"
     )
 
 
-def check_two_samples(X: np.ndarray) -> None:
+def check_two_samples(X: Any) -> None:
     """Raise a ValueError where there is nothing to contrast a sample with."""
-    if len(X) < 2:
-        raise ValueError(f"X has {len(X)} sample(s) (n_samples={len(X)}): fit needs 2 or more to contrast")
+    n_samples = X.shape[0]
+    if n_samples < 2:
+        raise ValueError(f"X has {n_samples} sample(s) (n_samples={n_samples}): fit needs 2 or more to contrast")

@@ -1,7 +1,10 @@
-"""Images: arrays of pixels in any common layout."""
+"""Images: arrays of pixels in any common layout, in memory or on disk, and image files."""
 
 import math
-from typing import Any
+import os
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,20 +13,28 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor, nn
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
+from skclr.modalities.files import ImageFiles, Joined, StoredArray, holds_paths, is_stored, shape_of_files, to_paths
 
 _USUAL_CHANNELS = (1, 3, 4)
-# Enough for a mean and a deviation; reading more would only cost time.
+# Enough for a mean and a deviation; reading more would only cost time, and memory where images are large.
 _STATISTICS_ROWS = 1_000
+_STATISTICS_VALUES = 2**26
 
 
 class Image(Modality):
-    """Images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or float, or such images as flat rows.
+    """Images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or float, such images as flat rows, or image files.
+
+    Memory maps and other arrays on disk (zarr, h5py) are read batch by batch. A list of paths is images
+    that Pillow decodes batch by batch, to grey or RGB as the first of them are.
 
     Parameters
     ----------
     image_shape : shape of one image where X is 2-D with an image a row: (H, W), (H, W, C) or (C, H, W).
     channels : number of channels, where it is not 1, 3 or 4.
     channel_axis : 1 or -1, where the shape alone does not tell.
+    rgb : whether the channels are red, green and blue, so that views may turn hues; "auto" believes it of
+        three. Other channels are never mixed, RGBA's neither: give X[..., :3] for views that change colours.
+    size : (H, W) to which image files are resized; None takes them as they are, which must be alike.
     """
 
     encoder = "conv"
@@ -34,61 +45,109 @@ class Image(Modality):
         image_shape: tuple[int, ...] | None = None,
         channels: int | None = None,
         channel_axis: int | None = None,
+        rgb: bool | Literal["auto"] = "auto",
+        size: tuple[int, int] | None = None,
     ) -> None:
         if image_shape is not None and len(image_shape) not in (2, 3):
             raise ValueError(f"image_shape={image_shape}: give (H, W), (H, W, C) or (C, H, W)")
         if channel_axis not in (None, 1, -1):
             raise ValueError(f"channel_axis={channel_axis}: give 1 for (n, C, H, W) or -1 for (n, H, W, C)")
+        if rgb not in (True, False, "auto"):
+            raise ValueError(f"rgb={rgb!r}: give True, False or 'auto'")
+        if size is not None and not _is_size(size):
+            raise ValueError(f"size={size!r}: give (H, W), in pixels")
         self.image_shape = image_shape
         self.channels = channels
         self.channel_axis = channel_axis
+        self.rgb = rgb
+        self.size = size
 
-    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray:
-        """See `Modality.read`; X is 3-D, 4-D, or 2-D with `image_shape`."""
-        images = self._unflatten(X, estimator, reset=reset)
-        check_finite(images)
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        """See `Modality.read`; X is 3-D, 4-D, 2-D with `image_shape`, or a sequence of paths."""
+        rows = self._open(X, estimator, reset=reset)
+        shape = tuple(self.image_shape if self.image_shape and len(rows.shape) == 2 else rows.shape[1:])
         if reset:
-            check_two_samples(images)
-            self.input_shape_ = images.shape[1:]
-            self.axis_ = self._find_channels(images.shape)
-            self._learn_statistics(images)
-        elif images.shape[1:] != self.input_shape_:
+            check_two_samples(rows)
+            self.input_shape_ = shape
+            self.axis_ = self._find_channels((rows.shape[0], *shape))
+            self._learn_statistics(rows)
+            self._know_colors()
+        elif shape != self.input_shape_:
             raise ValueError(
-                f"X has images of shape {images.shape[1:]}, but this embedder was fitted on "
+                f"X has images of shape {shape}, but this embedder was fitted on "
                 f"{self.input_shape_}: resize them, or fit again"
             )
-        return images
+        return rows
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take rows to (B, C, H, W) with uint8 scaled to [0, 1]."""
+        images = rows.reshape(len(rows), *self.input_shape_)
         if self.axis_ is None:
-            rows = rows[:, None]
+            images = images[:, None]
         elif self.axis_ == -1:
-            rows = np.moveaxis(rows, -1, 1)
-        if rows.dtype == np.uint8:
-            return torch.from_numpy(rows).float().div_(255)
-        return torch.from_numpy(rows.astype(np.float32))
+            images = np.moveaxis(images, -1, 1)
+        if images.dtype == np.uint8:
+            return torch.from_numpy(images).float().div_(255)
+        return torch.from_numpy(images.astype(np.float32))
+
+    def join(self, rows: Any, more: Any) -> Any:
+        """See `Modality.join`; images are too large to be copied for it."""
+        return Joined(rows, more)
 
     def preprocessing(self) -> nn.Module:
         """Standardise the channels, as every convolutional network expects."""
         return StandardizeChannels(self.mean_, self.deviation_)
 
-    def _unflatten(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray:
-        if self.image_shape is None:
-            images = check_array(X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name="X")
-            if images.ndim not in (3, 4):
-                raise ValueError(
-                    f"X of shape {images.shape} holds no images: give (n, H, W), (n, H, W, C) or (n, C, H, W), "
-                    "or name the shape of flattened ones with modality_params={'image_shape': (H, W)}"
-                )
-            return images
-        rows = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-        if math.prod(self.image_shape) != rows.shape[1]:
+    def facts(self) -> dict[str, Any]:
+        """See `Modality.facts`; `rgb` is whether the channels are red, green and blue."""
+        return {**super().facts(), "rgb": self.rgb_}
+
+    def _open(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        if isinstance(X, str | os.PathLike):
+            raise ValueError(f"X={str(X)!r} is one path: give a list, for example of pathlib.Path(...).glob('*.png')")
+        if holds_paths(X):
+            return self._open_files(to_paths(X), reset=reset)
+        if self.size is not None:
+            raise ValueError(f"size={self.size}, but X is no list of paths: resize the array before")
+        stored = is_stored(X)
+        if self.image_shape is not None:
+            images = self._check_flat(X, estimator, reset=reset, stored=stored)
+        else:
+            images = self._check_images(X, stored=stored)
+        if stored:
+            return StoredArray(images)
+        check_finite(images)
+        return images
+
+    def _open_files(self, paths: np.ndarray, *, reset: bool) -> ImageFiles:
+        if reset:
+            shape = shape_of_files(paths, self.size)
+        else:
+            channels, height, width = self.shape_
+            shape = (height, width) if channels == 1 else (height, width, 3)
+        return ImageFiles(paths, shape, resize=self.size is not None)
+
+    def _check_images(self, X: Any, *, stored: bool) -> Any:
+        if not stored:
+            X = check_array(X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name="X")
+        if len(X.shape) not in (3, 4):
             raise ValueError(
-                f"image_shape={self.image_shape} has {math.prod(self.image_shape)} values, but a row of X has "
+                f"X of shape {tuple(X.shape)} holds no images: give (n, H, W), (n, H, W, C) or (n, C, H, W), "
+                "or name the shape of flattened ones with modality_params={'image_shape': (H, W)}"
+            )
+        return X
+
+    def _check_flat(self, X: Any, estimator: BaseEstimator, *, reset: bool, stored: bool) -> Any:
+        # scikit-learn would read all of an array on disk.
+        rules = {"skip_check_array": True} if stored else {"dtype": "numeric", "ensure_all_finite": False}
+        rows = validate_data(estimator, X, reset=reset, **rules)
+        n_values = math.prod(self.image_shape or ())
+        if n_values != rows.shape[1]:
+            raise ValueError(
+                f"image_shape={self.image_shape} has {n_values} values, but a row of X has "
                 f"{rows.shape[1]}: give the shape whose sizes multiply to that"
             )
-        return rows.reshape(len(rows), *self.image_shape)
+        return rows
 
     def _find_channels(self, shape: tuple[int, ...]) -> int | None:
         if len(shape) == 3:
@@ -104,12 +163,19 @@ class Image(Modality):
             )
         return axes[0]
 
-    def _learn_statistics(self, images: np.ndarray) -> None:
-        step = max(1, len(images) // _STATISTICS_ROWS)
-        sample = self.to_tensor(images[np.arange(0, len(images), step)])
+    def _learn_statistics(self, rows: Any) -> None:
+        n_samples = rows.shape[0]
+        step = max(1, n_samples // _STATISTICS_ROWS, math.prod(rows.shape) // _STATISTICS_VALUES)
+        sample = self.to_tensor(rows[np.arange(0, n_samples, step)])
         self.shape_ = tuple(sample.shape[1:])
         deviation, self.mean_ = torch.std_mean(sample, dim=(0, 2, 3), correction=0)
         self.deviation_ = torch.where(deviation > 0, deviation, 1.0)
+
+    def _know_colors(self) -> None:
+        n_channels = self.shape_[0]
+        if self.rgb is True and n_channels != 3:
+            raise ValueError(f"rgb=True, but X has {n_channels} channels: drop the others, or leave rgb at 'auto'")
+        self.rgb_ = n_channels == 3 if self.rgb == "auto" else self.rgb
 
 
 class StandardizeChannels(nn.Module):
@@ -131,3 +197,7 @@ class StandardizeChannels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, C, H, W) to the same shape, channels last in memory: convolutions run faster so."""
         return ((x - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, Sequence) and len(size) == 2 and all(isinstance(n, Integral) and int(n) > 0 for n in size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Ragged:
         self.fill = fill
 
     @classmethod
-    def of(cls, samples: Sequence[np.ndarray], length: int, fill: Any) -> Ragged:
+    def of(cls, samples: Sequence[np.ndarray], length: int, fill: Any) -> Self:
         """Put samples (l_i, *inner) together."""
         offsets = np.concatenate([[0], np.cumsum([len(sample) for sample in samples])])
         return cls(np.concatenate(samples), offsets, length, fill)

@@ -1,74 +1,255 @@
-"""Tables: numeric arrays and DataFrames, standardised column by column."""
+"""Tables: arrays, sparse matrices and DataFrames of numbers and categories."""
+
+from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import validate_data
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
+from skclr.views import MarginalCorruption
 
 
 class Tabular(Modality):
-    """Rows of numeric columns, standardised to mean 0 and variance 1 over the rows of the first fit."""
+    """Rows of numbers, standardised column by column, and of categories, each a code; NaN where there is none.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype" takes the columns of a DataFrame that hold categories, strings or booleans; or
+        an array of column names, of column numbers or of one boolean per column; None for none.
+    max_categories : most categories of a column; the rarest beyond that are one.
+    """
 
     encoder = "mlp"
-    views = "corruption"
+    views = "neighbors"
     passthrough = True
 
-    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray:
-        """See `Modality.read`; X is 2-D and numeric."""
-        _check_columns(X)
-        try:
-            table = validate_data(
-                estimator,
-                X,
-                reset=reset,
-                dtype=[np.float64, np.float32],
-                ensure_all_finite=False,
+    def __init__(self, categorical_features: Any = "from_dtype", max_categories: int = 256) -> None:
+        if isinstance(categorical_features, str) and categorical_features != "from_dtype":
+            raise ValueError(
+                f"categorical_features={categorical_features!r}: give 'from_dtype', None, or a list of column names, "
+                "of column numbers or of booleans"
             )
-        except ValueError as error:
-            if "could not convert string" in str(error):
-                raise ValueError(f"X holds text where a table needs numbers ({error}): {_ENCODE}") from error
-            raise
-        check_finite(table, getattr(estimator, "feature_names_in_", None))
+        if max_categories < 2:
+            raise ValueError(f"max_categories={max_categories}: give 2 or more")
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
+
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        """See `Modality.read`; X is 2-D."""
+        if reset:
+            self.is_categorical_ = categorical_columns(X, self.categorical_features)
+        if self.is_categorical_.any():
+            table = self._read_mixed(X, estimator, reset=reset)
+        else:
+            table = read_numbers(X, estimator, reset=reset)
         if reset:
             check_two_samples(table)
             _check_two_columns(table)
-            self.scaler_ = StandardScaler().fit(table)
-            self.shape_ = table.shape[1:]
+            self._learn_statistics(table)
         return table
 
-    def to_tensor(self, rows: np.ndarray) -> Tensor:
+    def to_tensor(self, rows: Any) -> Tensor:
         """Standardise (B, d) rows; in float64, since a time stamp loses its seconds in float32."""
-        standardized = (rows - self.scaler_.mean_) / self.scaler_.scale_
+        dense = rows.toarray() if sparse.issparse(rows) else rows
+        standardized = (dense - self.mean_) / self.scale_
         return torch.from_numpy(standardized.astype(np.float32))
 
+    def join(self, rows: Any, more: Any) -> Any:
+        """Put rows of two calls of `read` into one."""
+        return sparse.vstack([rows, more], format="csr") if sparse.issparse(rows) else super().join(rows, more)
 
-_ENCODE = "encode such columns first, for example with skrub.TableVectorizer or OneHotEncoder"
+    def features(self, x: Tensor) -> Tensor:
+        """Give the standardised numbers, a gap being the mean, then one column for each category."""
+        categorical = torch.from_numpy(self.is_categorical_)
+        columns = [x[:, ~categorical].nan_to_num(0.0)]
+        for codes, n in zip(x[:, categorical].unbind(1), self._n_categories(), strict=True):
+            columns.append(one_hot(codes.nan_to_num(n).long(), n + 1)[:, :n].float())
+        return torch.cat(columns, 1)
+
+    def facts(self) -> dict[str, Any]:
+        """Say of each column how many categories it has, 0 for a number, and whether it has gaps."""
+        return {
+            **super().facts(),
+            "cardinalities": self.cardinalities_,
+            "gaps": self.gaps_,
+            "on_top": MarginalCorruption(n_views=1, rate=0.2),
+        }
+
+    def _read_mixed(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray:
+        if is_frame(X):
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            numbers, categories = split_frame(X, self.is_categorical_)
+        else:
+            X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+            numbers, categories = X[:, ~self.is_categorical_], X[:, self.is_categorical_]
+        if reset:
+            self.categories_ = OrdinalEncoder(
+                max_categories=self.max_categories,
+                handle_unknown="use_encoded_value",
+                unknown_value=np.nan,
+            ).fit(_uniform(categories))
+        table = np.empty((len(categories), len(self.is_categorical_)))
+        table[:, self.is_categorical_] = self.categories_.transform(_uniform(categories))
+        if numbers.shape[1]:
+            table[:, ~self.is_categorical_] = read_numbers(numbers, None, reset=reset)
+        return table
+
+    def _n_categories(self) -> list[int]:
+        return [n for n in self.cardinalities_ if n]
+
+    def _learn_statistics(self, table: Any) -> None:
+        self.shape_ = table.shape[1:]
+        if sparse.issparse(table):
+            # What is 0 stays 0. Wide rows are no neighbours of each other, and nobody wants them dense beside theirs.
+            self.views, self.passthrough = "corruption", False
+            most = mean = np.zeros(self.shape_)
+            gaps = np.zeros(self.shape_, dtype=bool)
+            scale = StandardScaler(with_mean=False).fit(table).scale_
+        else:
+            most, gaps = np.nanmax(table, axis=0, initial=-1), np.isnan(table).any(axis=0)
+            with np.errstate(invalid="ignore"):
+                scaler = StandardScaler().fit(table)
+            mean, scale = scaler.mean_, scaler.scale_
+        # A column without any value has no mean.
+        number = ~self.is_categorical_ & np.isfinite(mean)
+        self.mean_, self.scale_ = np.where(number, mean, 0.0), np.where(number, scale, 1.0)
+        self.cardinalities_ = tuple(np.where(self.is_categorical_, most + 1, 0).astype(int).tolist())
+        self.gaps_ = tuple((gaps & ~self.is_categorical_).tolist())
 
 
-def _check_columns(X: Any) -> None:
-    """Name the columns of a DataFrame that are not numbers, where X is one."""
-    if not (hasattr(X, "dtypes") and hasattr(X, "columns")):
-        return
-    kinds = dict(zip(X.columns, X.dtypes, strict=True))
-    wrong = [f"{name!r} ({kind})" for name, kind in kinds.items() if not _is_numeric(kind)]
+# -- which columns hold what ------------------------------------------------------------------------
+
+
+def is_frame(X: Any) -> bool:
+    """Tell DataFrames, of pandas or polars, from arrays."""
+    return hasattr(X, "dtypes") and hasattr(X, "columns")
+
+
+def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
+    """Say of each column whether it holds categories.
+
+    Parameters
+    ----------
+    X : table of d columns.
+    chosen : as `Tabular` takes categorical_features.
+
+    Returns
+    -------
+    (d,) bool.
+
+    Raises
+    ------
+    ValueError : for columns that X does not have, and for dtypes that are neither numbers nor categories.
+    """
+    names = [str(name) for name in X.columns] if is_frame(X) else []
+    n_columns = X.shape[1] if getattr(X, "ndim", 2) == 2 and hasattr(X, "shape") else 0
+    if chosen is None or (isinstance(chosen, str) and not names):
+        n_columns = n_columns or (np.asarray(X).shape[1:] or (0,))[0]
+        return np.zeros(n_columns, dtype=bool)
+    if isinstance(chosen, str):
+        return _by_dtype(X)
+    listed = np.asarray(chosen)
+    if listed.dtype == bool and listed.shape == (n_columns,):
+        return listed
+    places = np.arange(n_columns) if listed.dtype.kind in "iu" else np.asarray(names)
+    missing = [value for value in listed.tolist() if value not in places.tolist()]
+    if listed.dtype == bool or missing:
+        raise ValueError(
+            f"categorical_features={chosen!r} does not fit X of {n_columns} columns: give their names, their numbers "
+            "from 0, or one boolean per column"
+        )
+    return np.isin(places, listed)
+
+
+def _by_dtype(X: Any) -> np.ndarray:
+    kinds = [_kind(dtype, X[name]) for name, dtype in zip(X.columns, X.dtypes, strict=True)]
+    wrong = [
+        f"{name!r} ({dtype})" for name, dtype, kind in zip(X.columns, X.dtypes, kinds, strict=True) if kind == "unknown"
+    ]
     if wrong:
-        raise ValueError(f"X has columns that are not numbers: {', '.join(wrong)}; {_ENCODE}")
+        raise ValueError(
+            f"X has columns that are neither numbers nor categories: {', '.join(wrong)}; turn them into numbers "
+            "first, for example with skrub.TableVectorizer, or drop them"
+        )
+    return np.array([kind == "category" for kind in kinds])
 
 
-def _is_numeric(dtype: Any) -> bool:
-    if hasattr(dtype, "is_numeric"):  # polars
-        return bool(dtype.is_numeric() or str(dtype) == "Boolean")
-    # An object column may hold numbers; validation converts it, or says what it met.
-    return getattr(dtype, "kind", "O") in "biufcO" and str(dtype) != "category"
+_CATEGORY_NAMES = ("category", "bool", "boolean", "str", "string", "String", "Boolean", "Categorical", "Enum")
 
 
-def _check_two_columns(table: np.ndarray) -> None:
+def _kind(dtype: Any, column: Any) -> str:
+    name = str(dtype).split("(")[0].split("[")[0]
+    if name in _CATEGORY_NAMES:
+        return "category"
+    if name == "object":
+        return "category" if any(isinstance(value, str | bool) for value in column) else "number"
+    numeric = dtype.is_numeric() if hasattr(dtype, "is_numeric") else getattr(dtype, "kind", "O") in "iufc"
+    return "number" if numeric else "unknown"
+
+
+# -- reading ------------------------------------------------------------------------------------------
+
+
+def read_numbers(X: Any, estimator: BaseEstimator | None, *, reset: bool) -> Any:
+    """Check that X holds numbers or gaps, and give it as a float array or CSR matrix."""
+    settings: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "accept_sparse": "csr"}
+    try:
+        if estimator is None:
+            table = check_array(X, **settings)
+        else:
+            table = validate_data(estimator, X, reset=reset, **settings)
+    except ValueError as error:
+        if "could not convert string" in str(error):
+            raise ValueError(
+                f"X holds text where a table needs numbers ({error}): give a DataFrame, or name such columns with "
+                "modality_params={'categorical_features': ...}"
+            ) from error
+        raise
+    # Gaps are for the encoder; only in a sparse matrix they would not be seen.
+    check_finite(table, getattr(estimator, "feature_names_in_", None), allow_nan=not sparse.issparse(table))
+    return table
+
+
+def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Split a DataFrame into a DataFrame of its numbers and an object array of its categories."""
+    names = list(X.columns)
+    numbers = X[[name for name, c in zip(names, is_categorical, strict=True) if not c]]
+    columns = [X[name].to_list() for name, c in zip(names, is_categorical, strict=True) if c]
+    categories = np.empty((len(X), len(columns)), dtype=object)
+    for j, column in enumerate(columns):
+        categories[:, j] = column
+    return numbers, categories
+
+
+def _uniform(categories: np.ndarray) -> np.ndarray:
+    """Write every gap as NaN, and the values of a column that has strings all as strings."""
+    columns = []
+    for column in categories.astype(object).T:
+        values = [np.nan if _is_gap(value) else value for value in column]
+        if any(isinstance(value, str) for value in values):
+            values = [value if _is_gap(value) else str(value) for value in values]
+        columns.append(values)
+    uniform = np.empty(categories.shape, dtype=object)
+    uniform[:] = np.array(columns, dtype=object).T
+    return uniform
+
+
+def _is_gap(value: Any) -> bool:
+    # pandas.NA is equal to nothing, and tells not even that.
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
+
+
+def _check_two_columns(table: Any) -> None:
     if table.shape[1] < 2:
         raise ValueError(
             "X has 1 feature(s) (n_features=1): views of a row replace some of its columns, so it needs "

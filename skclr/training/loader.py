@@ -38,8 +38,8 @@ class Samples(Dataset[Tensor]):
         self.X = X
         self.to_tensor = to_tensor
         self.device = device
-        self.groups = torch.arange(len(X)) if groups is None else groups
-        self.rows = np.arange(len(X)) if rows is None else rows
+        self.groups = torch.arange(X.shape[0]) if groups is None else groups
+        self.rows = np.arange(X.shape[0]) if rows is None else rows
         self.resident: Tensor | None = None
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class Samples(Dataset[Tensor]):
         """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
         if 4 * math.prod(self.X.shape) <= _RESIDENT_BYTES:
             # An index array makes a copy, which torch may share where X is read-only.
-            self.resident = self.to_tensor(self.X[np.arange(len(self.X))]).to(self.device)
+            self.resident = self.to_tensor(self.X[np.arange(self.X.shape[0])]).to(self.device)
 
     def subset(self, rows: np.ndarray) -> Samples:
         """Keep only the samples at `rows`, positions in these samples."""

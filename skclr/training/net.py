@@ -155,8 +155,10 @@ class ContrastiveNet(NeuralNet):
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.first_step_ = self.step_
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
-        # Dropout in a user's encoder draws from torch's global generator.
-        self.draws_globally_ = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in self.module_.modules())
+        # Dropout, and modules that say so of themselves, draw from torch's global generator.
+        self.draws_globally_ = any(
+            getattr(m, "draws_globally", isinstance(m, nn.modules.dropout._DropoutNd)) for m in self.module_.modules()
+        )
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)

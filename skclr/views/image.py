@@ -7,15 +7,14 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from skclr.views.base import Samples, Views
+from skclr.views.pixels import affine_matrices, blur, color_matrices, low_pass, recolor, relight, resample, solarize
 
-# Rec. 601: what PIL and torchvision mean by grey.
-LUMINANCE = (0.299, 0.587, 0.114)
-# As many images show the range of all.
+# As many images show the range of all; fewer where they are large.
 _RANGE_SAMPLES = 1_024
+_RANGE_VALUES = 2**26
 _LARGEST: dict[str, float] = {
     "flip": 1,
     "vertical_flip": 1,
@@ -36,6 +35,7 @@ class ImageViews(Views):
     Parameters
     ----------
     n_views, n_local_views : number of global views, and of the small local views that follow them.
+    rgb : whether the channels are red, green and blue; "auto" believes it of three.
     crop_scale, local_scale : smallest and largest area of a global and of a local crop, as a share of
         the image's; "auto" is (0.2, 1) for RGB and (0.5, 1) for others.
     crop_ratio : smallest and largest width / height of a crop, relative to the image's.
@@ -57,8 +57,6 @@ class ImageViews(Views):
 
     Notes
     -----
-    Three channels are taken for RGB. Where they are not, set flip, saturation, hue and grey to 0.
-
     Colours are changed on a scale from black 0 to white 1, and clamped to it. Data within [0, 1] are
     on it; otherwise each channel's minimum and maximum in `fit` are its black and white.
 
@@ -76,6 +74,7 @@ class ImageViews(Views):
         self,
         *,
         n_views: int = 2,
+        rgb: bool | Literal["auto"] = "auto",
         crop_scale: tuple[float, float] | Literal["auto"] = "auto",
         crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip: float | Literal["auto"] = "auto",
@@ -96,6 +95,7 @@ class ImageViews(Views):
         local_size: int | None = None,
     ) -> None:
         self.n_views = n_views
+        self.rgb = rgb
         self.crop_scale = crop_scale
         self.crop_ratio = crop_ratio
         self.flip = flip
@@ -117,7 +117,7 @@ class ImageViews(Views):
         self._check()
 
     def fit(self, samples: Samples) -> Self:
-        """Learn from some of the images how many channels they have, and the range of each.
+        """Learn from some of the images what their channels are, and the range of each.
 
         Parameters
         ----------
@@ -125,12 +125,16 @@ class ImageViews(Views):
 
         Raises
         ------
-        ValueError : if the samples are no images.
+        ValueError : if the samples are no images, or not RGB though `rgb` says so.
         """
-        x = samples[np.arange(0, len(samples), max(1, len(samples) // _RANGE_SAMPLES))]
-        if x.ndim != 4:
-            raise ValueError(f"image views take samples of (channels, height, width), got {tuple(x.shape[1:])}")
-        crop_scale, flip, rotation = ((0.2, 1.0), 0.5, 0.0) if x.shape[1] == 3 else ((0.5, 1.0), 0.0, 15.0)
+        n, shape = len(samples), tuple(samples[np.arange(1)].shape[1:])
+        if len(shape) != 3:
+            raise ValueError(f"image views take samples of (channels, height, width), got {shape}")
+        if self.rgb is True and shape[0] != 3:
+            raise ValueError(f"rgb=True, but the images have {shape[0]} channels: set it to False or 'auto'")
+        self.rgb_ = shape[0] == 3 if self.rgb == "auto" else self.rgb
+        x = samples[np.arange(0, n, max(1, n // _RANGE_SAMPLES, n * math.prod(shape) // _RANGE_VALUES))]
+        crop_scale, flip, rotation = ((0.2, 1.0), 0.5, 0.0) if self.rgb_ else ((0.5, 1.0), 0.0, 15.0)
         self.crop_scale_ = crop_scale if self.crop_scale == "auto" else self.crop_scale
         self.flip_ = flip if self.flip == "auto" else self.flip
         self.rotation_ = rotation if self.rotation == "auto" else self.rotation
@@ -175,7 +179,10 @@ class ImageViews(Views):
         shorter = min(height, width)
         zoom = (self.local_size or shorter / 2) / shorter
         size = round(height * zoom), round(width * zoom)
-        return resample(x, self._draw_matrices(draws, self.local_scale, width / height), size)
+        matrices = self._draw_matrices(draws, self.local_scale, width / height)
+        if self.local_scale[1] * height * width > math.prod(size):
+            x = low_pass(x, matrices, size)
+        return resample(x, matrices, size)
 
     def _draw_matrices(self, draws: "Draws", scale: tuple[float, float], aspect: float) -> Tensor:
         log_area = draws.uniform(*scale).log()
@@ -198,8 +205,8 @@ class ImageViews(Views):
         happens = draws.chance(self.jitter_probability)
         brightness = torch.where(happens, 1 + draws.around_zero(self.brightness), 1.0)
         contrast = torch.where(happens, 1 + draws.around_zero(self.contrast), 1.0)
-        x = relight(x, brightness, contrast)
-        if x.shape[1] != 3:
+        x = relight(x, brightness, contrast, rgb=self.rgb_)
+        if not self.rgb_:
             return x
         saturation = torch.where(happens, 1 + draws.around_zero(self.saturation), 1.0)
         hue = torch.where(happens, draws.around_zero(self.hue), 0.0)
@@ -208,6 +215,8 @@ class ImageViews(Views):
     def _check(self) -> None:
         check_number("n_views", self.n_views, 2, whole=True)
         check_number("n_local_views", self.n_local_views, 0, whole=True)
+        if self.rgb not in (True, False, "auto"):
+            raise ValueError(f"rgb={self.rgb!r}: use True, False or 'auto'")
         if self.local_size is not None:
             check_number("local_size", self.local_size, 1, whole=True)
         for name, most in _LARGEST.items():
@@ -243,146 +252,6 @@ class Draws:
     def chance(self, probability: float) -> Tensor:
         """Draw (n,) bool, true with the given probability."""
         return self.uniform(0, 1) < probability
-
-
-def affine_matrices(
-    width: Tensor,
-    height: Tensor,
-    center_x: Tensor,
-    center_y: Tensor,
-    degrees: Tensor,
-    mirror_x: Tensor,
-    mirror_y: Tensor,
-    aspect: float,
-) -> Tensor:
-    """Say where in its image each view looks; both reach from -1 to 1 in either direction.
-
-    Parameters
-    ----------
-    width, height : (B,) size of the crop, as a share of the image's.
-    center_x, center_y : (B,) middle of the crop.
-    degrees : (B,) by which the picture turns counter-clockwise about that middle.
-    mirror_x, mirror_y : (B,) bool, whether the view is mirrored left-right, up-down.
-    aspect : width / height of the image in pixels.
-
-    Returns
-    -------
-    (B, 2, 3), taking (x, y, 1) of a view to (x, y) of its image.
-    """
-    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
-    x, y = torch.where(mirror_x, -width, width), torch.where(mirror_y, -height, height)
-    # A turn keeps lengths in pixels: hence the aspect.
-    entries = [cos * x, -sin * y / aspect, center_x, sin * x * aspect, cos * y, center_y]
-    return torch.stack(entries, 1).view(-1, 2, 3)
-
-
-def resample(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
-    """Look at each image through its matrix; bilinear, mirrored beyond the border.
-
-    Parameters
-    ----------
-    x : (B, C, H, W).
-    matrices : (B, 2, 3) as `affine_matrices` makes them.
-    size : (height, width) of the result.
-
-    Returns
-    -------
-    (B, C, height, width). Not low-passed, so meant for crops of no more pixels than the result.
-    """
-    ys, xs = ((torch.arange(n, device=x.device) * 2 + 1) / n - 1 for n in size)
-    along_x = matrices[:, None, :, 0] * xs[:, None]
-    along_y = matrices[:, None, :, 1] * ys[:, None] + matrices[:, None, :, 2]
-    # A third of the time of affine_grid, which multiplies every pixel's place with the matrix.
-    grid = along_y[:, :, None] + along_x[:, None]
-    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
-
-
-def luminance(x: Tensor) -> Tensor:
-    """Give the mean luminance (B, 1, 1, 1) of (B, C, H, W): of RGB as seen, of others the plain mean."""
-    means = x.mean((2, 3), keepdim=True)
-    if x.shape[1] != 3:
-        return means.mean(1, keepdim=True)
-    red, green, blue = (weight * mean for weight, mean in zip(LUMINANCE, means.chunk(3, 1), strict=True))
-    return red + green + blue
-
-
-def relight(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
-    """Scale each image, then its distance from its mean luminance; both clamped to [0, 1].
-
-    Parameters
-    ----------
-    x : (B, C, H, W).
-    brightness, contrast : (B,) factors; 1 changes nothing.
-    """
-    brightness, contrast = brightness[:, None, None, None], contrast[:, None, None, None]
-    # In place on fresh tensors: memory traffic is what views wait for.
-    x = (x * brightness).clamp_(0, 1)
-    return (x * contrast).add_((1 - contrast) * luminance(x)).clamp_(0, 1)
-
-
-def color_matrices(saturation: Tensor, hue: Tensor) -> Tensor:
-    """Scale the distance from the grey of equal luminance, then turn about the axis of greys.
-
-    Parameters
-    ----------
-    saturation : (B,) factor; 1 changes nothing, 0 leaves grey.
-    hue : (B,) turn as a share of the colour circle; a third takes red to green.
-
-    Returns
-    -------
-    (B, 3, 3), to be multiplied with columns of RGB.
-    """
-    cos, sin = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin()
-    before, after = (1 - cos) / 3 - sin / math.sqrt(3), (1 - cos) / 3 + sin / math.sqrt(3)
-    same = (1 - cos) / 3 + cos
-    turn = ((same, before, after), (after, same, before), (before, after, same))
-    # No turn moves a grey, so luminance, a grey, stays out of it.
-    entries = [
-        saturation * entry + (1 - saturation) * weight
-        for row in turn
-        for entry, weight in zip(row, LUMINANCE, strict=True)
-    ]
-    return torch.stack(entries, 1).view(-1, 3, 3)
-
-
-def recolor(x: Tensor, matrices: Tensor) -> Tensor:
-    """Multiply the pixels of (B, 3, H, W) with the (3, 3) of their image; clamped to [0, 1]."""
-    return torch.einsum("bij,bjhw->bihw", matrices, x).clamp_(0, 1)
-
-
-def blur_matrices(sigma: Tensor, n: int) -> Tensor:
-    """Smooth n values with a Gaussian, mirrored at both ends so that their sum stays.
-
-    Parameters
-    ----------
-    sigma : (B,) standard deviation, below n / 3; 0 changes nothing.
-    n : number of values.
-
-    Returns
-    -------
-    (B, n, n), to be multiplied with columns.
-    """
-    precision = 1 / sigma.square().clamp(min=1e-12)[:, None, None]
-
-    def gaussian(distance: Tensor) -> Tensor:
-        # Below exp(-30) lie only numbers too small to matter, and so small that products are slow.
-        return (-distance.square() * precision / 2).clamp(min=-30).exp()
-
-    place = torch.arange(n, device=sigma.device)
-    gap, mirrored = place - place[:, None], place + place[:, None] + 1
-    weights = gaussian(gap) + gaussian(mirrored) + gaussian(mirrored - 2 * n)
-    return weights / weights.sum(2, keepdim=True)
-
-
-def blur(x: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image of (B, C, H, W) with the standard deviation of (B,), in pixels."""
-    down, across = (blur_matrices(sigma, n) for n in x.shape[2:])
-    return torch.einsum("bhk,bckl,bwl->bchw", down, x, across)
-
-
-def solarize(x: Tensor, happens: Tensor) -> Tensor:
-    """Invert what is 0.5 or brighter in the images of (B, C, H, W) for which (B,) is true."""
-    return torch.where(happens[:, None, None, None] & (x >= 0.5), 1 - x, x)
 
 
 def of_view(value: float | Sequence[float], index: int) -> float:

@@ -1,4 +1,4 @@
-"""Views of table rows."""
+"""Views of table rows; NaN is a gap, and a column with categories holds their codes."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -9,11 +9,42 @@ from torch import Tensor
 
 from skclr.views.base import Samples, Views
 
-# Rows that stand for the whole training set's marginals.
+# Rows, and numbers in them, that stand for the whole training set's marginals.
 _REFERENCE_ROWS = 65_536
+_REFERENCE_NUMBERS = 2**26
 
 
-class MarginalCorruption(Views):
+class TableViews(Views):
+    """Views that change every row at a rate of their own.
+
+    Parameters
+    ----------
+    n_views : number of views.
+    rate : how much a view is changed, one value for all views or one per view; 0 leaves it as it is.
+    """
+
+    def __init__(self, n_views: int = 2, rate: float | Sequence[float] = 0.3) -> None:
+        rates = [rate] * n_views if isinstance(rate, int | float) else list(rate)
+        if len(rates) != n_views or not all(0 <= r <= 1 for r in rates):
+            raise ValueError(f"rate={rate}: give one number in [0, 1], or n_views={n_views} of them")
+        self.n_views = n_views
+        self.rate = rate
+        self.rates_ = rates
+
+    def fit(self, samples: Samples) -> Self:
+        """Learn nothing."""
+        return self
+
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Make n_views views of (B, d) rows."""
+        return [self.change(x, rate, generator) if rate else x for rate in self.rates_]
+
+    def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+        """Make one view of (B, d) rows."""
+        raise NotImplementedError
+
+
+class MarginalCorruption(TableViews):
     """Replace random entries of a row by the same column's entry of another training row.
 
     Parameters
@@ -28,16 +59,13 @@ class MarginalCorruption(Views):
     """
 
     def __init__(self, n_views: int = 2, rate: float | Sequence[float] = (0.0, 0.6)) -> None:
-        rates = [rate] * n_views if isinstance(rate, int | float) else list(rate)
-        if len(rates) != n_views or not all(0 <= r <= 1 for r in rates):
-            raise ValueError(f"rate={rate}: give one number in [0, 1], or n_views={n_views} of them")
-        self.n_views = n_views
-        self.rate = rate
-        self.rates_ = rates
+        super().__init__(n_views, rate)
 
     def fit(self, samples: Samples) -> Self:
         """Hold rows from whose columns replacements are drawn."""
-        step = max(1, len(samples) // _REFERENCE_ROWS)
+        n_columns = samples[np.arange(1)].shape[1]
+        n_rows = max(2, min(_REFERENCE_ROWS, _REFERENCE_NUMBERS // n_columns))
+        step = max(1, len(samples) // n_rows)
         self.reference_ = samples[np.arange(0, len(samples), step)]
         return self
 
@@ -45,11 +73,86 @@ class MarginalCorruption(Views):
         """Let go of the training rows."""
         del self.reference_
 
-    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Make n_views views of (B, d) rows."""
-        return [self._corrupt(x, rate, generator) if rate else x for rate in self.rates_]
-
-    def _corrupt(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+    def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+        """Make one view of (B, d) rows."""
         donors = torch.randint(len(self.reference_), x.shape, generator=generator, device=x.device)
         replaced = torch.rand(x.shape, generator=generator, device=x.device) < rate
         return torch.where(replaced, self.reference_.gather(0, donors), x)
+
+
+class Masking(TableViews):
+    """Make gaps of random entries.
+
+    Parameters
+    ----------
+    n_views : number of views.
+    rate : share of entries that go, one value for all views or one per view.
+
+    References
+    ----------
+    Yoon et al. 2020 (VIME), sec. 4, where what is masked is replaced from the marginals: see `MarginalCorruption`.
+    """
+
+    def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+        """Make one view of (B, d) rows."""
+        masked = torch.rand(x.shape, generator=generator, device=x.device) < rate
+        return x.masked_fill(masked, torch.nan)
+
+
+class Jitter(TableViews):
+    """Add noise to the columns of numbers.
+
+    Parameters
+    ----------
+    n_views : number of views.
+    rate : standard deviation of the noise, in units of the column's own, one value for all views or one per view.
+    cardinalities : number of categories of each column, 0 for a number; empty means numbers only.
+    """
+
+    def __init__(
+        self, n_views: int = 2, rate: float | Sequence[float] = 0.3, cardinalities: Sequence[int] = ()
+    ) -> None:
+        super().__init__(n_views, rate)
+        self.cardinalities = cardinalities
+
+    def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+        """Make one view of (B, d) rows."""
+        noise = rate * torch.randn(x.shape, generator=generator, device=x.device)
+        return x + noise * numbers(x, self.cardinalities)
+
+
+class Mixup(TableViews):
+    """Mix each row with another of the batch: numbers by a weight, categories by a draw with that probability.
+
+    Parameters
+    ----------
+    n_views : number of views.
+    rate : largest weight of the other row, one value for all views or one per view.
+    cardinalities : number of categories of each column, 0 for a number; empty means numbers only.
+
+    References
+    ----------
+    Somepalli et al. 2021 (SAINT), sec. 3.2, after Zhang et al. 2018. Differs: mixes the standardised columns and not
+    what a first layer made of them, which is the same where that layer is linear; a category, which has no half, is
+    taken from one row or the other.
+    """
+
+    def __init__(
+        self, n_views: int = 2, rate: float | Sequence[float] = (0.0, 0.3), cardinalities: Sequence[int] = ()
+    ) -> None:
+        super().__init__(n_views, rate)
+        self.cardinalities = cardinalities
+
+    def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+        """Make one view of (B, d) rows."""
+        other = x[torch.randperm(len(x), generator=generator, device=x.device)]
+        weight = rate * torch.rand(len(x), 1, generator=generator, device=x.device)
+        taken = torch.where(torch.rand(x.shape, generator=generator, device=x.device) < weight, other, x)
+        return torch.where(numbers(x, self.cardinalities), torch.lerp(x, other, weight), taken)
+
+
+def numbers(x: Tensor, cardinalities: Sequence[int]) -> Tensor:
+    """Say (d,) bool of the columns of (B, d) which hold numbers."""
+    if not cardinalities:
+        return torch.ones(x.shape[1], dtype=torch.bool, device=x.device)
+    return torch.tensor(cardinalities, device=x.device) == 0

@@ -1,17 +1,22 @@
 import pytest
 import torch
+from torch import nn
 
-from skclr.encoders import ENCODERS, MLP, Conv, ResNet18
+from skclr.encoders import ENCODERS, MLP, Conv, ResNet18, ResNet34, ResNet50
 
-SHAPES = [("mlp", (7,)), ("mlp", (2, 3, 4))] + [
+SHAPES = [("mlp", (7,)), ("mlp", (2, 3, 4)), ("residual_mlp", (7,)), ("feature_transformer", (7,))] + [
     (name, shape)
-    for name in ("conv", "resnet18")
+    for name in ("conv", "resnet18", "resnet34", "resnet50")
     for shape in [(1, 8, 8), (3, 32, 32), (3, 28, 20), (6, 5, 40), (3, 64, 64), (1, 1, 1)]
 ]
 
 
+# What takes no plain samples is tried in a file of its own.
+ELSEWHERE = {"timm", "tcn", "gru", "lstm", "series_transformer", "spectrogram", "text", "text_transformer", "sentence_transformer"}
+
+
 def test_every_encoder_is_tried():
-    assert {name for name, _ in SHAPES} == set(ENCODERS)
+    assert {name for name, _ in SHAPES} | ELSEWHERE == set(ENCODERS)
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES)
@@ -24,15 +29,21 @@ def test_embeddings_have_the_width_that_is_told(name, shape):
     assert all(p.grad is not None for p in encoder.parameters())
 
 
-def test_resnet18_has_the_published_number_of_parameters():
-    # He et al. 2016: 11,689,512 with ImageNet's classifier of 512 × 1000 weights and 1000 biases.
-    n = sum(p.numel() for p in ResNet18((3, 224, 224)).parameters())
-    assert n == 11_689_512 - 513_000
+@pytest.mark.parametrize(
+    ("encoder", "published"),
+    [(ResNet18, 11_689_512), (ResNet34, 21_797_672), (ResNet50, 25_557_032)],
+)
+def test_resnets_have_the_published_number_of_parameters(encoder, published):
+    # With ImageNet's classifier of 1000 classes, weights and biases.
+    network = encoder((3, 224, 224))
+    assert sum(p.numel() for p in network.parameters()) == published - 1000 * (network.out_features + 1)
 
 
 def test_resnet_stem_follows_the_image_size():
     def feature_map(shape, stem="auto"):
-        return ResNet18(shape, stem).layers[:-2](torch.zeros(2, *shape)).shape[-1]
+        network = ResNet18(shape, stem)
+        stages = [network.conv1, network.maxpool, network.layer1, network.layer2, network.layer3, network.layer4]
+        return nn.Sequential(*stages)(torch.zeros(2, *shape)).shape[-1]
 
     assert feature_map((3, 32, 32)) == 4
     assert feature_map((3, 64, 64)) == 2

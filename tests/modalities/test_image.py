@@ -1,6 +1,12 @@
+import pickle
+import sys
+import threading
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from torch.testing import assert_close
 
 from skclr import ContrastiveEmbedder
@@ -65,7 +71,219 @@ def test_modality_is_told_from_the_array(X, params, expected):
     assert infer_modality(X, params) == expected
 
 
-@pytest.mark.parametrize("params", [{"image_shape": (3,)}, {"channel_axis": 2}])
+@pytest.mark.parametrize(
+    "params",
+    [{"image_shape": (3,)}, {"channel_axis": 2}, {"rgb": "yes"}, {"size": 32}, {"size": (0, 5)}, {"size": (2.0, 5)}],
+)
 def test_wrong_parameters(params):
     with pytest.raises(ValueError, match=f"{next(iter(params))}="):
         Image(**params)
+
+
+# --- what the channels are
+
+
+@pytest.mark.parametrize(
+    ("channels", "params", "is_rgb"),
+    [
+        (1, {}, False),
+        (2, {"channels": 2}, False),
+        (3, {}, True),
+        (3, {"rgb": False}, False),
+        (4, {}, False),
+        (7, {"channels": 7}, False),
+    ],
+)
+def test_views_are_told_whether_channels_are_colours(quick, channels, params, is_rgb):
+    X = np.random.default_rng(0).random((12, 8, 10, channels), dtype=np.float32)
+    embedder = quick(modality_params=params).fit(X)
+    assert embedder.net_.view_maker.rgb_ is is_rgb
+    assert np.isfinite(embedder.transform(X)).all()
+
+
+def test_the_user_has_the_last_word_on_colours(quick, pixels):
+    params = {"modality_params": {"rgb": False}, "views_params": {"rgb": True}}
+    assert quick(**params).fit(pixels).net_.view_maker.rgb_ is True
+
+
+def test_four_channels_are_not_rgb(pixels):
+    with pytest.raises(ValueError, match="rgb=True, but X has 4 channels: drop the others"):
+        read(np.concatenate([pixels, pixels[..., :1]], -1), rgb=True)
+
+
+# --- arrays on disk
+
+
+class OnDisk:
+    """What zarr and h5py arrays have in common: no array, but rows of it by growing index."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype, self.most = values, values.shape, values.dtype, 0
+
+    def __getitem__(self, rows):
+        assert (np.diff(rows) > 0).all()
+        self.most = max(self.most, len(rows))
+        return self.values[rows]
+
+    def __array__(self, *args, **kwargs):
+        raise AssertionError("all of the array was read")
+
+
+class Zarr(OnDisk):
+    """Other than h5py's, its plain index goes over all axes at once."""
+
+    def __init__(self, values):
+        super().__init__(values)
+        self.oindex = OnDisk(values)
+
+    __getitem__ = None
+
+
+def on_disk(values, kind, tmp_path):
+    if kind != "memmap":
+        return {"h5py": OnDisk, "zarr": Zarr}[kind](values)
+    np.save(tmp_path / "X.npy", values)
+    return np.load(tmp_path / "X.npy", mmap_mode="r")
+
+
+@pytest.mark.parametrize("kind", ["memmap", "h5py", "zarr"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_on_disk_or_in_memory_the_bits_are_the_same(quick, pixels, kind, flat, tmp_path):
+    X, params = pixels, None
+    if flat:
+        X, params = pixels.reshape(20, -1), {"image_shape": (6, 5, 3)}
+    stored = on_disk(X, kind, tmp_path)
+    embedders = [quick(modality="image", modality_params=params).fit(each, unlabeled=each) for each in (X, stored)]
+    assert_array_equal(embedders[1].transform(stored), embedders[0].transform(X))
+    # In another order than on disk, and twice the same.
+    rows = embedders[1]._modality.read(stored, embedders[1], reset=False)
+    assert_array_equal(rows[np.array([7, 2, 2, 19])], X[[7, 2, 2, 19]])
+
+
+def test_a_large_memory_map_is_not_read_as_a_whole(tmp_path):
+    # 256 MiB that take no space on disk.
+    X = np.memmap(tmp_path / "X", np.float32, "w+", shape=(65_536, 32, 32, 1))
+    tracemalloc.start()
+    modality, rows = read(X)
+    modality.to_tensor(modality.join(rows, rows)[np.array([3, 70_000])])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < X.nbytes / 10
+
+
+def test_an_array_on_disk_without_numbers():
+    with pytest.raises(ValueError, match="X has dtype <U1: give an array of numbers"):
+        read(OnDisk(np.full((3, 4, 4), "a")))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_was_not_looked_at_when_opened_is_when_it_is_read(tmp_path, value):
+    X = np.zeros((5_000, 4, 4), np.float32)
+    X[4_998, 2, 1] = value
+    _, rows = read(on_disk(X, "memmap", tmp_path))
+    with pytest.raises(ValueError, match="NaN or infinity in row 4998"):
+        rows[np.arange(4_000, 5_000)]
+
+
+# --- image files
+
+
+@pytest.fixture
+def save(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+
+    def save(images, suffix="png"):
+        paths = [tmp_path / f"{i}.{suffix}" for i in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            pillow.fromarray(image).save(path)
+        return paths
+
+    return save
+
+
+def test_files_are_the_array_that_they_hold(quick, pixels, save):
+    paths = save(pixels)
+    in_memory = quick().fit(pixels, unlabeled=pixels[:4])
+    for X in (paths, [str(path) for path in paths], np.array([str(path) for path in paths])):
+        embedder = quick(modality="image").fit(X, unlabeled=X[:4])
+        assert_array_equal(embedder.transform(X), in_memory.transform(pixels))
+        assert_array_equal(embedder.transform(X[3:5]), in_memory.transform(pixels[3:5]))
+    # The list of one kind is transformed by an embedder that was fitted on the other.
+    assert_array_equal(in_memory.transform(paths), in_memory.transform(pixels))
+
+
+def test_grey_files_have_one_channel_unless_one_of_the_first_has_colours(pixels, save):
+    grey = save(pixels[..., 0])
+    modality, rows = read(grey)
+    assert modality.shape_ == (1, 6, 5)
+    assert_array_equal(rows[np.array([4, 1])], pixels[[4, 1], ..., 0])
+    grey[3] = save(pixels, "bmp")[3]
+    assert read(grey)[0].shape_ == (3, 6, 5)
+
+
+def test_files_are_resized_and_jpegs_hardly_lose_by_the_shortcut(save):
+    slope = np.linspace(0, 255, 160).astype(np.uint8)
+    images = [np.broadcast_to(slope[:, None, None], (160, 200, 3)), np.broadcast_to(slope[:120], (100, 120))]
+    expected = np.linspace(0, 255, 20)
+    for suffix in ("png", "jpg"):
+        modality, rows = read(save(images, suffix), size=(20, 16))
+        assert modality.shape_ == (3, 20, 16)
+        assert np.abs(rows[np.array([0])][0, 1:-1, :, 1] - expected[1:-1, None]).max() < 6
+        assert (np.diff(rows[np.array([1])][0, 5, :, 0].astype(int)) > 0).all()
+
+
+def test_photographs_are_turned_as_their_camera_was(tmp_path, pixels):
+    pillow = pytest.importorskip("PIL.Image")
+    exif = pillow.Exif()
+    exif[0x0112] = 6  # To be turned by a quarter, clockwise.
+    for i in range(2):
+        pillow.fromarray(pixels[i]).save(tmp_path / f"{i}.png", exif=exif)
+    _, rows = read(sorted(tmp_path.glob("*.png")))
+    assert_array_equal(rows[np.arange(2)], np.rot90(pixels[:2], -1, (1, 2)))
+
+
+def test_threads_end_with_the_call_and_nothing_of_them_is_pickled(quick, pixels, save):
+    n_threads = threading.active_count()
+    paths = save(pixels)
+    embedder = quick(modality="image").fit(paths)
+    assert threading.active_count() == n_threads
+    twin = pickle.loads(pickle.dumps(embedder))
+    assert_array_equal(twin.transform(paths), embedder.transform(paths))
+
+
+def test_wrong_files_are_named(pixels, save, tmp_path):
+    paths = save(pixels)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(paths[0].read_bytes()[:60])
+    text = tmp_path / "notes.txt"
+    text.write_text("no image")
+    deep = save([np.full((6, 5), 60_000, np.uint16)] * 2, "tiff")[0]
+    larger = save([np.zeros((7, 5, 3), np.uint8)] * 2, "bmp")[0]
+    for wrong, message in (
+        (broken, "broken.png, which cannot be read"),
+        (text, "notes.txt, which cannot be read"),
+        (deep, r"0.tiff, which cannot be read \(more than 8 bits a channel"),
+        (larger, r"0.bmp of 7 × 5 pixels, but others have 6 × 5: set modality_params={'size': \(6, 5\)}"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read([*paths[:15], wrong])
+    with pytest.raises(FileNotFoundError, match=r"lost\.png in row 1, which is not there"):
+        read([paths[0], tmp_path / "lost.png"])
+    with pytest.raises(TypeError, match="X holds paths, but 7 in row 1"):
+        read([paths[0], 7])
+    with pytest.raises(ValueError, match=r"is one path: give a list"):
+        read(str(tmp_path))
+    with pytest.raises(ValueError, match=r"size=\(6, 5\), but X is no list of paths"):
+        read(pixels, size=(6, 5))
+
+
+def test_files_of_another_kind_than_in_fit(quick, pixels, save):
+    with pytest.raises(ValueError, match=r"images of shape \(6, 5, 3\), but this embedder was fitted on \(3, 6, 5\)"):
+        quick().fit(np.moveaxis(pixels, -1, 1)).transform(save(pixels))
+
+
+def test_without_pillow_the_remedy_is_named(monkeypatch, tmp_path):
+    (tmp_path / "a.png").touch()
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ImportError, match=r"need Pillow: pip install 'skclr\[vision\]'"):
+        read([tmp_path / "a.png", tmp_path / "a.png"])

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from skclr.views.image import (
+from skclr.views.image import Draws, ImageViews
+from skclr.views.pixels import (
     LUMINANCE,
-    Draws,
-    ImageViews,
     affine_matrices,
     blur,
     color_matrices,
+    low_pass,
     luminance,
     recolor,
     relight,
@@ -137,6 +137,16 @@ def test_rotation_and_translation_reach_their_limits_and_no_further():
         assert 0.99 * limit < values.abs().max() <= 1.0001 * limit
 
 
+def test_a_low_pass_blurs_the_images_whose_crops_shrink_and_no_others():
+    x = noise(n=2, height=24, width=36)
+    whole, crop = place(1), place(1, box=(3, 5, 8, 12), shape=(24, 36), degrees=20.0, mirror_x=True)
+    matrices = torch.cat([whole, crop])
+    smoothed = low_pass(x, matrices, (8, 12))
+    assert_close(smoothed[1], x[1])
+    # Three pixels for one: the variance of a triangle of that width, less one pixel's.
+    assert_close(smoothed[:1], blur(x[:1], torch.tensor([((9 - 1) / 6) ** 0.5])))
+
+
 # --- colour
 
 
@@ -144,16 +154,16 @@ def test_brightness_scales_and_clamps():
     x = noise()
     factors = torch.tensor([0.0, 0.5, 1.0, 1.5])
     expected = (x * factors.view(4, 1, 1, 1)).clamp(0, 1)
-    assert_close(relight(x, factors, torch.ones(4)), expected)
+    assert_close(relight(x, factors, torch.ones(4), rgb=True), expected)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 5])
-def test_contrast_keeps_mean_luminance_and_at_zero_leaves_nothing_else(channels):
+@pytest.mark.parametrize(("channels", "rgb"), [(1, False), (3, True), (3, False), (5, False)])
+def test_contrast_keeps_mean_luminance_and_at_zero_leaves_nothing_else(channels, rgb):
     x = noise(channels=channels) * 0.5 + 0.25
-    milder = relight(x, torch.ones(4), torch.full((4,), 0.5))
-    assert_close(luminance(milder), luminance(x))
-    flat = relight(x, torch.ones(4), torch.zeros(4))
-    assert_close(flat, luminance(x).expand_as(x))
+    milder = relight(x, torch.ones(4), torch.full((4,), 0.5), rgb=rgb)
+    assert_close(luminance(milder, rgb=rgb), luminance(x, rgb=rgb))
+    flat = relight(x, torch.ones(4), torch.zeros(4), rgb=rgb)
+    assert_close(flat, luminance(x, rgb=rgb).expand_as(x))
 
 
 def test_saturation_zero_is_the_luminance_and_one_changes_nothing():
@@ -178,11 +188,18 @@ def test_no_colour_matrix_moves_a_grey():
     assert_close(matrices.sum(2), torch.ones(100, 3))
 
 
-def test_channels_that_are_not_rgb_are_never_mixed():
-    x = noise(channels=4)
-    order = [2, 0, 3, 1]
-    for plain, permuted in zip(make(x), make(x[:, order]), strict=True):
+@pytest.mark.parametrize(("channels", "params"), [(2, {}), (3, {"rgb": False}), (4, {}), (7, {})])
+def test_channels_that_are_not_rgb_are_never_mixed(channels, params):
+    x = noise(channels=channels)
+    order = torch.randperm(channels, generator=generator(3))
+    for plain, permuted in zip(make(x, **params), make(x[:, order], **params), strict=True):
         assert_close(permuted, plain[:, order])
+
+
+def test_three_channels_that_are_not_rgb_have_the_geometry_of_others():
+    alike = [ImageViews(**params).fit(noise(channels=n)) for n, params in ((3, {"rgb": False}), (5, {}))]
+    for views in alike:
+        assert (views.crop_scale_, views.flip_, views.rotation_) == ((0.5, 1.0), 0.0, 15.0)
 
 
 def test_blur_keeps_the_mean_and_spreads_by_its_variance():
@@ -285,6 +302,12 @@ def test_local_views_follow_the_global_ones_and_are_smaller():
     assert shapes == [(12, 18)] * 2 + [(4, 6)]
 
 
+def test_local_views_of_large_crops_show_no_stripes_that_are_too_fine_for_them():
+    stripes = (torch.arange(32) % 2).float().expand(8, 1, 32, 32).contiguous()
+    local = {"local_scale": (0.9, 1.0), "local_size": 8, "n_local_views": 1}
+    assert (make(stripes, **STILL, **local)[-1] - 0.5).abs().max() < 0.1
+
+
 def test_local_views_leave_the_global_ones_as_they_were():
     x = noise()
     for alone, accompanied in zip(make(x), make(x, n_local_views=2), strict=False):
@@ -323,6 +346,7 @@ def test_copies_make_the_same_views(duplicate):
         ({"grey": "auto"}, r"grey='auto': use a number from 0 to 1"),
         ({"rotation": -5}, r"rotation=-5: use a number from 0 to 180"),
         ({"hue": 0.6}, r"hue=0.6: use a number from 0 to 0.5"),
+        ({"rgb": "no"}, r"rgb='no': use True, False or 'auto'"),
         ({"blur": (0.5, 2)}, r"blur=2: use a number from 0 to 1"),
         ({"solarize": ()}, r"solarize=\(\): use a number from 0 to 1"),
         ({"crop_scale": 0.5}, r"crop_scale=0.5: use \(smallest, largest\), both above 0 and up to 1"),
@@ -340,6 +364,8 @@ def test_wrong_parameters_are_named_with_a_remedy(params, message):
 def test_samples_that_are_no_images_are_refused():
     with pytest.raises(ValueError, match=r"\(channels, height, width\), got \(8,\)"):
         ImageViews().fit(torch.zeros(5, 8))
+    with pytest.raises(ValueError, match="rgb=True, but the images have 4 channels: set it to False or 'auto'"):
+        ImageViews(rgb=True).fit(noise(channels=4))
 
 
 # --- against torchvision, with its parameters
@@ -360,6 +386,16 @@ def test_crops_equal_torchvisions(torchvision, box):
 
 
 @pytest.mark.peers
+@pytest.mark.parametrize("size", [(20, 25), (16, 20), (8, 10), (4, 5)])
+def test_the_low_pass_brings_crops_that_shrink_near_to_torchvisions(torchvision, size):
+    x, box = (noise(n=32, height=32, width=40) + smooth(n=32)) / 2, (0, 0, 32, 40)
+    theirs = torchvision.resized_crop(x, *box, size=list(size), antialias=True)
+    matrices = place(32, box=box, shape=(32, 40))
+    filtered, plain = (resample(image, matrices, size) for image in (low_pass(x, matrices, size), x))
+    assert psnr(filtered, theirs) >= psnr(plain, theirs) + 6
+
+
+@pytest.mark.peers
 @pytest.mark.parametrize("degrees", [-30.0, 7.0, 45.0])
 def test_turns_equal_torchvisions(torchvision, degrees):
     x = smooth()
@@ -375,8 +411,8 @@ def test_turns_equal_torchvisions(torchvision, degrees):
 def test_brightness_contrast_and_saturation_equal_torchvisions(torchvision, factor):
     x = noise(height=32, width=32)
     one, factors = torch.ones(4), torch.full((4,), factor)
-    assert psnr(relight(x, factors, one), torchvision.adjust_brightness(x, factor)) >= 45
-    assert psnr(relight(x, one, factors), torchvision.adjust_contrast(x, factor)) >= 45
+    assert psnr(relight(x, factors, one, rgb=True), torchvision.adjust_brightness(x, factor)) >= 45
+    assert psnr(relight(x, one, factors, rgb=True), torchvision.adjust_contrast(x, factor)) >= 45
     saturated = recolor(x, color_matrices(factors, torch.zeros(4)))
     assert psnr(saturated, torchvision.adjust_saturation(x, factor)) >= 45
 

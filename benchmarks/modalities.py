@@ -1,0 +1,189 @@
+"""Does the embedding, with every default, help a logistic regression? Tables, series, audio, text and images.
+
+One fit per set on the training samples without labels; then 10 labels a class, in 10 draws, and all labels. Beside it
+stand the plain features of the modality, the untrained encoder, and what is natural in the field.
+"""
+
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from _common import load, parser, write
+from sklearn.decomposition import PCA
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skclr import ContrastiveEmbedder
+
+N_DRAWS, LABELS = 10, 10
+CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+class Set(NamedTuple):
+    """A data set: samples and classes to learn from and to test on, and the embedder's parameters."""
+
+    X: Any
+    y: np.ndarray
+    X_test: Any
+    y_test: np.ndarray
+    params: dict[str, Any] = {}
+
+
+# -- data ---------------------------------------------------------------------------------------------
+
+
+def table(folder: Path, name: str) -> Set:
+    import pandas as pd
+
+    data = load(folder, name)
+    X = pd.DataFrame(data["X_num"], columns=data["num_names"])
+    for j, column in enumerate(data.get("cat_names", [])):
+        X[column] = np.where(data["X_cat"][:, j] == "?", None, data["X_cat"][:, j].astype(object))
+    test, y = data["is_test"], data["y"]
+    return Set(X[~test], y[~test], X[test], y[test])
+
+
+def series(folder: Path, name: str) -> Set:
+    data = load(folder, f"ts_{name}")
+    return Set(*(data[key] for key in ("X_train", "y_train", "X_test", "y_test")))
+
+
+def flat_series(folder: Path, name: str) -> Set:
+    X, y, X_test, y_test, _ = series(folder, name)
+    return Set(X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test)
+
+
+def audio(folder: Path, by_speaker: bool) -> Set:
+    data = load(folder, "fsdd_8k")
+    clips = np.split(data["wave"], data["offsets"][1:-1])
+    test = data["speaker"] == "theo" if by_speaker else data["is_test"]
+    y, params = data["digit"], {"modality_params": {"sampling_rate": int(data["rate"])}}
+    chosen = [[clips[i] for i in np.flatnonzero(part)] for part in (~test, test)]
+    return Set(chosen[0], y[~test], chosen[1], y[test], params)
+
+
+def text(folder: Path, name: str) -> Set:
+    data = load(folder, name)
+    if "is_test" in data:
+        test = data["is_test"]
+        texts, y = data["text"], data["y"]
+        return Set(list(texts[~test]), y[~test], list(texts[test]), y[test])
+    return Set(list(data["text_train"]), data["y_train"], list(data["text_test"]), data["y_test"])
+
+
+def image(folder: Path, name: str) -> Set:
+    data = load(folder, name)
+    return Set(*(data[key] for key in ("X_train", "y_train", "X_test", "y_test")))
+
+
+READERS: dict[str, dict[str, Callable[[Path], Set]]] = {
+    "tables": {
+        **{n: lambda f, n=n: table(f, n) for n in ("adult", "covtype_20k", "satellite", "mice_protein")},
+        "PenDigits, flat": lambda f: flat_series(f, "PenDigits"),
+    },
+    "series": {
+        n: lambda f, n=n: series(f, n) for n in ("GunPoint", "ArrowHead", "BasicMotions", "JapaneseVowels", "PenDigits")
+    },
+    "audio": {
+        "fsdd_8k": lambda f: audio(f, by_speaker=False),
+        "fsdd_8k, new speaker": lambda f: audio(f, by_speaker=True),
+    },
+    "text": {n: lambda f, n=n: text(f, n) for n in ("trec", "banking77", "sst2", "sms_spam")},
+    "images": {n: lambda f, n=n: image(f, n) for n in ("mnist_15k", "cifar10_12k")},
+}
+
+
+# -- baselines ------------------------------------------------------------------------------------------
+
+
+def scores(classifier: Any, train: Any, y: np.ndarray, test: Any, y_test: np.ndarray) -> dict[str, Any]:
+    """Give the accuracy with few labels, of every draw, and with all."""
+    few = []
+    for seed in range(N_DRAWS):
+        rng = np.random.default_rng(seed)
+        of_class = [np.flatnonzero(y == c) for c in np.unique(y)]
+        chosen = np.concatenate([rng.choice(rows, min(LABELS, len(rows)), replace=False) for rows in of_class])
+        few.append(classifier.fit(train[chosen], y[chosen]).score(test, y_test))
+    return {
+        "few": {"mean": float(np.mean(few)), "std": float(np.std(few, ddof=1)), "values": few},
+        "all": classifier.fit(train, y).score(test, y_test),
+    }
+
+
+def fields_own(kind: str, given: Set, train: np.ndarray, test: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Score what is natural in the field, as far as it is installed; `train`, `test` are the plain features."""
+    y, y_test = given.y, given.y_test
+    if kind == "series":
+        rows = {"1-NN Euclidean": scores(KNeighborsClassifier(1), train, y, test, y_test)}
+        if find_spec("aeon"):
+            from aeon.transformations.collection.convolution_based import MiniRocket
+
+            rocket = MiniRocket(random_state=0).fit(given.X)
+            rows["MiniRocket"] = scores(
+                CLASSIFIER, rocket.transform(given.X), y, rocket.transform(given.X_test), y_test
+            )
+        return rows
+    if kind == "text":
+        tfidf = TfidfVectorizer(ngram_range=(1, 2)).fit(given.X)
+        classifier = LogisticRegression(max_iter=1000, C=10)
+        return {"TF-IDF": scores(classifier, tfidf.transform(given.X), y, tfidf.transform(given.X_test), y_test)}
+    if kind in ("tables", "images"):
+        pca = PCA(min(64, *train.shape), random_state=0).fit(train)
+        return {"PCA": scores(CLASSIFIER, pca.transform(train), y, pca.transform(test), y_test)}
+    return {}
+
+
+def measure(kind: str, given: Set, seed: int) -> dict[str, Any]:
+    """Fit once and score everything."""
+    y, y_test = given.y, given.y_test
+    params = {**given.params, "passthrough": True, "random_state": seed}
+    rows = {}
+    for label, epochs in (("untrained encoder", {"max_epochs": 0}), ("embedding", {})):
+        embedder = ContrastiveEmbedder(**params, **epochs)
+        start = time.perf_counter()
+        embedder.fit(given.X)
+        seconds = time.perf_counter() - start
+        train, test = embedder.transform(given.X), embedder.transform(given.X_test)
+        width = embedder.encoder_.out_features
+        rows[label] = scores(CLASSIFIER, train[:, :width], y, test[:, :width], y_test)
+        if label == "embedding":
+            rows["embedding beside the features"] = scores(CLASSIFIER, train, y, test, y_test)
+        else:
+            rows["plain features"] = scores(CLASSIFIER, train[:, width:], y, test[:, width:], y_test)
+            rows |= fields_own(kind, given, train[:, width:], test[:, width:])
+    default = ContrastiveEmbedder(**given.params, max_epochs=0).fit(given.X)
+    beside = default.transform(given.X[:2]).shape[1] > width
+    return {"rows": rows, "seconds": seconds, "epochs": embedder.n_iter_, "passthrough": bool(beside)}
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--kinds", nargs="+", choices=READERS, default=list(READERS))
+    options.add_argument("--sets", nargs="+", help="names of sets; all of the kinds by default")
+    options.add_argument("--seed", type=int, default=0)
+    arguments = options.parse_args()
+    results: dict[str, dict[str, Any]] = {}
+    for kind in arguments.kinds:
+        for name, read in READERS[kind].items():
+            if arguments.sets and name not in arguments.sets:
+                continue
+            result = measure(kind, read(arguments.data), arguments.seed)
+            results.setdefault(kind, {})[name] = result
+            print(f"\n{kind}: {name}, {result['seconds']:.0f} s, {result['epochs']} epochs")
+            for label, row in result["rows"].items():
+                few = row["few"]
+                print(
+                    f"  {label:32}{100 * few['mean']:6.1f} ± {100 * few['std']:.1f}   all {100 * row['all']:.1f}",
+                    flush=True,
+                )
+    write("modalities", {"labels_per_class": LABELS, "n_draws": N_DRAWS, "kinds": results})
+
+
+if __name__ == "__main__":
+    main()

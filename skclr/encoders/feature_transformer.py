@@ -1,0 +1,62 @@
+"""A transformer whose tokens are the columns of a table."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skclr.parts.encoder import Encoder
+
+
+class FeatureTransformer(Encoder):
+    """Each column is a token, the columns look at each other, and the embedding is what a token of its own has seen.
+
+    Parameters
+    ----------
+    input_shape : (d,), the number of columns.
+    width : of a token, and of the embedding; a multiple of n_heads.
+    n_blocks, n_heads : of the transformer.
+    cardinalities : number of categories of each column, 0 for a number; empty means numbers only.
+
+    References
+    ----------
+    Gorishniy et al. 2021, sec. 3.3 (FT-Transformer). Differs: no dropout; a gap has a token of its own in each column.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int],
+        width: int = 64,
+        n_blocks: int = 2,
+        n_heads: int = 4,
+        cardinalities: Sequence[int] = (),
+    ) -> None:
+        super().__init__()
+        if width % n_heads:
+            raise ValueError(f"width={width} is no multiple of n_heads={n_heads}: choose one that is")
+        self.out_features = width
+        (n_columns,) = input_shape
+        counts = torch.tensor(cardinalities or [0] * n_columns)
+        # One table for all columns: in each the first row is for a gap, and for a number the second its bias.
+        sizes = counts.clamp(min=1) + 1
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
+        self.register_buffer("is_number", counts == 0)
+        self.vectors = nn.Embedding(int(sizes.sum()), width)
+        self.slopes = nn.Parameter(torch.empty(n_columns, width).uniform_(-1, 1) / width**0.5)
+        self.summary = nn.Parameter(torch.zeros(width))
+        block = nn.TransformerEncoderLayer(
+            width, n_heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.blocks = nn.TransformerEncoder(block, n_blocks, nn.LayerNorm(width), enable_nested_tensor=False)
+
+    offsets: Tensor
+    is_number: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, d), NaN where there is a gap, to (B, width)."""
+        codes = torch.where(self.is_number, 0.0, x).masked_fill(x.isnan(), -1.0).long() + 1
+        slopes = torch.where(self.is_number, x.nan_to_num(0.0), 0.0)[:, :, None] * self.slopes
+        tokens = self.vectors(codes + self.offsets) + slopes
+        summary = self.summary.expand(len(x), 1, -1)
+        embedding: Tensor = self.blocks(torch.cat([summary, tokens], 1))[:, 0]
+        return embedding

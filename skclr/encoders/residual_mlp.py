@@ -1,0 +1,55 @@
+"""A multilayer perceptron with residual blocks."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from skclr.parts.columns import Columns
+from skclr.parts.encoder import Encoder
+
+
+class ResidualMLP(Encoder):
+    """A linear map, blocks that each add to what they are given, then a linear map to the embedding.
+
+    Parameters
+    ----------
+    input_shape : shape of one sample; it is flattened.
+    width : of the stream between the blocks.
+    n_blocks : number of blocks.
+    expansion : width inside a block, relative to `width`.
+    out_features : width of the embedding.
+    cardinalities, gaps : of the columns of a table, see `skclr.parts.columns.Columns`.
+
+    References
+    ----------
+    Gorishniy et al. 2021, sec. 3.2 (ResNet). Differs: no dropout.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        width: int = 192,
+        n_blocks: int = 3,
+        expansion: float = 2.0,
+        out_features: int = 128,
+        cardinalities: Sequence[int] = (),
+        gaps: Sequence[bool] = (),
+    ) -> None:
+        super().__init__()
+        self.out_features = out_features
+        self.columns = Columns(math.prod(input_shape), cardinalities, gaps)
+        self.stem = nn.Linear(self.columns.out_features, width)
+        inner = round(expansion * width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
+            for _ in range(n_blocks)
+        )
+        self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, *input_shape) to (B, out_features)."""
+        x = self.stem(self.columns(x.flatten(1)))
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(x)

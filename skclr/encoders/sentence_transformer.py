@@ -1,0 +1,86 @@
+"""A pretrained model of sentence-transformers."""
+
+import copy
+from typing import Any
+
+from torch import Tensor, nn
+
+from skclr.parts.encoder import Encoder
+
+
+class SentenceTransformer(Encoder):
+    """Any model of sentence-transformers, as it is or tuned.
+
+    The modality has to read with the model's own tokenizer: `modality_params={"tokenizer": model}`.
+
+    Parameters
+    ----------
+    input_shape : (L,) tokens.
+    n_tokens : size of the vocabulary that the modality read with.
+    model : folder of a model, its name, which is fetched, or a `sentence_transformers.SentenceTransformer`, which is
+        copied.
+    trainable : "none"; "all"; or the number of last layers that training changes.
+
+    Raises
+    ------
+    ImportError : where sentence-transformers is not installed.
+    ValueError : where the modality read with another tokenizer, or the model has fewer layers.
+
+    Notes
+    -----
+    Tuning takes small steps: `learning_rate=2e-5`, where the frameworks' own are made for new networks.
+
+    References
+    ----------
+    Reimers & Gurevych 2019 (Sentence-BERT); tuned without labels as in Gao et al. 2021 (SimCSE), sec. 3. Differs:
+    a text is cut at the modality's max_tokens and not at the model's.
+    """
+
+    # Dropout of attention is no module that could be found.
+    draws_globally = True
+
+    def __init__(
+        self, input_shape: tuple[int, ...], n_tokens: int, model: Any = None, trainable: str | int = "none"
+    ) -> None:
+        super().__init__()
+        self.model = _load(model)
+        if len(input_shape) != 1 or n_tokens != len(self.model.tokenizer) + 1:
+            raise ValueError(
+                "encoder='sentence_transformer' needs texts read with the model's own tokenizer: "
+                "set modality_params={'tokenizer': ...} to the same path or object as encoder_params={'model': ...}"
+            )
+        _train_last(self.model, trainable)
+        self.out_features = int(self.model[0].get_embedding_dimension())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take ids (B, L), one more than the model's own and 0 for padding, to (B, out_features)."""
+        inputs = {"input_ids": (x - 1).clamp(min=0), "attention_mask": (x > 0).long()}
+        return self.model(inputs)["sentence_embedding"]
+
+
+def _load(model: Any) -> Any:
+    try:
+        import sentence_transformers
+    except ImportError as error:
+        raise ImportError(
+            "encoder='sentence_transformer' needs sentence-transformers: pip install 'skclr[text]'"
+        ) from error
+    if model is None:
+        raise ValueError(
+            "encoder='sentence_transformer' needs a model: set encoder_params={'model': ...} to its folder or to a "
+            "SentenceTransformer"
+        )
+    if isinstance(model, sentence_transformers.SentenceTransformer):
+        return copy.deepcopy(model).cpu()
+    return sentence_transformers.SentenceTransformer(str(model), device="cpu")
+
+
+def _train_last(model: nn.Module, trainable: str | int) -> None:
+    """Let training change the last layers of the model's longest stack, and nothing else."""
+    model.requires_grad_(trainable == "all")
+    if trainable in ("none", "all"):
+        return
+    stack = max((module for module in model.modules() if isinstance(module, nn.ModuleList)), key=len)
+    if not isinstance(trainable, int) or not 1 <= trainable <= len(stack):
+        raise ValueError(f"trainable={trainable!r}: give 'none', 'all', or a number of layers from 1 to {len(stack)}")
+    stack[-trainable:].requires_grad_(True)

@@ -1,0 +1,60 @@
+"""A small convolutional network for spectrograms of unequal lengths."""
+
+import torch
+from torch import Tensor, nn
+
+from skclr.parts.encoder import Encoder
+from skclr.parts.precision import at_least_float32
+
+
+class SpectrogramConv(Encoder):
+    """3×3 convolutions that halve frequency and time and double the channels; mean and maximum over time.
+
+    Before the pooling a layer spans all that is left of the frequency axis: unlike a moment, a pitch means
+    something by its place.
+
+    Parameters
+    ----------
+    input_shape : (C, n_mels, frames).
+    width : channels of the first layer.
+    n_layers : number of 3×3 convolutions; the embedding has width · 2^n_layers features.
+
+    Notes
+    -----
+    Frames that are not there (NaN) are 0 before every layer, as the border is, so that no embedding depends on
+    padding. Only the statistics of a batch in training count them.
+
+    References
+    ----------
+    Mean and maximum over time: Kong et al. 2020 (PANNs), sec. II-D. Differs: concatenated instead of added, and
+    frequency is mapped instead of averaged.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int], width: int = 16, n_layers: int = 4) -> None:
+        super().__init__()
+        channels, n_mels, _ = input_shape
+        out = width
+        self.halving = nn.ModuleList()
+        for _ in range(n_layers):
+            self.halving.append(_layer(nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=False)))
+            channels, out, n_mels = out, 2 * out, -(-n_mels // 2)
+        self.spanning = _layer(nn.Conv2d(channels, channels, (n_mels, 1), bias=False))
+        self.out_features = 2 * channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, C, n_mels, frames) to (B, out_features)."""
+        there = ~x[:, :1, :1].isnan()
+        # Convolutions run faster with channels last in memory; of one channel only a clone can tell.
+        x = x.masked_fill(~there, 0.0).clone(memory_format=torch.channels_last)
+        for layer in self.halving:
+            # The middle of an output's three frames decides, so that a clip has as many as without padding.
+            there = there[..., ::2]
+            x = layer(x)
+            x = x * there.to(x.dtype)
+        x = at_least_float32(self.spanning(x) * there).flatten(2)  # (B, d, frames)
+        # No value is below 0, so what is not there is no maximum.
+        return torch.cat([x.sum(2) / there.sum(3)[:, 0], x.amax(2)], 1)
+
+
+def _layer(convolution: nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU())

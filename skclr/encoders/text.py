@@ -1,0 +1,78 @@
+"""A bag of tokens: the mean of vectors, which is hard to beat on short texts."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from skclr.parts.encoder import Encoder
+
+
+class TokenBag(Encoder):
+    """The weighted mean of the tokens' vectors at length 1, then layers if asked for.
+
+    Without the length the few tokens of a short text would make it an outlier: means of many are shorter.
+
+    Parameters
+    ----------
+    input_shape : (L,) tokens, or (L, G) with G ids a word.
+    n_tokens : size of the vocabulary.
+    table : (n_tokens, d) vectors from which training starts; None draws them at random.
+    token_weights : (n_tokens,) of the tokens in the mean; None weighs all alike.
+    width : of vectors drawn at random.
+    n_layers : linear maps after the mean, each but the last with batch normalisation and ReLU.
+    dropout : share of the mean's entries set to 0 in training: two views of one text differ by it alone.
+
+    References
+    ----------
+    Gao et al. 2021 (SimCSE), sec. 3, for the dropout. Differs: a mean of static vectors is no transformer.
+    """
+
+    token_weights: Tensor
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        n_tokens: int,
+        table: Tensor | None = None,
+        token_weights: Tensor | None = None,
+        width: int = 256,
+        n_layers: int = 0,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        vectors = torch.randn(n_tokens, width) if table is None else table.clone()
+        self.out_features = vectors.shape[1]
+        self.table = nn.Parameter(vectors)
+        self.register_buffer("token_weights", torch.ones(n_tokens) if token_weights is None else token_weights.clone())
+        self.dropout = nn.Dropout(dropout)
+        layers: list[nn.Module] = []
+        for _ in range(n_layers - 1):
+            linear = nn.Linear(self.out_features, self.out_features, bias=False)
+            layers += [linear, nn.BatchNorm1d(self.out_features), nn.ReLU()]
+        layers += [nn.Linear(self.out_features, self.out_features)] * (n_layers > 0)
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take ids (B, L) or (B, L, G) to (B, out_features)."""
+        mean = mean_of_tokens(x, self.table, self.token_weights)
+        return self.layers(self.dropout(F.normalize(mean)))
+
+
+def mean_of_tokens(x: Tensor, table: Tensor, token_weights: Tensor) -> Tensor:
+    """Average the vectors of each sample's tokens.
+
+    Parameters
+    ----------
+    x : (B, ...) int64 ids, 0 for padding.
+    table : (n_tokens, d) vectors.
+    token_weights : (n_tokens,) weights, all above 0.
+
+    Returns
+    -------
+    (B, d); 0 for a sample without tokens.
+    """
+    ids = x.flatten(1)
+    weights = torch.where(ids > 0, token_weights[ids], 0.0)
+    shares = weights / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+    # Sums as it reads: there is never a vector for each token in memory.
+    return F.embedding_bag(ids, table, mode="sum", per_sample_weights=shares.to(table.dtype), padding_idx=0)

@@ -1,0 +1,70 @@
+"""A small transformer over tokens."""
+
+import torch
+from torch import Tensor, nn
+
+from skclr.encoders.text import mean_of_tokens
+from skclr.parts.encoder import Encoder
+
+
+class TextTransformer(Encoder):
+    """Self-attention over a text's words in their order, then the mean.
+
+    Parameters
+    ----------
+    input_shape : (L,) tokens, or (L, G) with G ids a word.
+    n_tokens : size of the vocabulary.
+    table : (n_tokens, d) vectors from which training starts; None draws them at random.
+    token_weights : (n_tokens,) of a word's ids in its vector; None weighs all alike.
+    width : of the layers and the embedding.
+    n_layers, n_heads : number of layers, and of attention heads in each.
+    dropout : in each layer.
+
+    References
+    ----------
+    Vaswani et al. 2017, encoder and positions of sec. 3. Differs: layers are normalised before and not after them;
+    a token that all texts start with lets an empty one be embedded too.
+    """
+
+    token_weights: Tensor
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        n_tokens: int,
+        table: Tensor | None = None,
+        token_weights: Tensor | None = None,
+        width: int = 128,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if width % (2 * n_heads):
+            raise ValueError(f"width={width}: give a multiple of 2 · n_heads={2 * n_heads}")
+        self.out_features = width
+        self.table = nn.Parameter(torch.randn(n_tokens, width) if table is None else table.clone())
+        self.register_buffer("token_weights", torch.ones(n_tokens) if token_weights is None else token_weights.clone())
+        self.to_width = nn.Linear(self.table.shape[1], width)
+        self.normalize = nn.LayerNorm(width)
+        self.start = nn.Parameter(torch.zeros(width))
+        layer = nn.TransformerEncoderLayer(width, n_heads, 2 * width, dropout, batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, n_layers, nn.LayerNorm(width), enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take ids (B, L) or (B, L, G) to (B, width)."""
+        n_samples, length = x.shape[:2]
+        there = nn.functional.pad(x.view(n_samples, length, -1).any(2), (1, 0), value=True)
+        words = mean_of_tokens(x.reshape(n_samples * length, -1), self.table, self.token_weights)
+        words = self.normalize(self.to_width(words)).view(n_samples, length, -1)
+        words = words + positions(length, self.out_features, x.device)
+        words = torch.cat([self.start.expand(n_samples, 1, -1), words], dim=1)  # (B, 1 + L, width)
+        words = self.layers(words, src_key_padding_mask=~there)
+        return (words * there.unsqueeze(2)).sum(1) / there.sum(1, keepdim=True)
+
+
+def positions(length: int, width: int, device: torch.device) -> Tensor:
+    """Give each place of a text its sines and cosines: (length, width)."""
+    rates = 10_000 ** (-torch.arange(0, width, 2, device=device) / width)
+    angles = torch.arange(1, length + 1, device=device).unsqueeze(1) * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -1,0 +1,67 @@
+"""Views that the user gives: several arrays, of which row i of each is sample i."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Aligned:
+    """Rows of several arrays side by side; `aligned[rows]` is one slice of each.
+
+    Parameters
+    ----------
+    sides : what a modality's `read` gave for each view.
+
+    Raises
+    ------
+    ValueError : where they differ in length.
+    """
+
+    def __init__(self, sides: list[Any]) -> None:
+        lengths = [side.shape[0] for side in sides]
+        if len(sides) < 2 or len(set(lengths)) > 1:
+            raise ValueError(
+                f"X gives {len(sides)} view(s) of {', '.join(map(str, lengths))} samples: give two or more, of the "
+                "same samples in the same order"
+            )
+        self.sides = sides
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape as one array (n, n_views, ...)."""
+        n_samples, *rest = self.sides[0].shape
+        return n_samples, len(self.sides), *rest
+
+    def __getitem__(self, rows: np.ndarray) -> list[Any]:
+        return [side[rows] for side in self.sides]
+
+
+def stacked(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]:
+    """Make of a modality's `to_tensor` one that takes slices of all views to (B, n_views, *shape)."""
+    return lambda sides: torch.stack([to_tensor(side) for side in sides], 1)
+
+
+def views_in(X: Any, *, paired: bool) -> list[Any]:
+    """Give the views that X holds: one array, unless it is a tuple of arrays, or (n, n_views, *shape) and `paired`.
+
+    Raises
+    ------
+    ValueError : where X should hold several views and is neither.
+    """
+    if isinstance(X, tuple) and X and not isinstance(X[0], str | int | float):
+        return list(X)
+    if not paired:
+        return [X]
+    if getattr(X, "ndim", 0) < 3:
+        raise ValueError(
+            "views='paired' takes the views from X: give a tuple of aligned arrays, or one array (n, n_views, *shape)"
+        )
+    return [X[:, view] for view in range(X.shape[1])]

@@ -1,0 +1,212 @@
+"""Audio: clips of mono sound, heard as log-mel spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from skclr.modalities.base import Modality, check_two_samples
+from skclr.modalities.ragged import Ragged
+from skclr.parts.mel import LogMel, time_bins
+from skclr.views.image import check_number
+
+# As many clips tell a band's mean and deviation.
+_STATISTICS_CLIPS = 256
+# Of the plain features: enough to tell the beginning of a word from its end.
+_TIME_BINS = 8
+
+
+class Audio(Modality):
+    """Clips of mono sound: (n, samples), or a list of arrays (samples_i,) of unequal lengths.
+
+    Integers of 16 or 32 bits are scaled by their range to [-1, 1], floats are taken as they are.
+
+    Parameters
+    ----------
+    sampling_rate : samples a second; it must be given.
+    n_mels : number of bands of the spectrogram.
+    window, hop : length of a frame, and from the start of one to that of the next, in seconds.
+    min_frequency, max_frequency : where the bands begin and end, in hertz; None is half the sampling rate.
+    dynamic_range : decibels down to which differences are heard.
+    normalize_level : whether they count from the loudest moment of each clip, or, where loudness itself matters, from
+        full scale.
+    max_seconds : clips lose what comes after; None is the longest clip of the fit.
+    """
+
+    encoder = "spectrogram"
+    views = "audio"
+
+    def __init__(
+        self,
+        sampling_rate: float | None = None,
+        n_mels: int = 64,
+        window: float = 0.025,
+        hop: float = 0.01,
+        min_frequency: float = 0.0,
+        max_frequency: float | None = None,
+        dynamic_range: float = 60.0,
+        normalize_level: bool = True,
+        max_seconds: float | None = None,
+    ) -> None:
+        if sampling_rate is None:
+            raise ValueError(
+                "sampling_rate is missing, without which no sound has a pitch: give samples a second, for example "
+                "modality_params={'sampling_rate': 16000}"
+            )
+        self.sampling_rate = sampling_rate
+        self.n_mels = n_mels
+        self.window = window
+        self.hop = hop
+        self.min_frequency = min_frequency
+        self.max_frequency = max_frequency
+        self.dynamic_range = dynamic_range
+        self.normalize_level = normalize_level
+        self.max_seconds = max_seconds
+        self._check()
+
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Clips:
+        """See `Modality.read`; X is 2-D, or a sequence of 1-D arrays."""
+        clips = _read_clips(X)
+        _check_clips(clips)
+        if reset:
+            check_two_samples(clips)
+            longest = clips.length if self.max_seconds is None else round(self.max_seconds * self.sampling_rate)
+            self.shape_ = (max(1, min(clips.length, longest)),)
+            clips.length = self.shape_[0]
+            self._learn_statistics(clips)
+        clips.length = self.shape_[0]
+        return clips
+
+    def to_tensor(self, rows: np.ndarray) -> Tensor:
+        """Take (B, T) float32 to a tensor; NaN is after a clip's end."""
+        return torch.from_numpy(rows)
+
+    def join(self, rows: Clips, more: Clips) -> Clips:
+        """Put clips of two calls of `read` into one."""
+        return rows.join(more)
+
+    def preprocessing(self) -> LogMel:
+        """Give the log-mel spectrogram, each band standardised to what the fit has heard."""
+        return self._log_mel(self.mean_, self.deviation_)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Give the mean of each band in 8 equal parts of the clip, (B, 8 · n_mels)."""
+        return time_bins(self.preprocessing().to(x.device)(x)[:, 0], _TIME_BINS).flatten(1)
+
+    def facts(self) -> dict[str, Any]:
+        """Give the sampling rate too, which views ask for."""
+        return {**super().facts(), "sampling_rate": self.sampling_rate}
+
+    def _log_mel(self, mean: Tensor | float = 0.0, deviation: Tensor | float = 1.0) -> LogMel:
+        bands = self.n_mels, self.window, self.hop, self.min_frequency, self._highest()
+        return LogMel(self.sampling_rate, *bands, self.dynamic_range, self.normalize_level, mean, deviation)
+
+    def _learn_statistics(self, clips: Clips) -> None:
+        chosen = np.arange(0, len(clips), max(1, len(clips) // _STATISTICS_CLIPS))
+        log_mel, few = self._log_mel(), np.array_split(chosen, -(-len(chosen) // 16))
+        # A few at a time: spectra are many times as large as their bands.
+        bands = torch.cat([log_mel(self.to_tensor(clips[rows]))[:, 0] for rows in few])
+        self.mean_ = bands.nanmean((0, 2))
+        deviation = (bands - self.mean_[:, None]).square().nanmean((0, 2)).sqrt()
+        # What is smaller is rounding, as in a band that has nothing but silence.
+        self.deviation_ = torch.where(deviation > 1e-3, deviation, 1.0)
+
+    def _check(self) -> None:
+        check_number("sampling_rate", self.sampling_rate, 1)
+        check_number("n_mels", self.n_mels, 1, whole=True)
+        check_number("dynamic_range", self.dynamic_range, 1)
+        for name in ("window", "hop", "max_seconds"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), 1 / self.sampling_rate)
+        if self.max_frequency is not None:
+            check_number("max_frequency", self.max_frequency, 1, self.sampling_rate / 2)
+        check_number("min_frequency", self.min_frequency, 0, self._highest() - 1)
+
+    def _highest(self) -> float:
+        return self.sampling_rate / 2 if self.max_frequency is None else self.max_frequency
+
+
+class Clips(Ragged):
+    """Clips in the dtype they came in; a slice is float32 on the scale of full scale, NaN after a clip's end."""
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        starts, ends = self.offsets[:-1][rows], self.offsets[1:][rows]
+        batch = np.full((len(starts), self.length), np.nan, np.float32)
+        # A copy for each clip: an index for each sample would take eight bytes of memory for every two of sound.
+        for row, start, end in zip(batch, starts, ends, strict=True):
+            wave = self.values[start : min(end, start + self.length)]
+            row[: len(wave)] = wave
+        batch *= full_scale(self.values.dtype)
+        return batch
+
+    def join(self, more: Ragged) -> Clips:
+        """Put the clips of two into one, of the first's length; in float32 where their dtypes differ."""
+        values = [self.values, more.values]
+        if self.values.dtype != more.values.dtype:
+            values = [part * np.float32(full_scale(part.dtype)) for part in values]
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
+        return Clips(np.concatenate(values), offsets, self.length, np.nan)
+
+
+def full_scale(dtype: np.dtype[Any]) -> float:
+    """Give the factor that takes a dtype's range to [-1, 1]; 1 for floats."""
+    return 1 / -float(np.iinfo(dtype).min) if dtype.kind == "i" else 1.0
+
+
+def _read_clips(X: Any) -> Clips:
+    if hasattr(X, "__array__") and (array := np.asarray(X)).dtype.kind != "O":
+        if array.ndim != 2:
+            raise ValueError(
+                f"X of shape {array.shape} holds no mono clips: give (n, samples), or a list of (samples_i,) arrays; "
+                "average stereo over its channels first, X.mean(axis=1)"
+            )
+        return Clips(array.reshape(-1), np.arange(len(array) + 1) * array.shape[1], array.shape[1], np.nan)
+    if isinstance(X, str) or not isinstance(X, Sequence | np.ndarray):
+        raise TypeError(f"X is a {type(X).__name__}: give an array (n, samples) or a list of (samples_i,) arrays")
+    clips = [np.asarray(clip) for clip in X]
+    for row, clip in enumerate(clips):
+        if clip.ndim != 1:
+            raise ValueError(
+                f"clip {row} of X has shape {clip.shape}: give (samples,); average stereo over its channels first"
+            )
+    dtypes = sorted({str(clip.dtype) for clip in clips})
+    if len(dtypes) > 1:
+        raise ValueError(f"X has clips of dtypes {' and '.join(dtypes)}, whose scales differ: give all in one dtype")
+    if not clips:
+        raise ValueError("X has 0 sample(s) (n_samples=0): give a clip or more")
+    return Clips.of(clips, max(map(len, clips)), np.nan)
+
+
+def _check_clips(clips: Clips) -> None:
+    """Raise a ValueError for what is no sound: another dtype, no samples, NaN or infinity."""
+    values = clips.values
+    if values.dtype.kind != "f" and values.dtype not in (np.int16, np.int32):
+        raise ValueError(
+            f"X has dtype {values.dtype}, whose scale is not known: give int16, int32, or floats in [-1, 1], for "
+            "example X.astype(np.int16)"
+        )
+    if not clips.lengths.all():
+        raise ValueError(f"clip {clips.lengths.argmin()} of X has no samples: drop it")
+    if values.dtype.kind == "f":
+        _check_finite(clips)
+
+
+def _check_finite(clips: Clips) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        # One sum tells in most cases, and needs no array of X's size.
+        if np.isfinite(clips.values.sum(dtype=np.float64)):
+            return
+    wrong = np.flatnonzero(~np.isfinite(clips.values))
+    if not len(wrong):
+        return
+    row = np.searchsorted(clips.offsets, wrong[0], side="right") - 1
+    what = "NaN" if np.isnan(clips.values[wrong[0]]) else "infinity"
+    raise ValueError(
+        f"Input X contains {what} in clip {row}, sample {wrong[0] - clips.offsets[row]}: cut or repair it; clips of "
+        "unequal lengths are a list of arrays, without padding"
+    )

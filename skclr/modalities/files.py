@@ -1,0 +1,201 @@
+"""Rows that stay on disk until a batch asks for them: arrays too large for memory, and image files."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+# Decoders let go of the interpreter; more threads than this wait for the disk.
+_MOST_THREADS = 8
+# So many files tell whether all are grey.
+_FIRST_FILES = 10
+# Pillow's names of what has no colour.
+_GREY = ("1", "L", "LA")
+
+
+def holds_paths(X: Any) -> bool:
+    """Tell a sequence of paths, by its first, from arrays."""
+    one_dimensional = len(X.shape) == 1 if hasattr(X, "shape") else isinstance(X, Sequence)
+    return one_dimensional and isinstance(next(iter(X), None), str | os.PathLike)
+
+
+def is_stored(X: Any) -> bool:
+    """Tell arrays that read from disk where they are indexed (memory maps, zarr, h5py) from arrays in memory."""
+    if isinstance(X, np.ndarray):
+        return isinstance(X, np.memmap)
+    is_array = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape") and hasattr(X, "__getitem__")
+    return is_array and not issparse(X)
+
+
+class StoredArray:
+    """An array on disk; `stored[rows]` reads these rows, in the order in which they lie there, and checks them.
+
+    Parameters
+    ----------
+    source : array (n, ...) with shape and dtype that takes growing index arrays.
+
+    Raises
+    ------
+    ValueError : where it holds no numbers, or rows that are read hold NaN or infinity.
+    """
+
+    def __init__(self, source: Any) -> None:
+        if source.dtype.kind not in "buif":
+            raise ValueError(f"X has dtype {source.dtype}: give an array of numbers")
+        self.source = source
+        self.shape = tuple(source.shape)
+        self.dtype = source.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        # What zarr calls indexing by row alone; others do nothing else.
+        source = getattr(self.source, "oindex", self.source)
+        growing, order = np.unique(rows, return_inverse=True)
+        values = np.asarray(source[growing])
+        if values.dtype.kind == "f":
+            wrong = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+            if wrong.any():
+                raise ValueError(f"X holds NaN or infinity in row {growing[wrong][0]}: fill or drop such values first")
+        return values[order]
+
+
+class ImageFiles:
+    """Image files; `files[rows]` decodes these, in threads, to (B, H, W) grey or (B, H, W, 3) RGB, uint8.
+
+    Parameters
+    ----------
+    paths : (n,) str, of files that Pillow can read.
+    shape : (H, W) or (H, W, 3) of all images.
+    resize : whether images are resized to it; otherwise one of another size is an error.
+
+    Raises
+    ------
+    ValueError : where a file that is read is no such image; the message names it.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, paths: np.ndarray, shape: tuple[int, ...], *, resize: bool) -> None:
+        self.paths = paths
+        self.shape = (len(paths), *shape)
+        self.resize = resize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        # Threads that live for one call need no closing, and no thought when an estimator is pickled.
+        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+            return np.stack(list(pool.map(self._decode, self.paths[rows])))
+
+    def _decode(self, path: str) -> np.ndarray:
+        _, height, width, *colors = self.shape
+        pixels = decode(path, "RGB" if colors else "L", (height, width) if self.resize else None)
+        if pixels.shape[:2] != (height, width):
+            raise ValueError(
+                f"X names {path} of {pixels.shape[0]} × {pixels.shape[1]} pixels, but others have {height} × {width}: "
+                f"set modality_params={{'size': ({height}, {width})}} to resize all"
+            )
+        return pixels
+
+
+class Joined:
+    """Rows of two arrays, one after the other, without a copy of either.
+
+    Parameters
+    ----------
+    first, second : (n, ...) and (m, ...), each with shape and dtype.
+    """
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self.parts = (first, 0), (second, first.shape[0])
+        self.shape = (first.shape[0] + second.shape[0], *first.shape[1:])
+        self.dtype = np.result_type(first.dtype, second.dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for part, start in self.parts:
+            here = (rows >= start) & (rows < start + part.shape[0])
+            if here.any():
+                values[here] = part[rows[here] - start]
+        return values
+
+
+def to_paths(X: Iterable[Any]) -> np.ndarray:
+    """Give paths as an array (n,) of str, after a look whether all are there."""
+    paths = []
+    for row, path in enumerate(X):
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"X holds paths, but {path!r} in row {row}: give a str or a pathlib.Path")
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"X names {os.fspath(path)} in row {row}, which is not there: correct or drop it")
+        paths.append(os.fspath(path))
+    return np.array(paths, dtype=object)
+
+
+def shape_of_files(paths: np.ndarray, size: tuple[int, int] | None) -> tuple[int, ...]:
+    """Give (H, W) where the first few files are grey, else (H, W, 3); without a `size` it is the first file's."""
+    grey = True
+    for path in paths[:_FIRST_FILES]:
+        with opened(path) as image:
+            grey = grey and image.mode in _GREY
+    height, width = size or decode(paths[0], "L", None).shape
+    return (height, width) if grey else (height, width, 3)
+
+
+def decode(path: str, mode: str, size: tuple[int, int] | None) -> np.ndarray:
+    """Read an image file, upright.
+
+    Parameters
+    ----------
+    path : of the file.
+    mode : "RGB" or "L".
+    size : (H, W) to which it is resized, or None.
+
+    Returns
+    -------
+    (H, W, 3) or (H, W) uint8.
+    """
+    pillow = import_pillow()
+    with opened(path) as image:
+        if size is not None:
+            # JPEG decodes to a half, quarter or eighth at less cost; no side of it gets too short.
+            image.draft(mode, (max(size), max(size)))
+        pillow.ImageOps.exif_transpose(image, in_place=True)
+        pixels = image.convert(mode)
+        if size is not None:
+            pixels = pixels.resize(size[::-1], pillow.Image.Resampling.BILINEAR)
+        return np.asarray(pixels)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """Open an image file with Pillow; what goes wrong with it is a ValueError that names it."""
+    pillow = import_pillow()
+    try:
+        with pillow.Image.open(path) as image:
+            if image.mode[0] in "IF":
+                raise ValueError(f"more than 8 bits a channel, mode {image.mode!r}")
+            yield image
+    except Exception as error:  # Every format has errors of its own.
+        raise ValueError(f"X names {path}, which cannot be read ({error}): leave it out, or mend it") from error
+
+
+def import_pillow() -> ModuleType:
+    """Give Pillow, or the remedy where it is not there."""
+    try:
+        import PIL.Image
+        import PIL.ImageOps
+    except ImportError as error:
+        raise ImportError("X names image files, which need Pillow: pip install 'skclr[vision]'") from error
+    return PIL

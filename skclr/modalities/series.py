@@ -1,0 +1,202 @@
+"""Time series: arrays of one length, or lists of unequal ones."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array
+from torch import Tensor, nn
+
+from skclr.modalities.base import Modality, check_two_samples
+from skclr.modalities.ragged import Ragged
+from skclr.parts.missing import channel_statistics
+
+# Enough for a mean and a deviation; reading more would only cost time.
+_STATISTICS_ROWS = 256
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Series(Modality):
+    """Series (n, channels, time), (n, time), or a list of (channels, time_i) or (time_i,) of unequal lengths.
+
+    NaN is a missing value; a step that is NaN in all channels is not there, as after the end of a series that is
+    shorter than others. A series of any length can be embedded, whatever lengths `fit` has seen.
+
+    Parameters
+    ----------
+    channel_axis : 1 for (n, channels, time), -1 for (n, time, channels); None is 1, and an error where X has more
+        channels than steps that way.
+    """
+
+    encoder = "tcn"
+    views = "series"
+
+    def __init__(self, channel_axis: int | None = None) -> None:
+        if channel_axis not in (None, 1, -1):
+            raise ValueError(
+                f"channel_axis={channel_axis!r}: give 1 for (n, channels, time) or -1 for (n, time, channels)"
+            )
+        self.channel_axis = channel_axis
+
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray | Ragged:
+        """See `Modality.read`; rows are time first, (n, time, channels)."""
+        rows = self._read_list(X) if _is_list(X) else self._read_array(X)
+        _check_values(rows)
+        _, length, channels = rows.shape
+        if reset:
+            check_two_samples(rows)
+            self._check_axes(length, channels)
+            self.shape_ = channels, length
+            step = max(1, len(rows) // _STATISTICS_ROWS)
+            self.mean_, self.deviation_ = channel_statistics(self.to_tensor(rows[np.arange(0, len(rows), step)]))
+        elif channels != self.shape_[0]:
+            raise ValueError(
+                f"X has series of {channels} channel(s), but this embedder was fitted on {self.shape_[0]}: give the "
+                "same channels in the same order, or fit again"
+            )
+        return rows
+
+    def to_tensor(self, rows: np.ndarray) -> Tensor:
+        """Take rows (B, T, C) to (B, C, T)."""
+        return torch.from_numpy(np.moveaxis(rows, 2, 1).astype(np.float32, order="C"))
+
+    def join(self, rows: np.ndarray | Ragged, more: np.ndarray | Ragged) -> np.ndarray | Ragged:
+        """Put rows of two calls of `read` into one, padded to the longest of both."""
+        if rows.shape[1:] == more.shape[1:] and not isinstance(rows, Ragged) and not isinstance(more, Ragged):
+            return np.concatenate([rows, more])
+        joined = _as_ragged(rows).join(_as_ragged(more))
+        return Ragged(joined.values, joined.offsets, max(rows.shape[1], more.shape[1]), np.nan)
+
+    def preprocessing(self) -> nn.Module:
+        """Standardise the channels; NaN stays."""
+        return StandardizeSeries(self.mean_, self.deviation_)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Give the standardised values in a row, with 0 for NaN, cut or filled up to the length of `fit`."""
+        standardized = (x - self.mean_.to(x.device)) / self.deviation_.to(x.device)
+        return F.pad(standardized.nan_to_num(nan=0.0), (0, self.shape_[1] - x.shape[2])).flatten(1)
+
+    def _read_array(self, X: Any) -> np.ndarray:
+        series = check_array(_numbers(X), allow_nd=True, ensure_2d=False, ensure_all_finite=False, input_name="X")
+        if series.ndim not in (2, 3) or not series.size:
+            raise ValueError(
+                f"X of shape {series.shape} holds no series: give (n, channels, time), (n, time) for one channel, or "
+                "a list of arrays (channels, time_i)"
+            )
+        if series.ndim == 2:
+            return series[:, :, None]
+        return series if self.channel_axis == -1 else np.moveaxis(series, 1, 2)
+
+    def _read_list(self, X: Sequence[Any]) -> Ragged:
+        samples = [self._read_one(row, sample) for row, sample in enumerate(X)]
+        if not samples:
+            raise ValueError("X has 0 sample(s) (n_samples=0): give 2 or more series")
+        channels = [sample.shape[1] for sample in samples]
+        odd = next((row for row, n in enumerate(channels) if n != channels[0]), None)
+        if odd is not None:
+            raise ValueError(
+                f"X has series of {channels[0]} channel(s) in row 0 and of {channels[odd]} in row {odd}: give "
+                "(channels, time_i) arrays that have all channels, with NaN for what was not measured"
+            )
+        return Ragged.of(samples, max(map(len, samples)), np.nan)
+
+    def _read_one(self, row: int, sample: Any) -> np.ndarray:
+        """Take (C, T) or (T,) to (T, C)."""
+        try:
+            series = _numbers(sample)
+        except ValueError as error:
+            raise ValueError(f"series in row {row} of X is no array of numbers: {error}") from error
+        if series.ndim not in (1, 2):
+            raise ValueError(
+                f"series in row {row} of X has shape {series.shape}: give a list of (channels, time_i) or (time_i,) "
+                "arrays"
+            )
+        if not series.size:
+            raise ValueError(f"series in row {row} of X is empty, of shape {series.shape}: drop it")
+        # Whole numbers have no NaN to pad with.
+        series = series.astype(np.result_type(series, np.float32), copy=False)
+        if series.ndim == 1:
+            return series[:, None]
+        return series if self.channel_axis == -1 else series.T
+
+    def _check_axes(self, length: int, channels: int) -> None:
+        if self.channel_axis is None and channels > length:
+            raise ValueError(
+                f"X has {channels} channels of {length} step(s) when read as (n, channels, time), which looks like "
+                "(n, time, channels): set modality_params={'channel_axis': -1} if it is that, or "
+                "{'channel_axis': 1} if it is not"
+            )
+
+
+class StandardizeSeries(nn.Module):
+    """Subtract each channel's mean and divide by its deviation; NaN stays.
+
+    Parameters
+    ----------
+    mean, deviation : (C, 1).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, C, T) to the same shape."""
+        return (x - self.mean) / self.deviation
+
+
+def _is_list(X: Any) -> bool:
+    """Tell lists of series, and object arrays that hold one series an entry, from arrays of numbers."""
+    return isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)
+
+
+def _numbers(X: Any) -> np.ndarray:
+    """Give an array of real numbers, or a ValueError that says what X holds instead."""
+    array = np.asarray(X)
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"X holds objects where series need numbers ({error}): give (n, channels, time) numbers, or a list "
+                "of (channels, time_i) arrays"
+            ) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"X holds {array.dtype} values where series need real numbers: convert or encode them first")
+    return array
+
+
+def _as_ragged(rows: np.ndarray | Ragged) -> Ragged:
+    if isinstance(rows, Ragged):
+        return rows
+    n, length, channels = rows.shape
+    return Ragged(rows.astype(np.float32).reshape(-1, channels), np.arange(n + 1) * length, length, np.nan)
+
+
+def _check_values(rows: np.ndarray | Ragged) -> None:
+    """Raise a ValueError for an infinite value, and for a series in which nothing is there."""
+    # Both pass over NaN, and need no array of the size of X.
+    low, high = (_of_each(extreme, rows).astype(np.float64) for extreme in (np.fmin, np.fmax))
+    infinite = (low < -_LARGEST) | (high > _LARGEST)
+    if infinite.any():
+        raise ValueError(
+            f"X contains infinity, or a number beyond float32, in row {infinite.argmax()}: put NaN where a value is "
+            "missing, or rescale X"
+        )
+    nothing = np.isnan(high)
+    if nothing.any():
+        raise ValueError(f"series in row {nothing.argmax()} of X is NaN throughout: drop it")
+
+
+def _of_each(extreme: np.ufunc, rows: np.ndarray | Ragged) -> np.ndarray:
+    """Give the extreme (n,) of each series."""
+    if isinstance(rows, Ragged):
+        return extreme.reduceat(extreme.reduce(rows.values, axis=1), rows.offsets[:-1])
+    return extreme.reduce(rows, axis=(1, 2))

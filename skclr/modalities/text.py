@@ -1,0 +1,193 @@
+"""Texts: tokenised once, so that training never touches a string."""
+
+import copy
+from collections.abc import Mapping
+from importlib.util import find_spec
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.utils.extmath import randomized_svd
+from torch import Tensor
+
+from skclr.encoders.text import mean_of_tokens
+from skclr.modalities.base import Modality, check_two_samples
+from skclr.modalities.ragged import Ragged
+from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
+
+TOKENIZERS: dict[str, type[Tokenizer]] = {"words": Words, "wordllama": WordLlama}
+
+# Width of the vectors learned from X, and the number of texts that show what to learn.
+_WIDTH = 256
+_ANALYSED_TEXTS = 10_000
+# Size of those vectors' entries, which sets how far training takes them from their start.
+_SCALE = 0.1
+
+
+class Text(Modality):
+    """Strings: a list, an array, a Series, or a DataFrame of one column.
+
+    The plain features are a mean of the tokens' vectors, of length 1. With "wordllama" they are vectors trained on
+    large corpora, else those of a latent semantic analysis of X.
+
+    Parameters
+    ----------
+    tokenizer : "words", words with their character n-grams; "wordllama", the tokens and vectors of that package;
+        "auto", which is "wordllama" where it is installed, so name one where results must not depend on that; a
+        `Tokenizer`; or a pretrained model's tokenizer, as `OfModel` takes it.
+    max_tokens : tokens kept of a text, from its start.
+
+    Raises
+    ------
+    ImportError, TypeError, ValueError : for a tokenizer that is not to be had, or max_tokens below 1.
+
+    References
+    ----------
+    Deerwester et al. 1990 (latent semantic analysis), on TF-IDF. Differs: the decomposition is a randomised one, of
+    up to 10,000 texts.
+    """
+
+    encoder = "text"
+    views = "text"
+
+    def __init__(self, tokenizer: Any = "auto", max_tokens: int = 64) -> None:
+        if not isinstance(max_tokens, int) or max_tokens < 1:
+            raise ValueError(f"max_tokens={max_tokens!r}: give a whole number of 1 or more")
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Ragged:
+        """See `Modality.read`; X holds one string a row."""
+        texts = read_texts(X)
+        if reset:
+            check_two_samples(np.array(texts, dtype=object))
+            self.tokenizer_ = choose_tokenizer(self.tokenizer).fit(texts)
+        rows = self.tokenizer_(texts, self.max_tokens)
+        if not len(rows.values):
+            # Padding is looked up too.
+            rows.values = np.zeros((1, *rows.values.shape[1:]), np.int32)
+        if reset:
+            if not rows.values.any():
+                raise ValueError("X has no words: all of its texts are empty, check what was read into them")
+            # Training need not see more padding than the longest text has.
+            rows.length = min(self.max_tokens, int(rows.lengths.max()))
+            self.shape_ = rows.shape[1:]
+            self._learn_vectors(rows)
+        return rows
+
+    def to_tensor(self, rows: np.ndarray) -> Tensor:
+        """Take ids to int64 (B, L), or (B, L, G) with G ids a word."""
+        return torch.from_numpy(rows.astype(np.int64))
+
+    def join(self, rows: Ragged, more: Ragged) -> Ragged:
+        """Put the texts of two calls of `read` into one."""
+        return rows.join(more)
+
+    def example(self) -> Tensor:
+        """Give two texts without tokens."""
+        return torch.zeros(2, *self.shape_, dtype=torch.int64)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Give the mean of the tokens' vectors, of length 1; 0 for a text without tokens."""
+        return F.normalize(mean_of_tokens(x, self.table_.to(x.device), self.token_weights_.to(x.device)))
+
+    def facts(self) -> dict[str, Any]:
+        """Give the size of the vocabulary, and each token's vector and weight."""
+        return {
+            **super().facts(),
+            "n_tokens": self.tokenizer_.n_tokens,
+            "table": self.table_,
+            "token_weights": self.token_weights_,
+        }
+
+    def _learn_vectors(self, rows: Ragged) -> None:
+        if self.tokenizer_.table is not None:
+            # Made for a plain mean, these lose by a weight for rarity.
+            self.table_ = self.tokenizer_.table
+            self.token_weights_ = torch.ones(len(self.table_))
+        else:
+            counts = count_tokens(rows, self.tokenizer_.n_tokens)
+            tfidf = TfidfTransformer().fit(counts)
+            self.token_weights_ = torch.from_numpy(tfidf.idf_.astype(np.float32))
+            step = -(-len(rows) // _ANALYSED_TEXTS)
+            self.table_ = latent_semantics(tfidf.transform(counts[::step]))
+
+
+def choose_tokenizer(tokenizer: Any) -> Tokenizer:
+    """Make the tokenizer from its name, or from what holds a pretrained one."""
+    if isinstance(tokenizer, Tokenizer):
+        return copy.deepcopy(tokenizer)
+    if isinstance(tokenizer, str) and tokenizer == "auto":
+        tokenizer = "wordllama" if find_spec("wordllama") else "words"
+    if isinstance(tokenizer, str) and tokenizer in TOKENIZERS:
+        return TOKENIZERS[tokenizer]()
+    return OfModel(tokenizer)
+
+
+def count_tokens(rows: Ragged, n_tokens: int) -> csr_array:
+    """Count each text's tokens: (n, n_tokens)."""
+    ids = rows.values.reshape(len(rows.values), -1)
+    texts = np.repeat(np.arange(len(rows)), rows.lengths * ids.shape[1])
+    counts = csr_array((ids.ravel() > 0, (texts, ids.ravel())), shape=(len(rows), n_tokens), dtype=np.float32)
+    counts.eliminate_zeros()
+    return counts
+
+
+def latent_semantics(tfidf: Any) -> Tensor:
+    """Learn a vector for each token from texts (n, n_tokens): tokens of like texts have like ones.
+
+    Returns
+    -------
+    (n_tokens, d), d being 256 or the largest possible rank.
+    """
+    _, _, components = randomized_svd(tfidf, min(_WIDTH, *tfidf.shape), n_iter=2, random_state=0)
+    table = torch.from_numpy(np.ascontiguousarray(components.T, dtype=np.float32))
+    return table * (_SCALE / table.square().mean().sqrt())
+
+
+def read_texts(X: Any) -> list[str]:
+    """Take what a user has to a list of strings.
+
+    Raises
+    ------
+    TypeError, ValueError : for what is no text; the message says what to do.
+    """
+    if isinstance(X, str | bytes):
+        raise TypeError(f"X is one {type(X).__name__}, not a sequence of texts: wrap it in a list, [text]")
+    if hasattr(X, "columns"):
+        if len(X.columns) != 1:
+            raise ValueError(f"X has {len(X.columns)} columns ({', '.join(map(str, X.columns))}): give one, X[name]")
+        X = X[X.columns[0]]
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) == 2 and shape[1] == 1:
+        X = X[:, 0]
+    elif shape is not None and len(shape) != 1:
+        raise ValueError(f"X of shape {tuple(shape)} holds no texts: give (n,), one string a row")
+    if isinstance(X, Mapping) or not (hasattr(X, "__len__") and hasattr(X, "__getitem__")):
+        raise TypeError(f"X is a {type(X).__name__}: give a list, an array or a Series of strings")
+    if len(X) == 0:
+        raise ValueError("X has 0 sample(s): give a text or more")
+    texts = list(X)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise _not_a_text(row, text)
+    return [str(text) for text in texts]
+
+
+def _not_a_text(row: int, value: Any) -> Exception:
+    kind = type(value).__name__
+    if value is None or kind in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return ValueError(f"X has a missing value ({value}) in row {row}: fill it, for example with X.fillna('')")
+    remedy = "convert it, for example with str"
+    if isinstance(value, bytes):
+        remedy = "decode it, for example with value.decode('utf-8')"
+    elif isinstance(value, Number):
+        remedy = "convert it, for example with str, or set modality='tabular' for numbers"
+    elif isinstance(value, list | tuple | np.ndarray):
+        remedy = "a row is one string, so join its words, for example with ' '.join(row)"
+    return TypeError(f"X has a {kind} in row {row} where modality='text' takes strings: {remedy}")

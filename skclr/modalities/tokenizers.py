@@ -1,0 +1,195 @@
+"""From texts to token ids: what `Text` reads with."""
+
+from __future__ import annotations
+
+import copy
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
+
+import numpy as np
+from safetensors.torch import load_file
+from torch import Tensor
+
+from skclr.modalities.ragged import Ragged
+
+# scikit-learn drops words of one letter and all punctuation; "I", "?" and "!" tell a lot in a short text.
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class Tokenizer(ABC):
+    """Takes texts to ids from 1 to n_tokens - 1; 0 is padding.
+
+    Attributes
+    ----------
+    n_tokens : number of ids, that of padding among them.
+    table : (n_tokens, d) vectors learned elsewhere; None where there are none.
+    """
+
+    n_tokens: int
+    table: Tensor | None = None
+
+    def fit(self, texts: Sequence[str]) -> Self:
+        """Learn the vocabulary, where it is not fixed."""
+        return self
+
+    @abstractmethod
+    def __call__(self, texts: Sequence[str], length: int) -> Ragged:
+        """Take texts to ids (n, length) or, with several ids a word, (n, length, ids)."""
+
+
+class Words(Tokenizer):
+    """Lower-cased words and punctuation, each with its character n-grams, from the vocabulary of the first fit.
+
+    N-grams tie forms and misspellings of a word together, and say something of words never seen.
+
+    Parameters
+    ----------
+    max_pieces : size of the vocabulary: the words and n-grams that the most words in texts have.
+    ids_per_word : a word's own id, and up to so many less one of its n-grams.
+    ngram_range : shortest and longest n-gram; a word's two ends count as characters.
+
+    Raises
+    ------
+    ValueError : if a parameter is out of its range.
+
+    References
+    ----------
+    Bojanowski et al. 2017 (fastText), sec. 3.2. Differs: n-grams of 3 and 4 characters instead of 3 to 6, the
+    commonest ones instead of hashed ones, and of a very long word not all.
+    """
+
+    def __init__(self, max_pieces: int = 2**14, ids_per_word: int = 16, ngram_range: tuple[int, int] = (3, 4)) -> None:
+        if max_pieces < 1:
+            raise ValueError(f"max_pieces={max_pieces}: give 1 or more")
+        if ids_per_word < 1:
+            raise ValueError(f"ids_per_word={ids_per_word}: give 1 (words alone) or more")
+        if not 1 <= ngram_range[0] <= ngram_range[1]:
+            raise ValueError(f"ngram_range={ngram_range}: give (shortest, longest), both 1 or more")
+        self.max_pieces = max_pieces
+        self.ids_per_word = ids_per_word
+        self.ngram_range = ngram_range
+
+    def fit(self, texts: Sequence[str]) -> Self:
+        """Learn the vocabulary; a word counts once a text."""
+        n_texts = Counter(word for text in texts for word in set(split(text)))
+        counts: Counter[str] = Counter()
+        for word, count in n_texts.items():
+            for piece in self._pieces(word):
+                counts[piece] += count
+        # Ties by name: sets of strings have another order in every process.
+        ranked = sorted(counts, key=lambda piece: (-counts[piece], piece))
+        self.vocabulary_ = {piece: i for i, piece in enumerate(ranked[: self.max_pieces], start=1)}
+        self.n_tokens = len(self.vocabulary_) + 1
+        return self
+
+    def __call__(self, texts: Sequence[str], length: int) -> Ragged:
+        """Take texts to ids (n, length, ids_per_word), a word's own id first."""
+        words = [split(text)[:length] for text in texts]
+        distinct = {word: i for i, word in enumerate(dict.fromkeys(word for text in words for word in text))}
+        ids = np.zeros((len(distinct), self.ids_per_word), np.int32)
+        for word, i in distinct.items():
+            known = [self.vocabulary_.get(piece, 0) for piece in self._pieces(word)]
+            ids[i, : len(known)] = known
+        places = np.fromiter((distinct[word] for text in words for word in text), np.int64)
+        offsets = np.concatenate([[0], np.cumsum([len(text) for text in words])])
+        return Ragged(ids[places], offsets, length, 0)
+
+    def _pieces(self, word: str) -> list[str]:
+        ended = f"<{word}>"
+        shortest, longest = self.ngram_range
+        sizes = range(shortest, min(longest, len(ended) - 1) + 1)
+        ngrams = [ended[i : i + size] for size in sizes for i in range(len(ended) - size + 1)]
+        return [ended, *ngrams][: self.ids_per_word]
+
+
+def split(text: str) -> list[str]:
+    """Take a text to its words and punctuation, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+class WordLlama(Tokenizer):
+    """The byte-pair tokens of the package wordllama, and its table of 32,000 static vectors.
+
+    References
+    ----------
+    Miller 2024, WordLlama. Differs: the package's files are read without importing it, which would set up the
+    logging of the whole process.
+    """
+
+    def __init__(self) -> None:
+        spec = find_spec("wordllama")
+        if spec is None or spec.origin is None:
+            raise ImportError(
+                "tokenizer='wordllama' needs the package wordllama: pip install 'skclr[text]', or set tokenizer='words'"
+            )
+        folder = Path(spec.origin).parent
+        file = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
+        self.tokenizer: Any = _import_tokenizers().Tokenizer.from_file(str(file))
+        self.table = load_file(folder / "weights" / "l2_supercat_256.safetensors")["embedding.weight"].float()
+        self.n_tokens = len(self.table)
+
+    def __call__(self, texts: Sequence[str], length: int) -> Ragged:
+        """Take texts to ids (n, length)."""
+        # Its own id 0 is "unknown", which never comes up: what is in no token is spelled in bytes.
+        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return Ragged.of([np.array(encoding.ids[:length], np.int32) for encoding in encodings], length, 0)
+
+
+class OfModel(Tokenizer):
+    """The tokenizer of a pretrained model, special tokens included; ids are one more than the model's own.
+
+    Parameters
+    ----------
+    tokenizer : folder with a tokenizer.json or such a file; a `tokenizers.Tokenizer`; or what has one as
+        `backend_tokenizer`, as the fast ones of transformers do, or as `tokenizer`, as a SentenceTransformer does.
+
+    Raises
+    ------
+    TypeError, ValueError : where no tokenizer is found.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer: Any = _find(tokenizer)
+        self.tokenizer.no_padding()
+        # Zero is padding here, but a real token in many vocabularies.
+        self.n_tokens = self.tokenizer.get_vocab_size() + 1
+
+    def __call__(self, texts: Sequence[str], length: int) -> Ragged:
+        """Take texts to ids (n, length)."""
+        # The tokenizer's own way to cut keeps the special tokens at both ends.
+        self.tokenizer.enable_truncation(length)
+        encodings = self.tokenizer.encode_batch(list(texts))
+        return Ragged.of([np.array(encoding.ids, np.int32) + 1 for encoding in encodings], length, 0)
+
+
+def _find(tokenizer: Any) -> Any:
+    if isinstance(tokenizer, str | Path):
+        path = Path(tokenizer)
+        files = [path] if path.is_file() else sorted(path.glob("**/tokenizer.json"))
+        if not files:
+            raise ValueError(
+                f"tokenizer={str(tokenizer)!r}: give 'auto', 'words', 'wordllama', or the path of a model that has "
+                "a tokenizer.json"
+            )
+        return _import_tokenizers().Tokenizer.from_file(str(files[0]))
+    inner = tokenizer
+    for name in ("tokenizer", "backend_tokenizer"):
+        inner = getattr(inner, name, inner)
+    if not hasattr(inner, "encode_batch"):
+        raise TypeError(f"tokenizer is a {type(tokenizer).__name__}: give a fast tokenizer, or the path of one")
+    # A copy: padding and truncation are set on it.
+    return copy.deepcopy(inner)
+
+
+def _import_tokenizers() -> ModuleType:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ImportError("a pretrained tokenizer needs tokenizers: pip install 'skclr[text]'") from error
+    return tokenizers

@@ -1,0 +1,260 @@
+"""Audio views: the same sound from another place, at another speed, with other noise around it."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from skclr.views.base import Samples, Views
+from skclr.views.image import Draws, check_number, check_pair
+
+# As many clips show how long most are.
+_LENGTH_SAMPLES = 256
+# Of the clips, those that a view holds whole; the few longest would make every batch as long as they are.
+_WHOLE_SHARE = 0.9
+_LARGEST: dict[str, float] = {
+    "speed": 0.5,
+    "shift": 1,
+    "reverb": 1,
+    "noise": 1,
+    "time_mask": 1,
+    "frequency_mask": 1,
+}
+
+
+class AudioViews(Views):
+    """Views by crop, speed, shift, reverberation, masks, noise and gain, each clip with draws of its own.
+
+    Parameters
+    ----------
+    sampling_rate : samples a second.
+    n_views : number of views.
+    view_seconds : longest view; "auto" holds nine of ten clips of the fit whole.
+    crop : smallest and largest share of a clip that is kept, from a random place.
+    speed : largest relative change of speed, either way. The sound is resampled, so its pitch changes with it, a
+        tenth by less than two semitones: small enough to keep what is said, and nearly who says it.
+    shift : largest share of the clip by which it is turned around: what leaves at its end comes in at its start.
+    reverb : probability of reverberation.
+    reverb_seconds : shortest and longest time in which it falls by 60 dB.
+    time_mask : longest silenced stretch, as a share of the clip.
+    frequency_mask : broadest silenced band, as a share of the mel scale up to half the sampling rate.
+    noise : probability of noise, between white and pink.
+    snr : lowest and highest ratio of the clip's energy to the noise's, in decibels.
+    gain : largest change of level, either way, in decibels.
+
+    Raises
+    ------
+    ValueError : if a parameter is out of its range.
+
+    References
+    ----------
+    Speed: Ko et al. 2015, sec. 2. Differs: any factor in a range instead of 0.9, 1 and 1.1; by linear interpolation,
+    which dulls what is near half the sampling rate.
+    Reverberation: Ko et al. 2017, sec. 2. Differs: an impulse and exponentially decaying noise instead of simulated
+    rooms; noise is stationary and not from recordings.
+    Masks: Park et al. 2019 (SpecAugment), sec. 2. Differs: they fall on the wave, before its spectrogram is made; a
+    time mask is a silenced stretch and a frequency mask a filter over the whole clip, so both leave silence instead
+    of the mean; one of each kind; no time warp.
+    """
+
+    def __init__(
+        self,
+        sampling_rate: float | None = None,
+        *,
+        n_views: int = 2,
+        view_seconds: float | Literal["auto"] = "auto",
+        crop: tuple[float, float] = (0.7, 1.0),
+        speed: float = 0.1,
+        shift: float = 0.0,
+        reverb: float = 0.3,
+        reverb_seconds: tuple[float, float] = (0.05, 0.3),
+        time_mask: float = 0.2,
+        frequency_mask: float = 0.2,
+        noise: float = 0.5,
+        snr: tuple[float, float] = (10.0, 40.0),
+        gain: float = 6.0,
+    ) -> None:
+        if sampling_rate is None:
+            raise ValueError(
+                "sampling_rate is missing: use views='audio' with modality='audio', which knows it, or give samples a "
+                "second, for example views_params={'sampling_rate': 16000}"
+            )
+        self.sampling_rate = sampling_rate
+        self.n_views = n_views
+        self.view_seconds = view_seconds
+        self.crop = crop
+        self.speed = speed
+        self.shift = shift
+        self.reverb = reverb
+        self.reverb_seconds = reverb_seconds
+        self.time_mask = time_mask
+        self.frequency_mask = frequency_mask
+        self.noise = noise
+        self.snr = snr
+        self.gain = gain
+        self._check()
+
+    def fit(self, samples: Samples) -> Self:
+        """Learn from some of the clips how long a view should be."""
+        x = samples[np.arange(0, len(samples), max(1, len(samples) // _LENGTH_SAMPLES))]
+        if x.ndim != 2:
+            raise ValueError(f"audio views take clips (samples,), got {tuple(x.shape[1:])}")
+        if self.view_seconds == "auto":
+            lengths = (~x.isnan()).sum(1).float()
+            self.length_ = int(lengths.quantile(_WHOLE_SHARE))
+        else:
+            self.length_ = min(x.shape[1], max(1, round(self.view_seconds * self.sampling_rate)))
+        return self
+
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Make n_views views (B, length) of clips (B, T) that are NaN after their end."""
+        missing = x.isnan()
+        waves, lengths = x.masked_fill(missing, 0.0), (~missing).sum(1)
+        draws = Draws(len(x), generator)
+        return [self._view(waves, lengths, draws) for _ in range(self.n_views)]
+
+    def _view(self, x: Tensor, lengths: Tensor, draws: Draws) -> Tensor:
+        x, length = self._resample(x, lengths, draws)
+        # From 0 to 1 within the clip, and on after its end.
+        place = (torch.arange(self.length_, device=x.device) + 0.5) / length[:, None]
+        there = place < 1
+        x = x * there
+        if self.reverb or self.frequency_mask:
+            x = self._filter(x, draws) * there
+        if self.time_mask:
+            x = x * ~stretch(place, self.time_mask, draws)
+        if self.noise:
+            x = self._add_noise(x, length, draws)
+        if self.gain:
+            x = x * decibels(draws.around_zero(self.gain))[:, None]
+        return x.masked_fill(~there, torch.nan)
+
+    def _resample(self, x: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Crop, turn around and change the speed of clips (B, T), by one interpolation; give lengths (B,) too."""
+        rate = 1 + draws.around_zero(self.speed)
+        length = (draws.uniform(*self.crop) * lengths / rate).floor().clamp(1, self.length_)
+        start = draws.uniform(0, (lengths - length * rate).clamp(min=0)).floor()
+        turn = (draws.around_zero(self.shift) * length).floor()
+        step = torch.arange(self.length_, device=x.device) + turn[:, None]
+        places = start[:, None] + step.remainder(length[:, None]) * rate[:, None]
+        return interpolate(x, places), length
+
+    def _filter(self, x: Tensor, draws: Draws) -> Tensor:
+        """Reverberate and stop a band: both are filters, and take one way through the spectrum."""
+        n_echo = round(self.reverb_seconds[1] * self.sampling_rate) if self.reverb else 1
+        n = power_of_two(x.shape[1] + n_echo - 1)
+        response = torch.ones(1, device=x.device)
+        if self.reverb:
+            wet = torch.where(draws.chance(self.reverb), draws.uniform(0, 1), 0.0)
+            decay = draws.uniform(*self.reverb_seconds) * self.sampling_rate
+            response = torch.fft.rfft(room(decay, wet, n_echo, draws.generator), n)
+        if self.frequency_mask:
+            frequencies = torch.fft.rfftfreq(n, 1 / self.sampling_rate, device=x.device)
+            response = response * ~stretch(mel(frequencies) / mel(frequencies[-1]), self.frequency_mask, draws)
+        return torch.fft.irfft(torch.fft.rfft(x, n) * response, n)[:, : x.shape[1]]
+
+    def _add_noise(self, x: Tensor, length: Tensor, draws: Draws) -> Tensor:
+        noise = colored_noise(draws.uniform(0, 1), x.shape[1], draws.generator)
+        level = (x.square().sum(1) / length).sqrt() / decibels(draws.uniform(*self.snr))
+        return x + torch.where(draws.chance(self.noise), level, 0.0)[:, None] * noise
+
+    def _check(self) -> None:
+        check_number("n_views", self.n_views, 2, whole=True)
+        check_number("sampling_rate", self.sampling_rate, 1)
+        check_number("gain", self.gain, 0)
+        for name, most in _LARGEST.items():
+            check_number(name, getattr(self, name), 0, most)
+        if self.view_seconds != "auto":
+            check_number("view_seconds", self.view_seconds, 1 / self.sampling_rate)
+        check_pair("crop", self.crop, 1)
+        check_pair("reverb_seconds", self.reverb_seconds)
+        if not (isinstance(self.snr, Sequence) and len(self.snr) == 2 and self.snr[0] <= self.snr[1]):
+            raise ValueError(f"snr={self.snr!r}: use (lowest, highest) in decibels")
+
+
+def interpolate(x: Tensor, places: Tensor) -> Tensor:
+    """Read waves (B, T) at places (B, N) between 0 and T - 1, linearly between samples."""
+    before = places.floor()
+    first = before.long().clamp(max=x.shape[1] - 1)
+    second = (first + 1).clamp(max=x.shape[1] - 1)
+    return torch.lerp(x.gather(1, first), x.gather(1, second), places - before)
+
+
+def stretch(place: Tensor, longest: float, draws: Draws) -> Tensor:
+    """Draw a stretch of [0, 1], from nothing to `longest`, and tell which places are in it.
+
+    Parameters
+    ----------
+    place : (N,) or (B, N), from 0 to 1.
+    longest : length of the longest stretch.
+    draws : one stretch a sample.
+
+    Returns
+    -------
+    (B, N) bool.
+    """
+    length = draws.uniform(0, longest)
+    start = draws.uniform(0, 1 - length)
+    return (place >= start[:, None]) & (place < (start + length)[:, None])
+
+
+def room(decay: Tensor, wet: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Make impulse responses: an impulse, then noise that decays exponentially; their energy is 1.
+
+    Parameters
+    ----------
+    decay : (B,) samples in which the noise falls by 60 dB.
+    wet : (B,) energy of all that follows the impulse, relative to the impulse's.
+    n : length of the responses.
+    generator : source of the noise.
+
+    Returns
+    -------
+    (B, n).
+    """
+    echo = torch.randn(len(decay), n - 1, generator=generator, device=generator.device)
+    echo = echo * decibels(-60 * torch.arange(1, n, device=decay.device) / decay[:, None])
+    echo = echo * (wet.sqrt() / echo.square().sum(1).sqrt())[:, None]
+    return torch.cat([torch.ones_like(wet)[:, None], echo], 1) / (1 + wet).sqrt()[:, None]
+
+
+def colored_noise(exponent: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Make noise whose power falls with frequency as f^-exponent: 0 is white, 1 pink.
+
+    Parameters
+    ----------
+    exponent : (B,).
+    n : length of the noise.
+    generator : source of all randomness.
+
+    Returns
+    -------
+    (B, n) of mean square 1.
+    """
+    n_fft = power_of_two(n)
+    frequency = torch.arange(1, n_fft // 2 + 1, device=exponent.device)
+    shape = len(exponent), len(frequency), 2
+    spectrum = torch.randn(shape, generator=generator, device=generator.device)
+    spectrum = spectrum * (-exponent[:, None] / 2 * frequency.log()).exp()[..., None]
+    # Nothing at frequency 0.
+    noise = torch.fft.irfft(F.pad(torch.view_as_complex(spectrum), (1, 0)), n_fft)[:, :n]
+    return noise / noise.square().mean(1, keepdim=True).sqrt()
+
+
+def decibels(level: Tensor) -> Tensor:
+    """Give the factor of an amplitude for a level in decibels."""
+    return (level * (math.log(10) / 20)).exp()
+
+
+def mel(frequency: Tensor) -> Tensor:
+    """Take hertz to the mel scale, up to a factor."""
+    return (1 + frequency / 700).log()
+
+
+def power_of_two(n: int) -> int:
+    """Give the smallest power of two that is no smaller than n: a length that the FFT is fast for."""
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,164 @@
+"""Pixels: geometry, colour, blur and solarisation of many images, each by numbers of its own."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Rec. 601: what PIL and torchvision mean by grey.
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+def affine_matrices(
+    width: Tensor,
+    height: Tensor,
+    center_x: Tensor,
+    center_y: Tensor,
+    degrees: Tensor,
+    mirror_x: Tensor,
+    mirror_y: Tensor,
+    aspect: float,
+) -> Tensor:
+    """Say where in its image each view looks; both reach from -1 to 1 in either direction.
+
+    Parameters
+    ----------
+    width, height : (B,) size of the crop, as a share of the image's.
+    center_x, center_y : (B,) middle of the crop.
+    degrees : (B,) by which the picture turns counter-clockwise about that middle.
+    mirror_x, mirror_y : (B,) bool, whether the view is mirrored left-right, up-down.
+    aspect : width / height of the image in pixels.
+
+    Returns
+    -------
+    (B, 2, 3), taking (x, y, 1) of a view to (x, y) of its image.
+    """
+    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
+    x, y = torch.where(mirror_x, -width, width), torch.where(mirror_y, -height, height)
+    # A turn keeps lengths in pixels: hence the aspect.
+    entries = [cos * x, -sin * y / aspect, center_x, sin * x * aspect, cos * y, center_y]
+    return torch.stack(entries, 1).view(-1, 2, 3)
+
+
+def resample(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Look at each image through its matrix; bilinear, mirrored beyond the border.
+
+    Parameters
+    ----------
+    x : (B, C, H, W).
+    matrices : (B, 2, 3) as `affine_matrices` makes them.
+    size : (height, width) of the result.
+
+    Returns
+    -------
+    (B, C, height, width). Crops of more pixels than that need `low_pass` before.
+    """
+    ys, xs = ((torch.arange(n, device=x.device) * 2 + 1) / n - 1 for n in size)
+    along_x = matrices[:, None, :, 0] * xs[:, None]
+    along_y = matrices[:, None, :, 1] * ys[:, None] + matrices[:, None, :, 2]
+    # A third of the time of affine_grid, which multiplies every pixel's place with the matrix.
+    grid = along_y[:, :, None] + along_x[:, None]
+    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+def low_pass(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Blur away what a view of fewer pixels than its crop cannot show; other images stay as they are.
+
+    Parameters
+    ----------
+    x, matrices, size : what `resample` will be asked for.
+    """
+    (a, b), (c, d) = (row.unbind(1) for row in matrices[:, :, :2].unbind(1))
+    shrinkage = (a * d - b * c).abs() * math.prod(x.shape[2:]) / math.prod(size)
+    # The variance of the triangle that antialiased resizing averages over, less what interpolation brings.
+    return blur(x, ((shrinkage - 1).clamp(min=0) / 6).sqrt())
+
+
+def luminance(x: Tensor, *, rgb: bool) -> Tensor:
+    """Give the mean luminance (B, 1, 1, 1) of (B, C, H, W): of RGB as seen, of others the plain mean."""
+    means = x.mean((2, 3), keepdim=True)
+    if not rgb:
+        return means.mean(1, keepdim=True)
+    red, green, blue = (weight * mean for weight, mean in zip(LUMINANCE, means.chunk(3, 1), strict=True))
+    return red + green + blue
+
+
+def relight(x: Tensor, brightness: Tensor, contrast: Tensor, *, rgb: bool) -> Tensor:
+    """Scale each image, then its distance from its mean luminance; both clamped to [0, 1].
+
+    Parameters
+    ----------
+    x : (B, C, H, W).
+    brightness, contrast : (B,) factors; 1 changes nothing.
+    rgb : whether the channels are red, green and blue.
+    """
+    brightness, contrast = brightness[:, None, None, None], contrast[:, None, None, None]
+    # In place on fresh tensors: memory traffic is what views wait for.
+    x = (x * brightness).clamp_(0, 1)
+    return (x * contrast).add_((1 - contrast) * luminance(x, rgb=rgb)).clamp_(0, 1)
+
+
+def color_matrices(saturation: Tensor, hue: Tensor) -> Tensor:
+    """Scale the distance from the grey of equal luminance, then turn about the axis of greys.
+
+    Parameters
+    ----------
+    saturation : (B,) factor; 1 changes nothing, 0 leaves grey.
+    hue : (B,) turn as a share of the colour circle; a third takes red to green.
+
+    Returns
+    -------
+    (B, 3, 3), to be multiplied with columns of RGB.
+    """
+    cos, sin = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin()
+    before, after = (1 - cos) / 3 - sin / math.sqrt(3), (1 - cos) / 3 + sin / math.sqrt(3)
+    same = (1 - cos) / 3 + cos
+    turn = ((same, before, after), (after, same, before), (before, after, same))
+    # No turn moves a grey, so luminance, a grey, stays out of it.
+    entries = [
+        saturation * entry + (1 - saturation) * weight
+        for row in turn
+        for entry, weight in zip(row, LUMINANCE, strict=True)
+    ]
+    return torch.stack(entries, 1).view(-1, 3, 3)
+
+
+def recolor(x: Tensor, matrices: Tensor) -> Tensor:
+    """Multiply the pixels of (B, 3, H, W) with the (3, 3) of their image; clamped to [0, 1]."""
+    return torch.einsum("bij,bjhw->bihw", matrices, x).clamp_(0, 1)
+
+
+def blur_matrices(sigma: Tensor, n: int) -> Tensor:
+    """Smooth n values with a Gaussian, mirrored at both ends so that their sum stays.
+
+    Parameters
+    ----------
+    sigma : (B,) standard deviation, below n / 3; 0 changes nothing.
+    n : number of values.
+
+    Returns
+    -------
+    (B, n, n), to be multiplied with columns.
+    """
+    precision = 1 / sigma.square().clamp(min=1e-12)[:, None, None]
+
+    def gaussian(distance: Tensor) -> Tensor:
+        # Below exp(-30) lie only numbers too small to matter, and so small that products are slow.
+        return (-distance.square() * precision / 2).clamp(min=-30).exp()
+
+    place = torch.arange(n, device=sigma.device)
+    gap, mirrored = place - place[:, None], place + place[:, None] + 1
+    weights = gaussian(gap) + gaussian(mirrored) + gaussian(mirrored - 2 * n)
+    return weights / weights.sum(2, keepdim=True)
+
+
+def blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image of (B, C, H, W) with the standard deviation of (B,), in pixels."""
+    down, across = (blur_matrices(sigma, n) for n in x.shape[2:])
+    return torch.einsum("bhk,bckl,bwl->bchw", down, x, across)
+
+
+def solarize(x: Tensor, happens: Tensor) -> Tensor:
+    """Invert what is 0.5 or brighter in the images of (B, C, H, W) for which (B,) is true."""
+    return torch.where(happens[:, None, None, None] & (x >= 0.5), 1 - x, x)

