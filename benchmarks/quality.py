@@ -147,7 +147,8 @@ def measurements(epochs: int, precision: str, n_seeds: int, peers: bool) -> list
     listed: list[tuple[Any, ...]] = [("baselines", name, 0, baseline, (name,)) for name in ("raw pixels", "PCA")]
     for seed in range(n_seeds):
         settings = (epochs, precision, seed)
-        for table, rows in (("baselines", REFERENCES), ("skclr", OURS), ("losses", LOSSES if seed < SIDE_SEEDS else {})):
+        side = LOSSES if seed < SIDE_SEEDS else {}
+        for table, rows in (("baselines", REFERENCES), ("skclr", OURS), ("losses", side)):
             listed += [(table, name, seed, ours, (params, *settings)) for name, params in rows.items()]
         if seed < SIDE_SEEDS:
             listed += [("precision", "simclr, float32", seed, ours, (OURS["simclr"], epochs, "float32", seed))]

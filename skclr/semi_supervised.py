@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
+from skclr.modalities import views_in
 from skclr.parts.groups import UNLABELLED
 
 
@@ -191,7 +193,13 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Take some rows of an array, a DataFrame or a list."""
+    """Take some rows of an array, a sparse matrix, a DataFrame, a sequence, or a tuple of views."""
+    if isinstance(X, list | tuple):
+        if len(views := views_in(X, paired=False)) > 1:
+            return tuple(take_rows(view, rows) for view in views)
+        return [X[row] for row in rows]
+    if issparse(X):
+        return X.tocsr()[rows]
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]

@@ -61,7 +61,7 @@ def test_fine_tuning_moves_the_encoder_and_keeps_the_scale(partly, quick):
     before = quick(passthrough=False).fit(X)
     model = SemiSupervisedClassifier(quick(), fine_tune=True).fit(X, labels)
     assert not np.array_equal(model.embedder_.transform(X), before.transform(X))
-    assert_array_equal(model.embedder_._modality.scaler_.mean_, before._modality.scaler_.mean_)
+    assert_array_equal(model.embedder_._modality.mean_, before._modality.mean_)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -52,7 +52,7 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
         X = list(X)
     if isinstance(X, list | tuple) and len({np.shape(sample) for sample in X}) > 1:
         return _infer_ragged(X)
-    shape = X.shape if hasattr(X, "shape") else np.shape(X)
+    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     if len(shape) == 3:
         return _infer_3d(shape, getattr(X, "dtype", np.dtype(float)))
     return "image" if len(shape) == 4 else "tabular"

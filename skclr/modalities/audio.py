@@ -36,6 +36,15 @@ class Audio(Modality):
     normalize_level : whether they count from the loudest moment of each clip, or, where loudness itself matters, from
         full scale.
     max_seconds : clips lose what comes after; None is the longest clip of the fit.
+
+    Raises
+    ------
+    ValueError : if sampling_rate is missing or a parameter is out of its range.
+
+    Notes
+    -----
+    All clips are padded to the longest in `transform`, so one long recording among short ones costs time: set
+    max_seconds there.
     """
 
     encoder = "spectrogram"
@@ -75,11 +84,11 @@ class Audio(Modality):
         _check_clips(clips)
         if reset:
             check_two_samples(clips)
-            longest = clips.length if self.max_seconds is None else round(self.max_seconds * self.sampling_rate)
-            self.shape_ = (max(1, min(clips.length, longest)),)
-            clips.length = self.shape_[0]
-            self._learn_statistics(clips)
+            longest = np.inf if self.max_seconds is None else round(self.max_seconds * self.sampling_rate)
+            self.shape_ = (int(min(clips.length, longest)),)
         clips.length = self.shape_[0]
+        if reset:
+            self._learn_statistics(clips)
         return clips
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:

@@ -65,13 +65,13 @@ class Text(Modality):
         """See `Modality.read`; X holds one string a row."""
         texts = read_texts(X)
         if reset:
-            check_two_samples(np.array(texts, dtype=object))
             self.tokenizer_ = choose_tokenizer(self.tokenizer).fit(texts)
         rows = self.tokenizer_(texts, self.max_tokens)
         if not len(rows.values):
             # Padding is looked up too.
             rows.values = np.zeros((1, *rows.values.shape[1:]), np.int32)
         if reset:
+            check_two_samples(rows)
             if not rows.values.any():
                 raise ValueError("X has no words: all of its texts are empty, check what was read into them")
             # Training need not see more padding than the longest text has.

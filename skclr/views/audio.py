@@ -35,8 +35,8 @@ class AudioViews(Views):
     n_views : number of views.
     view_seconds : longest view; "auto" holds nine of ten clips of the fit whole.
     crop : smallest and largest share of a clip that is kept, from a random place.
-    speed : largest relative change of speed, either way. The sound is resampled, so its pitch changes with it, a
-        tenth by less than two semitones: small enough to keep what is said, and nearly who says it.
+    speed : largest relative change of speed, either way. The sound is resampled, free of any care for its pitch,
+        which changes along: by two semitones at most for a tenth, too little to change what is said.
     shift : largest share of the clip by which it is turned around: what leaves at its end comes in at its start.
     reverb : probability of reverberation.
     reverb_seconds : shortest and longest time in which it falls by 60 dB.
@@ -44,7 +44,7 @@ class AudioViews(Views):
     frequency_mask : broadest silenced band, as a share of the mel scale up to half the sampling rate.
     noise : probability of noise, between white and pink.
     snr : lowest and highest ratio of the clip's energy to the noise's, in decibels.
-    gain : largest change of level, either way, in decibels.
+    gain : largest change of level, either way, in decibels; heard only where the modality's normalize_level is off.
 
     Raises
     ------
@@ -144,7 +144,7 @@ class AudioViews(Views):
         return interpolate(x, places), length
 
     def _filter(self, x: Tensor, draws: Draws) -> Tensor:
-        """Reverberate and stop a band: both are filters, and take one way through the spectrum."""
+        """Reverberate, and silence a band: both are filters, and take one way through the spectrum."""
         n_echo = round(self.reverb_seconds[1] * self.sampling_rate) if self.reverb else 1
         n = power_of_two(x.shape[1] + n_echo - 1)
         response = torch.ones(1, device=x.device)
