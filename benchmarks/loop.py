@@ -61,7 +61,12 @@ class Case:
     def fit(self) -> float:
         """Time `fit`; gives samples a second."""
         embedder = ContrastiveEmbedder(
-            max_epochs=self.epochs, batch_size=BATCH_SIZE, device="cpu", precision="float32", random_state=0
+            views="corruption" if self.X.ndim == 2 else "image",
+            max_epochs=self.epochs,
+            batch_size=BATCH_SIZE,
+            device="cpu",
+            precision="float32",
+            random_state=0,
         )
         start = time.perf_counter()
         embedder.fit(self.X)
