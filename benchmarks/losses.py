@@ -71,7 +71,7 @@ class Plain:
 def plain_nt_xent(embeddings: Tensor, groups: Tensor) -> Tensor:
     """NT-Xent of two views as the cross-entropy that one writes first."""
     unit = F.normalize(embeddings)
-    logits = (unit @ unit.T / 0.5).fill_diagonal_(-torch.inf)
+    logits = (unit @ unit.T / 0.2).fill_diagonal_(-torch.inf)
     n = len(unit) // 2
     return F.cross_entropy(logits, torch.arange(2 * n).roll(n))
 
@@ -86,7 +86,7 @@ def plain(name: str) -> Loss:
 def lightly(name: str) -> Loss:
     from lightly import loss
 
-    peer = {"nt_xent": loss.NTXentLoss(0.5), "dcl": loss.DCLLoss(0.1)}[name]
+    peer = {"nt_xent": loss.NTXentLoss(0.2), "dcl": loss.DCLLoss(0.1)}[name]
     return lambda embeddings, groups: peer(*F.normalize(embeddings).chunk(2))
 
 
@@ -199,7 +199,9 @@ def main() -> None:
     options.add_argument("--memory", type=float, default=18.0, help="GiB that a step may take")
     arguments = options.parse_args()
 
-    measurements = []
+    measurements: list[dict[str, Any]] = []
+    settings = {key: getattr(arguments, key) for key in ("threads", "repeats", "enough", "timeout", "memory")}
+    packages = tuple(peer for peer in PEERS if installed(peer))
     print(f"{'':48}" + "".join(f"{n:>24,}" for n in arguments.rows))
     for library in arguments.libraries:
         if library in PEERS and not installed(library):
@@ -214,9 +216,8 @@ def main() -> None:
                 measurements.append({"library": library, "loss": name, "rows": n_rows, **result})
                 print(f"{cell(result):>24}", end="", flush=True)
             print()
-    settings = {key: getattr(arguments, key) for key in ("repeats", "enough", "timeout", "memory")}
-    packages = tuple(peer for peer in PEERS if installed(peer))
-    write("losses", {"width": WIDTH, **settings, "measurements": measurements}, packages)
+            # Row by row: a run that is cut off keeps what it has.
+            write("losses", {"width": WIDTH, **settings, "measurements": measurements}, packages)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ FIVE = ("simclr", "moco", "byol", "swav", "barlow_twins")
 SUPERVISED = {"positives": "labels"}
 OURS: dict[str, dict[str, Any]] = {
     **{name: {"framework": name} for name in FIVE},
+    # As lightly's, and the paper's for CIFAR-10.
+    "simclr": {"loss_params": {"temperature": 0.5}},
     "sup_con": {"loss": "sup_con", **SUPERVISED},
 }
 REFERENCES: dict[str, dict[str, Any]] = {
