@@ -42,9 +42,9 @@ def table(folder: Path, name: str) -> Set:
     import pandas as pd
 
     data = load(folder, name)
-    X = pd.DataFrame(data["X_num"], columns=data["num_names"])
+    X = pd.DataFrame(data["X_num"], columns=[str(name) for name in data["num_names"]])
     for j, column in enumerate(data.get("cat_names", [])):
-        X[column] = np.where(data["X_cat"][:, j] == "?", None, data["X_cat"][:, j].astype(object))
+        X[str(column)] = np.where(data["X_cat"][:, j] == "?", None, data["X_cat"][:, j].astype(object))
     test, y = data["is_test"], data["y"]
     return Set(X[~test], y[~test], X[test], y[test])
 
