@@ -47,6 +47,7 @@ def write(name: str, result: dict[str, Any], packages: tuple[str, ...] = ()) -> 
             "processor": processor(),
             "threads": torch.get_num_threads(),
             "capability": torch.backends.cpu.get_cpu_capability(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
         **result,
     }

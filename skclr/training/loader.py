@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 # As float32: what a laptop has to spare.
-_RESIDENT_BYTES = 2**28
+_HOST_BYTES = 2**28
+# Of what an accelerator has free: the rest is for activations.
+_DEVICE_SHARE = 1 / 4
 
 
 class Samples(Dataset[Tensor]):
@@ -53,7 +55,7 @@ class Samples(Dataset[Tensor]):
 
     def settle(self) -> None:
         """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
-        if 4 * math.prod(self.X.shape) <= _RESIDENT_BYTES:
+        if 4 * math.prod(self.X.shape) <= resident_bytes(self.device):
             # An index array makes a copy, which torch may share where X is read-only.
             self.resident = self.to_tensor(self.X[np.arange(self.X.shape[0])]).to(self.device)
 
@@ -62,6 +64,14 @@ class Samples(Dataset[Tensor]):
         chosen = Samples(self.X, self.to_tensor, self.device, self.groups, self.rows[rows])
         chosen.resident = self.resident
         return chosen
+
+
+def resident_bytes(device: torch.device) -> float:
+    """Give how much of a device's memory the data may take."""
+    if device.type != "cuda":
+        return _HOST_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return _DEVICE_SHARE * free
 
 
 class Batches:
