@@ -37,10 +37,9 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def write(name: str, result: dict[str, Any], packages: tuple[str, ...] = ()) -> None:
-    """Write a result with versions and machine to benchmarks/results/<name>.json."""
-    record = {
-        "benchmark": name,
+def surroundings(packages: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Tell with which versions and on which machine a number was measured."""
+    return {
         "versions": {p: version(p) for p in ("skclr", "torch", "skorch", "scikit-learn", "numpy", *packages)}
         | {"python": platform.python_version()},
         "machine": {
@@ -49,9 +48,23 @@ def write(name: str, result: dict[str, Any], packages: tuple[str, ...] = ()) -> 
             "capability": torch.backends.cpu.get_cpu_capability(),
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
-        **result,
     }
+
+
+def write(name: str, result: dict[str, Any], packages: tuple[str, ...] = ()) -> None:
+    """Write a result with versions and machine to benchmarks/results/<name>.json."""
+    save(name, surroundings(packages) | result)
+
+
+def save(name: str, result: dict[str, Any]) -> None:
+    """Write benchmarks/results/<name>.json."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    path.write_text(json.dumps({"benchmark": name, **result}, indent=2) + "\n")
     print(f"written to {path}")
+
+
+def saved(name: str) -> dict[str, Any]:
+    """Read benchmarks/results/<name>.json, if there is one."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,7 +1,8 @@
 """Does the embedding, with every default, help a logistic regression? Tables, series, audio, text and images.
 
 One fit per set on the training samples without labels; then 10 labels a class, in 10 draws, and all labels. Beside it
-stand the plain features of the modality, the untrained encoder, and what is natural in the field.
+stand the plain features of the modality, the untrained encoder, and what is natural in the field. What was measured
+before of other sets stays in the results.
 """
 
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _common import load, parser, write
+from _common import load, parser, save, saved, surroundings
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -168,13 +169,13 @@ def main() -> None:
     options.add_argument("--sets", nargs="+", help="names of sets; all of the kinds by default")
     options.add_argument("--seed", type=int, default=0)
     arguments = options.parse_args()
-    results: dict[str, dict[str, Any]] = {}
+    kinds = saved("modalities").get("kinds", {})
     for kind in arguments.kinds:
         for name, read in READERS[kind].items():
             if arguments.sets and name not in arguments.sets:
                 continue
             result = measure(kind, read(arguments.data), arguments.seed)
-            results.setdefault(kind, {})[name] = result
+            kinds.setdefault(kind, {})[name] = result | surroundings()
             print(f"\n{kind}: {name}, {result['seconds']:.0f} s, {result['epochs']} epochs")
             for label, row in result["rows"].items():
                 few = row["few"]
@@ -182,7 +183,8 @@ def main() -> None:
                     f"  {label:32}{100 * few['mean']:6.1f} ± {100 * few['std']:.1f}   all {100 * row['all']:.1f}",
                     flush=True,
                 )
-    write("modalities", {"labels_per_class": LABELS, "n_draws": N_DRAWS, "kinds": results})
+            ordered = {kind: kinds[kind] for kind in READERS if kind in kinds}
+            save("modalities", {"labels_per_class": LABELS, "n_draws": N_DRAWS, "kinds": ordered})
 
 
 if __name__ == "__main__":

@@ -83,12 +83,27 @@ def losses(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def modalities(result: dict[str, Any]) -> str:
+    """Each kind of data: what a classifier makes of the features, with few labels and with all."""
+    lines = []
+    for kind, sets in result["kinds"].items():
+        labels = list(dict.fromkeys(label for measured in sets.values() for label in measured["rows"]))
+        lines += [f"| {kind} | {' | '.join(labels)} | fit, s |", "| --- " * (2 + len(labels)) + "|"]
+        for name, measured in sets.items():
+            rows = measured["rows"]
+            cells = [f"{percent(rows[x]['few'])}, {100 * rows[x]['all']:.1f}" if x in rows else "" for x in labels]
+            lines.append(f"| {name} | {' | '.join(cells)} | {measured['seconds']:.0f} |")
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
     "quality": ("quality", quality),
     "quality_losses": ("quality", quality_losses),
     "losses": ("losses", losses),
+    "modalities": ("modalities", modalities),
 }
 
 
