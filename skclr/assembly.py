@@ -16,17 +16,19 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
+from torch import Tensor
 
 from skclr.encoders import ENCODERS, Encoder, Preprocessed
 from skclr.frameworks import FRAMEWORKS, Framework, Recipe
 from skclr.losses import LOSSES
-from skclr.modalities import MODALITIES, Modality, infer_modality
+from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
 from skclr.training import (
     LR_SCHEDULES,
     OPTIMIZERS,
     ContrastiveNet,
     HoldOut,
     ProgressLine,
+    Samples,
     WarmupThen,
     fused_arguments,
     validation_size,
@@ -129,6 +131,20 @@ def build_modality(X: Any, modality: Any, params: dict[str, Any] | None) -> Moda
     if _is_auto(modality):
         modality = infer_modality(X, params or {})
     return build("modality", look_up("modality", modality, MODALITIES), params)
+
+
+def build_samples(sides: list[Any], modality: Modality, device: torch.device, groups: Tensor | None = None) -> Samples:
+    """Make the data path of what a modality has read.
+
+    Parameters
+    ----------
+    sides : the rows of X; of each of its views where it holds several.
+    modality : that has read them.
+    device, groups : as for `Samples`.
+    """
+    if len(sides) == 1:
+        return Samples(sides[0], modality.to_tensor, device, groups)
+    return Samples(Aligned(sides), stacked(modality.to_tensor), device, groups)
 
 
 def build_views(views: Any, params: dict[str, Any] | None, modality: Modality, *, given: bool) -> Views:

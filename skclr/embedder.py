@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -14,10 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
 from skclr.encoders import Encoder
-from skclr.modalities import Aligned, Modality, stacked, views_in
+from skclr.modalities import Aligned, Modality, check_two_samples, views_in
 from skclr.parameters import PartParameters
 from skclr.parts.randomness import seeded
-from skclr.training import ContrastiveNet, Samples, check_length, embed, row_groups
+from skclr.training import ContrastiveNet, Samples, check_length, embed, make_views, row_groups
+from skclr.views import Paired
 
 
 class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
@@ -300,6 +302,41 @@ default=None
             embed(self._modality.features, samples, out=features[:, width:])
         return features
 
+    def make_views(self, X: Any, random_state: Any = 0) -> list[np.ndarray]:
+        """Make views of samples as training does: what the network is shown.
+
+        A copy of the view maker is fitted on X, so that neighbours and replaced entries come from its rows.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `fit`.
+        random_state : int, RandomState or None, default=0
+            Seed of the views.
+
+        Returns
+        -------
+        One (n, *shape_v) array per view, as the encoder gets it, before the modality's preprocessing; global
+        views first. Row i of each is sample i.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For X of another shape than in `fit`, or of one sample.
+        """
+        check_is_fitted(self)
+        maker = copy.deepcopy(self.net_.view_maker)
+        given = isinstance(maker, Paired)
+        views = views_in(X, paired=given)
+        if given != (len(views) > 1):
+            raise ValueError(f"X gives {len(views)} view(s) of each sample: give as many as in fit")
+        sides = [self._modality.read(view, self, reset=False) for view in views]
+        check_two_samples(sides[0])
+        samples = assembly.build_samples(sides, self._modality, self.device_)
+        return make_views(maker.fit(samples), samples, self.net_.batch_size, draw_seed(random_state))
+
     @property
     def encoder_(self) -> Encoder:
         """The trained encoder, from samples to embeddings."""
@@ -386,13 +423,10 @@ default=None
             sides = [modality.join(rows, others) for rows, others in zip(sides, more, strict=True)]
         labels = y if self.positives == "labels" else None
         ids = row_groups(n_samples, labels, groups, n_extra=sides[0].shape[0] - n_samples)
-        device = assembly.choose_device(self.device)
-        if len(sides) == 1:
-            return Samples(sides[0], modality.to_tensor, device, ids)
-        return Samples(Aligned(sides), stacked(modality.to_tensor), device, ids)
+        return assembly.build_samples(sides, modality, assembly.choose_device(self.device), ids)
 
     def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = draw_seed(self.random_state)
         with seeded(seed):
             encoder = assembly.build_encoder(self.encoder, self.encoder_params, modality)
             encoder.freeze(self.freeze)
@@ -421,6 +455,11 @@ default=None
         tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def draw_seed(random_state: Any) -> int:
+    """Give the seed that a `random_state` stands for."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from skclr.modalities.aligned import Aligned, stacked, views_in
 from skclr.modalities.audio import Audio
-from skclr.modalities.base import Modality
+from skclr.modalities.base import Modality, check_two_samples
 from skclr.modalities.image import Image
 from skclr.modalities.series import Series
 from skclr.modalities.tabular import Tabular
@@ -101,6 +101,7 @@ __all__ = [
     "Series",
     "Tabular",
     "Text",
+    "check_two_samples",
     "infer_modality",
     "stacked",
     "views_in",

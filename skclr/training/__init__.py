@@ -1,6 +1,6 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
-from skclr.training.inference import embed
+from skclr.training.inference import embed, make_views
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
 from skclr.training.net import ContrastiveNet
 from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, fused_arguments
@@ -22,6 +22,7 @@ __all__ = [
     "check_length",
     "embed",
     "fused_arguments",
+    "make_views",
     "row_groups",
     "validation_size",
 ]

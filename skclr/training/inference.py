@@ -1,4 +1,4 @@
-"""The encoder over many rows, in chunks of one size."""
+"""The encoder and the view maker over many rows."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.randomness import derive_seeds
 from skclr.training.loader import Samples
+from skclr.views import Views
 
 # Values in a chunk: enough to keep the cores busy, little enough to stay in their cache.
 _CHUNK_VALUES = 2**17
@@ -39,3 +41,27 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
 def chunk_size(values_per_sample: int) -> int:
     """Give the rows of a chunk: a power of two from 32 to 1,024."""
     return 2 ** round(min(10, max(5, math.log2(_CHUNK_VALUES / values_per_sample))))
+
+
+def make_views(maker: Views, samples: Samples, batch_size: int, seed: int) -> list[np.ndarray]:
+    """Make the views of all samples, batch by batch.
+
+    Parameters
+    ----------
+    maker : fitted on the samples.
+    samples : n of them.
+    batch_size : samples of which views are made at once, as in training.
+    seed : of the views.
+
+    Returns
+    -------
+    One (n, *shape_v) array per view.
+    """
+    starts = range(0, len(samples), batch_size)
+    batches = []
+    for start, number in zip(starts, derive_seeds(len(starts), seed), strict=True):
+        rows = np.arange(start, min(start + batch_size, len(samples)))
+        generator = torch.Generator(samples.device).manual_seed(number)
+        views = maker(samples[rows], torch.from_numpy(rows).to(samples.device), generator)
+        batches.append([view.cpu() for view in views])
+    return [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
