@@ -95,6 +95,10 @@ class Audio(Modality):
         """Take (B, T) float32 to a tensor; NaN is after a clip's end."""
         return torch.from_numpy(rows)
 
+    def restore(self, x: Tensor, X: Any) -> np.ndarray:
+        """Give log-mel spectrograms (B, n_mels, frames), not standardised; NaN is after a clip's end."""
+        return self._log_mel()(x.cpu())[:, 0].numpy()
+
     def join(self, rows: Clips, more: Clips) -> Clips:
         """Put clips of two calls of `read` into one."""
         return rows.join(more)

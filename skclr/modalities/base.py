@@ -75,6 +75,21 @@ class Modality(ABC):
         """
         return x.flatten(1)
 
+    def restore(self, x: Tensor, X: Any) -> Any:
+        """Take samples, or views of them, back to what a person would look at.
+
+        Parameters
+        ----------
+        x : (B, *shape), as `to_tensor` or a view maker makes them.
+        X : the rows of the user's X that they were made of.
+
+        Returns
+        -------
+        Of length B: images (B, H, W) or (B, H, W, C), series (B, C, T), spectrograms (B, n_mels, frames), values
+        (B, d) as objects, texts as lists of tokens.
+        """
+        return x.cpu().numpy()
+
     def facts(self) -> dict[str, Any]:
         """Give what encoders and views may ask to know of the data, by the name of a constructor's argument."""
         return {"features": self.features}

@@ -90,6 +90,11 @@ class Image(Modality):
             return torch.from_numpy(images).float().div_(255)
         return torch.from_numpy(images.astype(np.float32))
 
+    def restore(self, x: Tensor, X: Any) -> np.ndarray:
+        """See `Modality.restore`: (B, H, W, C), or (B, H, W) of one channel."""
+        images = x.cpu().permute(0, 2, 3, 1).numpy()
+        return images[..., 0] if images.shape[-1] == 1 else images
+
     def join(self, rows: Any, more: Any) -> Any:
         """See `Modality.join`; images are too large to be copied for it."""
         return Joined(rows, more)

@@ -74,6 +74,17 @@ class Tabular(Modality):
             columns.append(one_hot(codes.nan_to_num(n).long(), n + 1)[:, :n].float())
         return torch.cat(columns, 1)
 
+    def restore(self, x: Tensor, X: Any) -> np.ndarray:
+        """Give the numbers in their own units and the categories by name, (B, d) objects."""
+        values = x.cpu().numpy() * self.scale_ + self.mean_
+        # Float32 keeps seven digits of the standardised number; the rest would be noise.
+        grid = 10.0 ** (np.floor(np.log10(self.scale_)) - 5)
+        values = (np.round(values / grid) * grid + 0.0).astype(object)
+        if self.is_categorical_.any():
+            codes = x.cpu().numpy()[:, self.is_categorical_]
+            values[:, self.is_categorical_] = self.categories_.inverse_transform(codes)
+        return values
+
     def facts(self) -> dict[str, Any]:
         """Say of each column how many categories it has, 0 for a number, and whether it has gaps."""
         return {

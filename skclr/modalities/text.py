@@ -88,6 +88,14 @@ class Text(Modality):
         """Put the texts of two calls of `read` into one."""
         return rows.join(more)
 
+    def restore(self, x: Tensor, X: Any) -> list[list[str]]:
+        """Give the tokens of X that are left, in their order."""
+        texts = read_texts(X)
+        ids, names = self.tokenizer_(texts, self.max_tokens), self.tokenizer_.names(texts, self.max_tokens)
+        name_of = {token.tobytes(): name for token, name in zip(ids.values, names, strict=True)}
+        views = x.cpu().numpy().astype(ids.values.dtype)
+        return [[name_of.get(token.tobytes(), "?") for token in view if token.any()] for view in views]
+
     def example(self) -> Tensor:
         """Give two texts without tokens."""
         return torch.zeros(2, *self.shape_, dtype=torch.int64)

@@ -42,6 +42,10 @@ class Tokenizer(ABC):
     def __call__(self, texts: Sequence[str], length: int) -> Ragged:
         """Take texts to ids (n, length) or, with several ids a word, (n, length, ids)."""
 
+    @abstractmethod
+    def names(self, texts: Sequence[str], length: int) -> list[str]:
+        """Give what each token is called, for all tokens of all texts in a row."""
+
 
 class Words(Tokenizer):
     """Lower-cased words and punctuation, each with its character n-grams, from the vocabulary of the first fit.
@@ -100,6 +104,10 @@ class Words(Tokenizer):
         offsets = np.concatenate([[0], np.cumsum([len(text) for text in words])])
         return Ragged(ids[places], offsets, length, 0)
 
+    def names(self, texts: Sequence[str], length: int) -> list[str]:
+        """Give the words."""
+        return [word for text in texts for word in split(text)[:length]]
+
     def _pieces(self, word: str) -> list[str]:
         ended = f"<{word}>"
         shortest, longest = self.ngram_range
@@ -140,6 +148,11 @@ class WordLlama(Tokenizer):
         encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return Ragged.of([np.array(encoding.ids[:length], np.int32) for encoding in encodings], length, 0)
 
+    def names(self, texts: Sequence[str], length: int) -> list[str]:
+        """Give the pieces of words, without the mark of a word's start."""
+        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [_readable(token) for encoding in encodings for token in encoding.tokens[:length]]
+
 
 class OfModel(Tokenizer):
     """The tokenizer of a pretrained model, special tokens included; ids are one more than the model's own.
@@ -166,6 +179,16 @@ class OfModel(Tokenizer):
         self.tokenizer.enable_truncation(length)
         encodings = self.tokenizer.encode_batch(list(texts))
         return Ragged.of([np.array(encoding.ids, np.int32) + 1 for encoding in encodings], length, 0)
+
+    def names(self, texts: Sequence[str], length: int) -> list[str]:
+        """Give the pieces of words, without the mark of a word's start."""
+        self.tokenizer.enable_truncation(length)
+        return [_readable(token) for encoding in self.tokenizer.encode_batch(list(texts)) for token in encoding.tokens]
+
+
+def _readable(token: str) -> str:
+    # How SentencePiece, byte-level BPE and WordPiece mark where a word begins or goes on.
+    return token.lstrip("▁Ġ").removeprefix("##")
 
 
 def _find(tokenizer: Any) -> Any:
