@@ -6,7 +6,7 @@ import pytest
 
 import skclr
 
-PACKAGES = ["", ".encoders", ".frameworks", ".losses", ".modalities", ".training", ".views"]
+PACKAGES = ["", ".encoders", ".frameworks", ".losses", ".modalities", ".plotting", ".training", ".views"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

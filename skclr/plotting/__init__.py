@@ -1,0 +1,19 @@
+"""Pictures, on scikit-learn's Display convention: `from_estimator`, `ax=`, `plot`, `ax_`, `figure_`."""
+
+from skclr.plotting.embedding import PROJECTIONS, EmbeddingDisplay
+from skclr.plotting.loss_curve import LossCurveDisplay
+from skclr.plotting.neighbors import NeighborsDisplay
+from skclr.plotting.samples import DRAWINGS, Drawing
+from skclr.plotting.similarity import SimilarityDisplay
+from skclr.plotting.views import ViewsDisplay
+
+__all__ = [
+    "DRAWINGS",
+    "PROJECTIONS",
+    "Drawing",
+    "EmbeddingDisplay",
+    "LossCurveDisplay",
+    "NeighborsDisplay",
+    "SimilarityDisplay",
+    "ViewsDisplay",
+]

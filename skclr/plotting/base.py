@@ -1,0 +1,60 @@
+"""What all displays share: matplotlib, loaded when it is needed, a palette, and grids of small axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# Petroff 2021, "Accessible color sequences for data visualization": told apart with any colour vision.
+COLORS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#92dadb", "#b9ac70", "#717581", "#94a4a2",
+)  # fmt: skip
+GREY = "#9a9a9a"
+
+
+def pyplot() -> Any:
+    """Give matplotlib.pyplot.
+
+    Raises
+    ------
+    ImportError : where matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("displays are drawn by matplotlib, which is missing: pip install 'skclr[plot]'") from error
+    return plt
+
+
+def one_axes(ax: Any) -> Any:
+    """Give the axes to draw into, those of the user or new ones."""
+    return pyplot().subplots(layout="constrained")[1] if ax is None else ax
+
+
+def grid_of_axes(ax: Any, n_rows: int, n_columns: int, cell: tuple[float, float]) -> tuple[Any, np.ndarray]:
+    """Make a grid of small axes, within those of the user or in a new figure.
+
+    Parameters
+    ----------
+    ax : axes whose place the grid takes, or None.
+    n_rows, n_columns : of the grid.
+    cell : width and height of one, in inches, in a new figure.
+
+    Returns
+    -------
+    The bounding axes and the (n_rows, n_columns) array of small ones.
+    """
+    if ax is None:
+        size = cell[0] * n_columns, cell[1] * n_rows
+        ax = pyplot().subplots(figsize=size, layout="constrained")[1]
+    ax.set_axis_off()
+    grid = ax.get_subplotspec().subgridspec(n_rows, n_columns)
+    return ax, grid.subplots(squeeze=False)
+
+
+def clear(ax: Any) -> None:
+    """Leave no ticks and no frame."""
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,208 @@
+"""The embedding in two dimensions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from skclr.plotting.base import COLORS, GREY, clear, one_axes
+from skclr.plotting.samples import readable, shortened, some_rows
+from skclr.semi_supervised import take_rows
+
+
+class EmbeddingDisplay:
+    """A map of the embedding, coloured by labels or by numbers.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+    labels : array of shape (n,), default=None
+        Classes; floats of more than ten values are a scale.
+    name : str, default="embedding"
+        Of the map.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    ax_ : matplotlib Axes
+    scatters_ : list of matplotlib PathCollection
+        One per class, in the order of the legend.
+
+    Notes
+    -----
+    PCA keeps distances as well as two dimensions can; t-SNE and UMAP keep neighbours, and the size of a cluster and its
+    distance from others mean nothing in them.
+    """
+
+    def __init__(self, points: np.ndarray, labels: Any = None, name: str = "embedding") -> None:
+        self.points = points
+        self.labels = labels
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        embedder: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        method: str = "pca",
+        max_points: int = 20_000,
+        random_state: Any = 0,
+        ax: Any = None,
+        **scatter: Any,
+    ) -> Self:
+        """Embed X and draw its map.
+
+        Parameters
+        ----------
+        embedder : transformer
+            Fitted.
+        X : array or DataFrame of n samples
+            As for `transform`.
+        y : array of shape (n,), default=None
+            Labels or numbers to colour by.
+        method : {"pca", "tsne", "umap"}, default="pca"
+            How the embedding is brought to two dimensions; "umap" needs umap-learn.
+        max_points : int, default=20,000
+            Of more rows so many are drawn at random.
+        random_state : int, default=0
+            Seed of the draw and of the method.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        **scatter
+            How matplotlib draws the points.
+
+        Returns
+        -------
+        The display.
+        """
+        rows = some_rows(X, max_points, random_state)
+        embedding = embedder.transform(take_rows(X, rows))
+        labels = None if y is None else np.asarray(y)[rows]
+        return cls.from_embedding(embedding, labels, method=method, random_state=random_state, ax=ax, **scatter)
+
+    @classmethod
+    def from_embedding(
+        cls,
+        embedding: np.ndarray,
+        y: Any = None,
+        *,
+        method: str = "pca",
+        random_state: Any = 0,
+        ax: Any = None,
+        **scatter: Any,
+    ) -> Self:
+        """Draw the map of an embedding (n, d) that was made before; parameters as for `from_estimator`."""
+        points = project(embedding, method, random_state)
+        return cls(points, y, f"embedding ({_TITLES[method]})").plot(ax, **scatter)
+
+    def plot(self, ax: Any = None, **scatter: Any) -> Self:
+        """Draw the map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        **scatter
+            How matplotlib draws the points.
+
+        Returns
+        -------
+        The display.
+        """
+        self.ax_ = one_axes(ax)
+        self.figure_ = self.ax_.figure
+        style = {"s": float(np.clip(20_000 / len(self.points), 2, 20)), "linewidths": 0, "alpha": 0.8, **scatter}
+        if self.labels is None:
+            self.scatters_ = [self.ax_.scatter(*self.points.T, color=COLORS[0], **style)]
+        elif is_scale(self.labels):
+            self.scatters_ = [self.ax_.scatter(*self.points.T, c=np.asarray(self.labels), cmap="cividis", **style)]
+            self.figure_.colorbar(self.scatters_[0], ax=self.ax_)
+        else:
+            self.scatters_ = [
+                self.ax_.scatter(*self.points[rows].T, color=color, label=shortened(name, 24), **style)
+                for name, color, rows in classes(self.labels)
+            ]
+            self.ax_.legend(
+                loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=6 / style["s"] ** 0.5
+            )
+        self.ax_.set_title(self.name)
+        clear(self.ax_)
+        return self
+
+
+# -- two dimensions -------------------------------------------------------------------------------
+
+
+def _tsne(embedding: np.ndarray, random_state: Any) -> np.ndarray:
+    # As its authors do: distances in fifty dimensions are nearly those in all, and cost less.
+    points = PCA(min(50, *embedding.shape), random_state=random_state).fit_transform(embedding)
+    perplexity = min(30.0, (len(points) - 1) / 3)
+    return TSNE(init="pca", perplexity=perplexity, random_state=random_state).fit_transform(points)
+
+
+def _umap(embedding: np.ndarray, random_state: Any) -> np.ndarray:
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise ImportError("method='umap' needs umap-learn: pip install umap-learn, or use 'tsne'") from error
+    # With a seed it runs in one thread, and would say so.
+    return UMAP(n_neighbors=min(15, len(embedding) - 1), random_state=random_state, n_jobs=1).fit_transform(embedding)
+
+
+def _pca(embedding: np.ndarray, random_state: Any) -> np.ndarray:
+    return PCA(2, random_state=random_state).fit_transform(embedding)
+
+
+PROJECTIONS: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
+_TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+
+
+def project(embedding: np.ndarray, method: str, random_state: Any) -> np.ndarray:
+    """Bring an embedding (n, d) to (n, 2).
+
+    Raises
+    ------
+    ValueError : for a method that is not known.
+    ImportError : for "umap" where umap-learn is missing.
+    """
+    if method not in PROJECTIONS:
+        raise ValueError(f"method={method!r} is not known: give one of {', '.join(map(repr, PROJECTIONS))}")
+    return PROJECTIONS[method](np.asarray(embedding, dtype=np.float32), random_state)
+
+
+# -- colours --------------------------------------------------------------------------------------
+
+
+def is_scale(labels: Any) -> bool:
+    """Tell numbers on a scale, floats of more than ten values, from classes."""
+    values = np.asarray(labels)
+    return values.dtype.kind == "f" and len(np.unique(values[~np.isnan(values)])) > len(COLORS)
+
+
+def classes(labels: Any) -> list[tuple[str, str, np.ndarray]]:
+    """Give the name, colour and row numbers of each class; beyond ten, the smaller ones are one, in grey."""
+    names = np.array([readable(label) for label in np.asarray(labels, dtype=object)], dtype=object)
+    counts = Counter(names)
+    largest = [name for name, _ in counts.most_common(len(COLORS))]
+    shown = [
+        (name, color, np.flatnonzero(names == name))
+        for name, color in zip(sorted(largest, key=_in_order), COLORS, strict=False)
+    ]
+    if len(counts) > len(largest):
+        rest = np.flatnonzero(~np.isin(names, largest))
+        shown.append((f"{len(counts) - len(largest)} others", GREY, rest))
+    return shown
+
+
+def _in_order(name: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(name), name
+    except ValueError:
+        return True, 0.0, name

@@ -1,0 +1,144 @@
+"""What the embedding takes to be alike."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from skclr.plotting.base import grid_of_axes
+from skclr.plotting.samples import Drawing, draw_samples, readable, shortened, some_rows
+from skclr.semi_supervised import take_rows
+
+
+class NeighborsDisplay:
+    """Some rows, and those that the embedding has nearest to each, by cosine similarity.
+
+    Parameters
+    ----------
+    drawings : list of list of Drawing
+        One list per query: the query itself, then its neighbours.
+    similarities : ndarray of shape (n_queries, n_neighbors)
+        Cosine similarity of each neighbour.
+    labels : ndarray of shape (n_queries, 1 + n_neighbors), default=None
+        Of the queries and neighbours.
+    rows : ndarray of shape (n_queries, 1 + n_neighbors), default=None
+        Their numbers in X.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    ax_ : matplotlib Axes
+        Bounds the grid.
+    axes_ : ndarray of matplotlib Axes
+        The grid, a query per line.
+    """
+
+    def __init__(
+        self, drawings: list[list[Drawing]], similarities: np.ndarray, labels: Any = None, rows: Any = None
+    ) -> None:
+        self.drawings = drawings
+        self.similarities = similarities
+        self.labels = labels
+        self.rows = rows
+
+    @classmethod
+    def from_estimator(
+        cls,
+        embedder: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        queries: Any = None,
+        n_queries: int = 5,
+        n_neighbors: int = 6,
+        random_state: Any = 0,
+        ax: Any = None,
+    ) -> Self:
+        """Find the nearest rows of some queries and draw them.
+
+        Parameters
+        ----------
+        embedder : ContrastiveEmbedder
+            Fitted.
+        X : array or DataFrame of n samples
+            Among which neighbours are looked for.
+        y : array of shape (n,), default=None
+            Labels to show.
+        queries : array of int, default=None
+            Row numbers in X; None draws `n_queries` of them.
+        n_queries, n_neighbors : int
+            How many of each.
+        random_state : int, default=0
+            Seed of the draw.
+        ax : matplotlib Axes, default=None
+            Bounds the grid.
+
+        Returns
+        -------
+        The display.
+        """
+        chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
+        found, similarities = nearest(embedder.transform(X), n_neighbors, chosen)
+        rows = np.column_stack([chosen, found])
+        # Once each: a row may be near to several queries.
+        distinct, places = np.unique(rows, return_inverse=True)
+        drawn = draw_samples(embedder, take_rows(X, distinct))
+        drawings = [[drawn[i] for i in line] for line in places.reshape(rows.shape)]
+        labels = None if y is None else np.asarray(y)[rows]
+        return cls(drawings, similarities, labels, rows).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the grid.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Bounds the grid; None makes a figure.
+
+        Returns
+        -------
+        The display.
+        """
+        n_queries, n_neighbors = self.similarities.shape
+        width, height = self.drawings[0][0].cell
+        cell = width, height + 0.25
+        self.ax_, self.axes_ = grid_of_axes(ax, n_queries, 1 + n_neighbors, cell)
+        self.figure_ = self.ax_.figure
+        for i, axes in enumerate(self.axes_):
+            for j, small in enumerate(axes):
+                self.drawings[i][j].draw(small)
+                small.set_title(self._title(i, j), fontsize=8, pad=3, weight="normal" if j else "bold")
+        return self
+
+    def _title(self, i: int, j: int) -> str:
+        parts = [] if self.labels is None else [shortened(readable(self.labels[i, j]), 10)]
+        return " · ".join([*parts, f"{self.similarities[i, j - 1]:.2f}"] if j else parts or ["query"])
+
+
+def nearest(
+    embedding: np.ndarray, n_neighbors: int, queries: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the nearest other rows by cosine similarity.
+
+    Parameters
+    ----------
+    embedding : (n, d).
+    n_neighbors : at most n - 1 are found.
+    queries : row numbers; None is all.
+
+    Returns
+    -------
+    Row numbers (n_queries, n_neighbors), nearest first, and their similarities.
+    """
+    unit = embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
+    queries = np.arange(len(unit)) if queries is None else queries
+    n_found = min(n_neighbors, len(unit) - 1)
+    index = NearestNeighbors(n_neighbors=n_found + 1, metric="cosine", algorithm="brute").fit(unit)
+    distances, rows = index.kneighbors(unit[queries])
+    # Among rows that are the same, a row itself need not come first.
+    other = rows != np.asarray(queries)[:, None]
+    other[other.all(1), -1] = False
+    shape = len(queries), n_found
+    return rows[other].reshape(shape), 1 - distances[other].reshape(shape)

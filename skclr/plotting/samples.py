@@ -1,0 +1,252 @@
+"""How one sample is drawn: the only place that knows what the modalities look like."""
+
+from __future__ import annotations
+
+import textwrap
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from skclr.modalities import views_in
+from skclr.plotting.base import COLORS, GREY, clear
+
+# Of a table's row and of a text, as much as can be read in a small picture.
+_SHOWN_COLUMNS = 8
+_SHOWN_LINES = 5
+_LINE = 34
+
+
+class Drawing(ABC):
+    """One sample, or a view of it, as `Modality.restore` gives it, ready to be drawn.
+
+    Attributes
+    ----------
+    cell : width and height that it needs, in inches.
+    wide : whether it is wider than high, so that samples stand one below the other.
+    """
+
+    cell: tuple[float, float] = (1.1, 1.1)
+    wide: bool = False
+
+    @classmethod
+    def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
+        """Give what all drawings have in common, learned from the samples without a change."""
+        return {}
+
+    @abstractmethod
+    def __init__(self, sample: Any, **settings: Any) -> None: ...
+
+    @abstractmethod
+    def draw(self, ax: Any, original: Any = None) -> None:
+        """Draw into matplotlib axes; where the original is given, show what of it has changed."""
+
+
+class Picture(Drawing):
+    """An image.
+
+    Parameters
+    ----------
+    pixels : (H, W), or (H, W, C), of which the first three channels are shown.
+    limits : what is black and what is white.
+    """
+
+    colormap = "gray"
+
+    def __init__(self, pixels: np.ndarray, limits: tuple[float, float]) -> None:
+        if pixels.ndim == 3:
+            pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0]
+        low, high = limits
+        self.pixels = np.clip((pixels - low) / ((high - low) or 1.0), 0, 1)
+
+    @classmethod
+    def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
+        """Give the limits: 0 and 1 where the values lie there, as those of uint8 do, else the extremes."""
+        low, high = float(np.nanmin(samples)), float(np.nanmax(samples))
+        return {"limits": (0.0, 1.0) if low >= 0 and 0.5 < high <= 1 else (low, high)}
+
+    def draw(self, ax: Any, original: Any = None) -> None:
+        """See `Drawing.draw`."""
+        ax.imshow(self.pixels, cmap=self.colormap, vmin=0, vmax=1)
+        clear(ax)
+
+
+class Spectrogram(Picture):
+    """A spectrogram (n_mels, frames), low tones at the bottom."""
+
+    cell = (2.4, 1.2)
+    wide = True
+    colormap = "magma"
+
+    def __init__(self, energy: np.ndarray, limits: tuple[float, float]) -> None:
+        super().__init__(without_padding(energy)[::-1], limits)
+
+    def draw(self, ax: Any, original: Any = None) -> None:
+        """See `Drawing.draw`."""
+        super().draw(ax)
+        ax.set_aspect("auto")
+
+
+class Curves(Drawing):
+    """A series.
+
+    Parameters
+    ----------
+    values : (C, T), NaN where nothing is; the first ten channels are drawn.
+    """
+
+    cell = (2.4, 1.1)
+    wide = True
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = without_padding(values)[: len(COLORS)]
+
+    def draw(self, ax: Any, original: Any = None) -> None:
+        """See `Drawing.draw`."""
+        if original is not None:
+            ax.plot(original.values.T, color=GREY, alpha=0.4, linewidth=0.8)
+        for channel, color in zip(self.values, COLORS, strict=False):
+            ax.plot(channel, color=color, linewidth=1.1)
+        clear(ax)
+
+
+class Row(Drawing):
+    """A table's row.
+
+    Parameters
+    ----------
+    values : (d,) numbers and names of categories.
+    names : (d,) of the columns.
+    """
+
+    cell = (2.5, 1.5)
+    wide = True
+
+    def __init__(self, values: Any, names: list[str]) -> None:
+        self.names = names
+        self.texts = [readable(value) for value in values]
+
+    @classmethod
+    def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
+        """Give the names of the columns, or their numbers."""
+        numbered = [f"column {j}" for j in range(samples.shape[1])]
+        return {"names": [str(name) for name in getattr(embedder, "feature_names_in_", numbered)]}
+
+    def draw(self, ax: Any, original: Any = None) -> None:
+        """See `Drawing.draw`."""
+        clear(ax)
+        before = (original or self).texts
+        n_shown = min(len(self.names), _SHOWN_COLUMNS)
+        n_lines = n_shown + (n_shown < len(self.names))
+        for j in range(n_shown):
+            y = 1 - (j + 0.5) / n_lines
+            changed = {"color": COLORS[2], "weight": "bold"} if self.texts[j] != before[j] else {}
+            _write(ax, 0.52, y, shortened(self.names[j]), ha="right", color=GREY)
+            _write(ax, 0.56, y, shortened(self.texts[j]), **changed)
+        if n_shown < n_lines:
+            _write(ax, 0.56, 0.5 / n_lines, f"and {len(self.names) - n_shown} more", color=GREY)
+
+
+class Words(Drawing):
+    """A text.
+
+    Parameters
+    ----------
+    words : its tokens.
+    """
+
+    cell = (3.0, 0.95)
+    wide = True
+
+    def __init__(self, words: list[str]) -> None:
+        self.text = " ".join(word for word in words if word)
+
+    def draw(self, ax: Any, original: Any = None) -> None:
+        """See `Drawing.draw`."""
+        clear(ax)
+        lines = textwrap.wrap(self.text, _LINE, max_lines=_SHOWN_LINES, placeholder=" …") or ["(no words)"]
+        _write(ax, 0.02, 0.5, "\n".join(lines), linespacing=1.25)
+
+
+DRAWINGS: dict[str, type[Drawing]] = {
+    "tabular": Row,
+    "image": Picture,
+    "series": Curves,
+    "audio": Spectrogram,
+    "text": Words,
+}
+
+
+# -- from rows to drawings ------------------------------------------------------------------------
+
+
+def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
+    """Make a drawing of each row of X."""
+    return _drawings(embedder, X, [_read(embedder, X)])[0]
+
+
+def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
+    """Make a drawing of each row of X, and of each view of it, one list per view."""
+    views = [torch.from_numpy(view) for view in embedder.make_views(X, random_state=random_state)]
+    originals, *drawn = _drawings(embedder, X, [_read(embedder, X), *views])
+    return originals, drawn
+
+
+def n_rows(X: Any) -> int:
+    """Give the number of samples that X holds, whatever it is."""
+    first = views_in(X, paired=False)[0]
+    return int(first.shape[0]) if hasattr(first, "shape") else len(first)
+
+
+def some_rows(X: Any, most: int, random_state: Any) -> np.ndarray:
+    """Draw at most so many row numbers of X, in their order."""
+    n = n_rows(X)
+    return np.arange(n) if n <= most else np.sort(np.random.default_rng(random_state).choice(n, most, replace=False))
+
+
+def _read(embedder: Any, X: Any) -> torch.Tensor:
+    check_is_fitted(embedder)
+    modality = embedder._modality
+    rows = modality.read(_sides(embedder, X)[0], embedder, reset=False)
+    return modality.to_tensor(rows[np.arange(rows.shape[0])])
+
+
+def _sides(embedder: Any, X: Any) -> list[Any]:
+    return views_in(X, paired=embedder.views == "paired")
+
+
+def _drawings(embedder: Any, X: Any, batches: list[torch.Tensor]) -> list[list[Drawing]]:
+    name = embedder.modality_
+    if name not in DRAWINGS:
+        raise ValueError(f"samples of modality {name!r} cannot be drawn: add its Drawing to skclr.plotting.DRAWINGS")
+    # Of pairs, each view may show another side.
+    sides = _sides(embedder, X)
+    sides = [sides[0], *sides[: len(batches) - 1]] if len(sides) > 1 else sides * len(batches)
+    restored = [embedder._modality.restore(x, side) for x, side in zip(batches, sides, strict=True)]
+    settings = DRAWINGS[name].settings(embedder, restored[0])
+    return [[DRAWINGS[name](sample, **settings) for sample in batch] for batch in restored]
+
+
+def readable(value: Any) -> str:
+    """Write a value as short as it can be told; a gap is a dash."""
+    if isinstance(value, float | np.floating):
+        return "–" if np.isnan(value) else f"{value:.6g}"
+    return "–" if value is None else str(value)
+
+
+def shortened(text: str, width: int = 16) -> str:
+    """Cut what is too long."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def without_padding(values: np.ndarray) -> np.ndarray:
+    """Leave out the end of (C, T) where no channel has a value."""
+    there = np.flatnonzero(~np.isnan(values).all(0))
+    return values[:, : there[-1] + 1] if len(there) else values
+
+
+def _write(ax: Any, x: float, y: float, text: str, **style: Any) -> None:
+    # A $ would start a formula.
+    ax.text(x, y, text.replace("$", r"\$"), transform=ax.transAxes, va="center", fontsize=8, **style)

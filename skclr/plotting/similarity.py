@@ -1,0 +1,118 @@
+"""How far the embedding tells views of one sample from those of others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from skclr.plotting.base import COLORS, GREY, one_axes
+from skclr.plotting.samples import some_rows
+from skclr.semi_supervised import take_rows
+from skclr.training import Samples, embed
+
+
+class SimilarityDisplay:
+    """Cosine similarities of positives, two views of a sample, beside those of negatives, views of two samples.
+
+    The two should overlap little. Both near 1 is a collapse: all samples have one embedding. Both in one place is an
+    embedding that has learned nothing of what the views share.
+
+    Parameters
+    ----------
+    positives : ndarray of shape (n,)
+        Cosine similarities of two views of each sample.
+    negatives : ndarray of shape (m,)
+        Those of views of different samples.
+
+    Attributes
+    ----------
+    auc : float
+        Probability that a positive is more alike than a negative; 0.5 is chance.
+    figure_ : matplotlib Figure
+    ax_ : matplotlib Axes
+    """
+
+    def __init__(self, positives: np.ndarray, negatives: np.ndarray) -> None:
+        self.positives = positives
+        self.negatives = negatives
+
+    @classmethod
+    def from_estimator(
+        cls, embedder: Any, X: Any, *, max_samples: int = 1_000, random_state: Any = 0, ax: Any = None
+    ) -> Self:
+        """Embed two views of each row of X and draw their similarities.
+
+        Parameters
+        ----------
+        embedder : ContrastiveEmbedder
+            Fitted.
+        X : array or DataFrame of n samples
+            As for `fit`.
+        max_samples : int, default=1,000
+            Of more rows so many are drawn at random.
+        random_state : int, default=0
+            Seed of the draw and of the views.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        The display.
+        """
+        rows = some_rows(X, max_samples, random_state)
+        views = embedder.make_views(take_rows(X, rows), random_state=random_state)
+        return cls.from_embeddings(*(encode(embedder, view) for view in views[:2]), ax=ax)
+
+    @classmethod
+    def from_embeddings(cls, first: np.ndarray, second: np.ndarray, *, ax: Any = None) -> Self:
+        """Draw the similarities of two views' embeddings (n, d), row i of each being sample i."""
+        first, second = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (first, second))
+        similarities = first @ second.T
+        other = ~np.eye(len(similarities), dtype=bool)
+        return cls(similarities.diagonal().copy(), similarities[other]).plot(ax)
+
+    @property
+    def auc(self) -> float:
+        """Probability that a positive is more alike than a negative."""
+        order = np.sort(self.negatives)
+        below, up_to = (np.searchsorted(order, self.positives, side) for side in ("left", "right"))
+        return float((below + up_to).mean() / 2 / len(order))
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw both histograms.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        The display.
+        """
+        self.ax_ = one_axes(ax)
+        self.figure_ = self.ax_.figure
+        lowest = min(self.positives.min(), self.negatives.min())
+        bins = np.linspace(min(math.floor(10 * lowest) / 10, 0.9), 1, 41)
+        for name, values, color in (("negatives", self.negatives, GREY), ("positives", self.positives, COLORS[0])):
+            share = np.full(len(values), 1 / len(values))
+            # Rounding may take a cosine beyond 1.
+            values = values.clip(max=1)
+            label = f"{name}, mean {values.mean():.2f}"
+            self.ax_.hist(values, bins, weights=share, color=color, alpha=0.7, label=label)
+        self.ax_.set(xlabel="cosine similarity", ylabel="share of pairs")
+        self.ax_.set_title(f"a positive is more alike in {self.auc:.1%} of cases", fontsize=10)
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        self.ax_.legend(frameon=False)
+        return self
+
+
+def encode(embedder: Any, view: np.ndarray) -> np.ndarray:
+    """Embed a view (n, *shape) as `make_views` gives it: (n, d)."""
+    samples = Samples(view, torch.from_numpy, embedder.device_)
+    embedding = np.empty((len(view), embedder.encoder_.out_features), np.float32)
+    embed(embedder.encoder_, samples, out=embedding)
+    return embedding

@@ -1,0 +1,104 @@
+"""What the network is shown."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from skclr.plotting.base import grid_of_axes
+from skclr.plotting.samples import Drawing, draw_views, some_rows
+from skclr.semi_supervised import take_rows
+
+# Rows that views are made of, the shown ones among them: replacements and neighbours come from these.
+_CONTEXT = 256
+
+
+class ViewsDisplay:
+    """Samples beside the views that training makes of them.
+
+    Views should change what does not matter and keep what does: where no one could tell that two views
+    show the same sample, the network cannot learn it either.
+
+    Parameters
+    ----------
+    originals : list of Drawing
+        One per sample.
+    views : list of list of Drawing
+        One list per view, of one drawing per sample.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    ax_ : matplotlib Axes
+        Bounds the grid.
+    axes_ : ndarray of matplotlib Axes
+        The grid. Samples are columns; where they are wider than high, they are rows.
+
+    See Also
+    --------
+    skclr.ContrastiveEmbedder.make_views : the views as arrays.
+    """
+
+    def __init__(self, originals: list[Drawing], views: list[list[Drawing]]) -> None:
+        self.originals = originals
+        self.views = views
+
+    @classmethod
+    def from_estimator(
+        cls, embedder: Any, X: Any, *, rows: Any = None, n_samples: int = 6, random_state: Any = 0, ax: Any = None
+    ) -> Self:
+        """Make views of some rows of X and draw them.
+
+        Parameters
+        ----------
+        embedder : ContrastiveEmbedder
+            Fitted.
+        X : array or DataFrame of n samples
+            As for `fit`.
+        rows : array of int, default=None
+            Which rows to show; None draws `n_samples` of them.
+        n_samples : int, default=6
+            Number of samples.
+        random_state : int, default=0
+            Seed of rows and views.
+        ax : matplotlib Axes, default=None
+            Bounds the grid.
+
+        Returns
+        -------
+        The display.
+        """
+        chosen = some_rows(X, n_samples, random_state) if rows is None else np.asarray(rows)
+        others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), chosen)
+        context = take_rows(X, np.concatenate([chosen, others]))
+        originals, views = draw_views(embedder, context, random_state)
+        n_shown = len(chosen)
+        return cls(originals[:n_shown], [view[:n_shown] for view in views]).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the grid.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Bounds the grid; None makes a figure.
+
+        Returns
+        -------
+        The display.
+        """
+        columns = [self.originals, *self.views]
+        titles = ["original", *(f"view {i}" for i in range(1, len(columns)))]
+        wide = self.originals[0].wide
+        shape = (len(self.originals), len(columns)) if wide else (len(columns), len(self.originals))
+        self.ax_, self.axes_ = grid_of_axes(ax, *shape, self.originals[0].cell)
+        self.figure_ = self.ax_.figure
+        for title, drawings, axes in zip(titles, columns, self.axes_.T if wide else self.axes_, strict=True):
+            for original, drawing, small in zip(self.originals, drawings, axes, strict=True):
+                drawing.draw(small, original=None if drawing is original else original)
+            if wide:
+                axes[0].set_title(title, fontsize=9)
+            else:
+                axes[0].set_ylabel(title, fontsize=9)
+        return self
