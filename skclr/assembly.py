@@ -6,6 +6,7 @@ import copy
 import difflib
 import inspect
 import math
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -25,6 +26,7 @@ from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stac
 from skclr.training import (
     LR_SCHEDULES,
     OPTIMIZERS,
+    Checkpoints,
     ContrastiveNet,
     HoldOut,
     ProgressLine,
@@ -43,6 +45,17 @@ AUTO_EPOCHS = 100
 AUTO_WARMUP = 0.05
 
 AUTO_PATIENCE = 10
+
+# Parameters without which a run is the same, or whose effect a checkpoint looks at itself.
+_NOT_TELLING = (
+    "checkpoint_dir",
+    "checkpoint_minutes",
+    "device",
+    "on_interrupt",
+    "random_state",
+    "verbose",
+    "warm_start",
+)
 
 # For an optimiser that the framework has no recipe for.
 _UNKNOWN_RECIPE = Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5)
@@ -268,7 +281,8 @@ def plan_training(
         "autocast": choose_precision(settings.precision, device),
         "device": str(device),
         "compile": settings.compile,
-        "callbacks": choose_callbacks(settings.callbacks, settings.early_stopping, settings.verbose),
+        "on_interrupt": settings.on_interrupt,
+        "callbacks": choose_callbacks(settings, endless=endless),
     }
 
 
@@ -327,16 +341,28 @@ def choose_schedule(lr_schedule: Any, warmup_epochs: Any, max_epochs: int) -> Wa
     return WarmupThen(look_up("lr_schedule", lr_schedule, LR_SCHEDULES), warmup, max_epochs)
 
 
-def choose_callbacks(callbacks: list[Any] | None, early_stopping: bool | int, verbose: int) -> list[Any]:
+def choose_callbacks(settings: Any, *, endless: bool) -> list[Any]:
     """Put together the user's callbacks, copied since skorch would write into them, and our own."""
-    chosen = copy.deepcopy(list(callbacks or []))
-    if verbose:
+    chosen = copy.deepcopy(list(settings.callbacks or []))
+    if settings.verbose:
         chosen.append(ProgressLine())
-    if early_stopping:
-        patience = AUTO_PATIENCE if early_stopping is True else early_stopping
+    if settings.early_stopping:
+        patience = AUTO_PATIENCE if settings.early_stopping is True else settings.early_stopping
         # The loss may be negative, where a relative threshold has no meaning.
         chosen.append(EarlyStopping(patience=patience, threshold_mode="abs", load_best=True))
+    if settings.checkpoint_dir is not None and not endless:
+        chosen.append(_checkpoints(settings))
     return chosen
+
+
+def _checkpoints(settings: Any) -> Checkpoints:
+    if settings.random_state is None:
+        raise ValueError(
+            f"checkpoint_dir={settings.checkpoint_dir!r} with random_state=None: the same call would draw another seed "
+            "and could not go on from a checkpoint, give random_state a number"
+        )
+    telling = {name: value for name, value in settings.get_params(deep=False).items() if name not in _NOT_TELLING}
+    return Checkpoints(settings.checkpoint_dir, settings.checkpoint_minutes, telling)
 
 
 def choose_device(device: Any) -> torch.device:
@@ -417,7 +443,9 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "passthrough": (_auto_or(_one_of(True, False)), "'auto', True or False"),
     "warm_start": (_one_of(True, False), "True or False"),
-    "checkpoint_dir": (_one_of(None), "None (this version writes no checkpoints)"),
+    "checkpoint_dir": (lambda v: v is None or isinstance(v, str | os.PathLike), "a folder, or None"),
+    "checkpoint_minutes": (_number(0), "minutes of 0 or more (0 writes a checkpoint after every step)"),
+    "on_interrupt": (_one_of("raise", "keep"), "'raise' or 'keep'"),
 }
 
 

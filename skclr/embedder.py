@@ -18,7 +18,16 @@ from skclr.encoders import Encoder
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
 from skclr.parameters import PartParameters
 from skclr.parts.randomness import seeded
-from skclr.training import ContrastiveNet, Samples, check_length, embed, make_views, row_groups
+from skclr.training import (
+    ContrastiveNet,
+    Samples,
+    check_length,
+    embed,
+    free,
+    is_out_of_memory,
+    make_views,
+    row_groups,
+)
 from skclr.views import Paired
 
 
@@ -87,8 +96,13 @@ default=None
     passthrough : bool, default="auto"
         Whether `transform` gives the plain features beside the embedding (of a table its standardised
         columns); "auto" does for tables, where they carry what the embedding loses.
-    checkpoint_dir : None
-        Reserved.
+    checkpoint_dir : str or path, default=None
+        Folder for checkpoints, from which the same call of `fit` goes on after a crash; one run a folder, or in
+        a search "runs/{run}", whose `{run}` becomes each run's own name. Needs a `random_state`.
+    checkpoint_minutes : float, default=5
+        Time between two checkpoints; 0 writes one after every step.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        Whether Ctrl-C raises, or ends `fit` with what has been learned (with early stopping the best epoch).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit, with schedules started anew.
     random_state : int, RandomState or None, default=None
@@ -173,6 +187,8 @@ default=None
         net_params: dict[str, Any] | None = None,
         passthrough: Any = "auto",
         checkpoint_dir: Any = None,
+        checkpoint_minutes: float = 5.0,
+        on_interrupt: str = "raise",
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -207,6 +223,8 @@ default=None
         self.net_params = net_params
         self.passthrough = passthrough
         self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_minutes = checkpoint_minutes
+        self.on_interrupt = on_interrupt
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -238,7 +256,10 @@ default=None
         ValueError
             For data or parameters that cannot be used; the estimator stays as it was before.
         FloatingPointError
-            Where the loss stops being a number.
+            Where the loss stops being finite and no epoch ended well before. Where one did, a ConvergenceWarning
+            says so, and the weights are those of its end.
+        MemoryError
+            Where training does not fit; says what to lower.
         """
         with all_or_nothing(self):
             if self.warm_start and self.__sklearn_is_fitted__():
@@ -464,11 +485,17 @@ def draw_seed(random_state: Any) -> int:
 
 @contextmanager
 def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Put an estimator's attributes back where the block raises."""
+    """Put an estimator's attributes back where the block raises; where memory ran out, say what helps."""
     before = vars(estimator).copy()
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         vars(estimator).clear()
         vars(estimator).update(before)
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            free(error)
+            raise MemoryError(
+                "training does not fit into memory: lower batch_size ('auto' is up to 256), set precision='bfloat16', "
+                f"make fewer views, or choose a smaller encoder ({error})"
+            ) from error
         raise

@@ -230,6 +230,8 @@ def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple
         encoder=embedder.encoder_,
         encoder_params=None,
         passthrough=False,
+        # Done in seconds; the folder is the embedder's.
+        checkpoint_dir=None,
     )
     # Few rows say little of the columns: they are standardised as all rows were.
     tuned._fit(X, codes, modality=embedder._modality)

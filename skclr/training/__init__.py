@@ -1,6 +1,8 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
+from skclr.training.checkpoint import Checkpoints
 from skclr.training.inference import embed, make_views
+from skclr.training.interruption import free, is_out_of_memory
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
 from skclr.training.net import ContrastiveNet
 from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, fused_arguments
@@ -13,6 +15,7 @@ __all__ = [
     "LR_SCHEDULES",
     "OPTIMIZERS",
     "Batches",
+    "Checkpoints",
     "ContrastiveNet",
     "HoldOut",
     "MomentumSGD",
@@ -21,7 +24,9 @@ __all__ = [
     "WarmupThen",
     "check_length",
     "embed",
+    "free",
     "fused_arguments",
+    "is_out_of_memory",
     "make_views",
     "row_groups",
     "validation_size",

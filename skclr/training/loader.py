@@ -102,11 +102,15 @@ class Batches:
         return full if self.shuffle or rest < 2 else full + 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return self.after(0)
+
+    def after(self, n_batches: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Give the batches of the next epoch, without the first `n_batches`."""
         order = np.arange(len(self.samples))
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
             self.epoch += 1
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
+        for start in range(n_batches * self.batch_size, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]
             rows = torch.from_numpy(self.samples.rows[chosen])
             groups = self.samples.groups[rows]

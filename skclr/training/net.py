@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from skorch import NeuralNet
@@ -17,15 +17,12 @@ from torch import Tensor, nn
 from skclr.frameworks import Framework
 from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
+from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c
 from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
 from skclr.views import Views
 
 _TRAIN, _VALID = 0, 1
-
-
-class StopTraining(Exception):
-    """A callback asked to stop: the fit ends here, and is whole."""
 
 
 class ContrastiveNet(NeuralNet):
@@ -40,16 +37,18 @@ class ContrastiveNet(NeuralNet):
     autocast : dtype of the forward pass under torch.autocast; None is float32 throughout.
     seed : all shuffles and views follow from it and the number of the epoch or step.
     endless : whether the data are a stream whose end is not known, so that schedules stand still.
+    on_interrupt : "keep" lets Ctrl-C end the run after the step; "raise" leaves it as it is.
     **kwargs : skorch's own.
 
     Attributes
     ----------
     module_ : the framework.
     step_ : optimiser steps done so far, over all runs.
+    interrupted_ : whether Ctrl-C came.
 
     Raises
     ------
-    FloatingPointError : at the end of an epoch whose loss is not finite.
+    Diverged : where the loss stops being finite before there are weights to go back to.
     """
 
     module_: Framework
@@ -65,6 +64,7 @@ class ContrastiveNet(NeuralNet):
         autocast: torch.dtype | None = None,
         seed: int = 0,
         endless: bool = False,
+        on_interrupt: str = "raise",
         **kwargs: Any,
     ) -> None:
         # A framework is its own criterion.
@@ -75,6 +75,7 @@ class ContrastiveNet(NeuralNet):
         self.autocast = autocast
         self.seed = seed
         self.endless = endless
+        self.on_interrupt = on_interrupt
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -137,20 +138,37 @@ class ContrastiveNet(NeuralNet):
         """Train for `max_epochs` epochs on X, going on from where the net stands."""
         if not self.initialized_:
             self.initialize()
-        self.notify("on_train_begin", X=X, y=y)
-        with suppress(StopTraining):
-            self.fit_loop(X, y)
+        self.interrupted_, self.last_good_ = False, LastGood()
+        n_before = len(self.history)
+        with suppress(StopTraining), at_ctrl_c(self._interrupt, swallow=self.on_interrupt == "keep"):
+            self.notify("on_train_begin", X=X, y=y)
+            # A checkpoint may have brought the first epochs along.
+            self._run(X, n_epochs=self.max_epochs - (len(self.history) - n_before))
         self.notify("on_train_end", X=X, y=y)
+        del self.last_good_
         return self
+
+    def _run(self, X: Samples, n_epochs: int) -> None:
+        if self.history and self.step_ > self.first_step_:
+            self.last_good_.remember(self)
+        try:
+            self.fit_loop(X, epochs=n_epochs)
+        except Diverged as error:
+            self.last_good_.go_back(self, error)
+
+    def _interrupt(self) -> None:
+        self.interrupted_ = True
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as interrupt:
             # skorch's callbacks stop a run by the same exception that Ctrl-C raises.
-            if method_name == "on_epoch_end":
+            if method_name == "on_epoch_end" and not self.interrupted_:
                 raise StopTraining from interrupt
             raise
+        if method_name == "on_epoch_end" and self.interrupted_:
+            raise StopTraining
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.first_step_ = self.step_
@@ -165,6 +183,12 @@ class ContrastiveNet(NeuralNet):
         self.steps_an_epoch_ = len(self.get_iterator(dataset_train, training=True))
         self.total_steps_ = 0 if self.endless else self.max_epochs * self.steps_an_epoch_
 
+    def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        super().on_epoch_end(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
+        if not nn.utils.get_total_norm(self.module_.parameters()).isfinite():
+            self._diverged("a weight became infinite or NaN")
+        self.last_good_.remember(self)
+
     def run_single_epoch(
         self,
         iterator: Batches | None,
@@ -175,29 +199,44 @@ class ContrastiveNet(NeuralNet):
     ) -> None:
         if iterator is None:
             return
-        losses = []
+        # A checkpoint may have brought the first batches along.
+        n_done = len(self.history[-1]["batches"]) if training else 0
         # Validation has the same views in every epoch, so that its loss is a function of the weights.
         counter = (_TRAIN, len(self.history)) if training else (_VALID,)
-        seeds = derive_seeds(len(iterator), self.seed, *counter)
-        for batch, seed in zip(iterator, seeds, strict=True):
+        seeds = derive_seeds(len(iterator), self.seed, *counter)[n_done:]
+        self.unread_losses_: list[Tensor] = []
+        for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
-            losses.append(step["loss"])
+            self.unread_losses_.append(step["loss"])
             self.history.record_batch(prefix + "_batch_size", len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self.history.record(prefix + "_batch_count", len(losses))
-        self._record_losses(prefix + "_loss", losses)
+            n_done += 1
+            if training and self.interrupted_:
+                break
+        self.history.record(prefix + "_batch_count", n_done)
+        self.read_losses(prefix + "_loss")
 
-    def _record_losses(self, name: str, losses: list[Tensor]) -> None:
-        # The one time in an epoch that the host waits for the device.
-        values = torch.stack(losses).tolist()
-        for record, value in zip(self.history[-1]["batches"][-len(values) :], values, strict=True):
+    def read_losses(self, name: str) -> None:
+        """Write the losses of the last batches into the history: the host waits for the device.
+
+        Raises
+        ------
+        Diverged : where one is not finite.
+        """
+        values = torch.stack(self.unread_losses_).tolist() if self.unread_losses_ else []
+        self.unread_losses_ = []
+        records = self.history[-1]["batches"]
+        for record, value in zip(records[len(records) - len(values) :], values, strict=True):
             record[name] = value
         if not all(map(math.isfinite, values)):
-            raise FloatingPointError(
-                f"{name} became {next(v for v in values if not math.isfinite(v))} in epoch {len(self.history)}: "
-                f"lower learning_rate (now {self.lr:g}), raise the loss's temperature, or use precision='float32'"
-            )
+            self._diverged(f"{name} became {next(v for v in values if not math.isfinite(v))}")
+
+    def _diverged(self, what: str) -> NoReturn:
+        raise Diverged(
+            f"{what} in epoch {len(self.history)}: lower learning_rate (now {self.lr:g}), raise the loss's "
+            "temperature, or use precision='float32'"
+        )
 
     # -- one step -----------------------------------------------------------------------------------
 

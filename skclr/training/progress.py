@@ -26,18 +26,18 @@ class ProgressLine(Callback):
     """
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self.started_ = self.shown_ = time.perf_counter()
-        self.samples_ = 0
-        self.first_epoch_ = len(net.history)
+        self._started = self._shown = time.perf_counter()
+        self._samples = 0
+        self._first_epoch = len(net.history)
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         if training:
-            self.samples_ += len(batch[0])
-            if sys.stderr.isatty() and time.perf_counter() - self.shown_ > _REFRESH_SECONDS:
+            self._samples += len(batch[0])
+            if sys.stderr.isatty() and time.perf_counter() - self._shown > _REFRESH_SECONDS:
                 self._show(net, end="")
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        epoch = len(net.history) - self.first_epoch_
+        epoch = len(net.history) - self._first_epoch
         every = max(1, net.max_epochs // 20)
         if sys.stderr.isatty():
             self._show(net, end="\n" if epoch == net.max_epochs else "")
@@ -45,21 +45,24 @@ class ProgressLine(Callback):
             self._show(net, end="\n")
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        stopped_early = len(net.history) - self.first_epoch_ < net.max_epochs
+        stopped_early = len(net.history) - self._first_epoch < net.max_epochs
         if stopped_early and sys.stderr.isatty():
             sys.stderr.write("\n")
 
     def _show(self, net: NeuralNet, end: str) -> None:
-        self.shown_ = time.perf_counter()
-        elapsed = self.shown_ - self.started_
+        self._shown = time.perf_counter()
+        elapsed = self._shown - self._started
         done = (net.step_ - net.first_step_) / (net.max_epochs * net.steps_an_epoch_)
+        rate = self._samples / elapsed
+        # Not from what is done: a checkpoint may have brought that along.
+        left = (1 - done) * net.max_epochs * net.steps_an_epoch_ * net.batch_size / max(rate, 1e-9)
         bar = "█" * round(done * _BAR_WIDTH)
         parts = [
-            f"epoch {len(net.history) - self.first_epoch_}/{net.max_epochs}",
+            f"epoch {len(net.history) - self._first_epoch}/{net.max_epochs}",
             f"[{bar:·<{_BAR_WIDTH}}]",
             *self._losses(net),
-            f"{self.samples_ / elapsed:,.0f} samples/s",
-            f"{clock(elapsed * (1 - done) / done)} left",
+            f"{rate:,.0f} samples/s",
+            f"{clock(left)} left",
         ]
         start = "\r\033[K" if sys.stderr.isatty() else ""
         sys.stderr.write(start + "  ".join(parts) + end)

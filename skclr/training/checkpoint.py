@@ -1,0 +1,218 @@
+"""Checkpoints: what a run is at a step, in a file, so that the same call goes on from there after a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import textwrap
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor
+
+from skclr.parts.atomic import replacing
+from skclr.training.interruption import StopTraining
+from skclr.training.loader import Samples
+
+_N_KEPT = 2
+_DIGEST_BYTES = hashlib.sha256().digest_size
+# Rows that tell one data set from another, evenly spread: reading all of a mapped file would take minutes.
+_N_TELLING_ROWS = 1_024
+
+
+class Checkpoints(Callback):
+    """Save the run every few minutes and at its end, and go on from what was saved.
+
+    Stands last among the callbacks: it restores what the others have begun, and saves what they have seen.
+
+    Parameters
+    ----------
+    folder : of one run; "{run}" in it becomes a name that follows from the run's settings and data.
+    minutes : between two checkpoints; 0 writes one after every step.
+    settings : what tells this run from others, besides its data and its weights at the start.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], minutes: float, settings: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.minutes = minutes
+        self.settings = settings
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self._run = identity(net, X, self.settings)
+        self._path = Path(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]))
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._running: dict[str, Any] = {}
+        self._finished = False
+        self._written = time.monotonic()
+        state = read_newest(self._path)
+        if state is not None:
+            self._check(state["run"])
+            self._restore(net, state)
+
+    def on_epoch_begin(
+        self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
+    ) -> None:
+        net.history[-1].update(self._running)
+        self._running = {}
+
+    def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        due = net.interrupted_ or time.monotonic() - self._written >= 60 * self.minutes
+        if training and due:
+            net.read_losses("train_loss")
+            self._write(net)
+
+    def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        if not (net.interrupted_ or self._finished):
+            self._finished = True
+            self._write(net)
+
+    def _check(self, run: Mapping[str, str]) -> None:
+        differences = [
+            f"{name} ({textwrap.shorten(run.get(name, 'none'), 40)}, now {textwrap.shorten(now, 40)})"
+            for name, now in self._run.items()
+            if run.get(name) != now
+        ]
+        if differences:
+            raise ValueError(
+                f"checkpoint_dir={os.fspath(self.folder)!r} holds a run that differs in {', '.join(differences)}: "
+                "go on with what that run had, delete the folder, name another, or put '{run}' into the name, "
+                "which gives each run a folder of its own"
+            )
+
+    def _write(self, net: NeuralNet) -> None:
+        state = {
+            "run": self._run,
+            "finished": self._finished,
+            "step": net.step_,
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "scaler": net.scaler_.state_dict(),
+            "history": _plain(net.history.to_list()),
+            "callbacks": {name: _attributes(callback) for name, callback in net.callbacks_},
+        }
+        try:
+            write(self._path / f"step-{net.step_:09d}.checkpoint", state)
+        except OSError as error:
+            warnings.warn(f"training goes on without this checkpoint: {error}", UserWarning, stacklevel=2)
+        self._written = time.monotonic()
+
+    def _restore(self, net: NeuralNet, state: dict[str, Any]) -> None:
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+        net.scaler_.load_state_dict(state["scaler"])
+        net.step_ = state["step"]
+        for name, callback in net.callbacks_:
+            vars(callback).update(state["callbacks"].get(name, {}))
+        net.history_[:] = state["history"]
+        self._finished = state["finished"]
+        if self._finished:
+            raise StopTraining
+        # The epoch goes on: it begins once more, with the batches that it has had.
+        self._running = net.history_.pop()
+
+
+# -- what tells one run from another --------------------------------------------------------------
+
+
+def identity(net: NeuralNet, samples: Samples, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Give, by name, what has to be the same for a run to go on as it would have.
+
+    Parameters
+    ----------
+    net : before its first step.
+    samples : what it is trained on; of many rows only some are looked at.
+    settings : told apart by their representation, without addresses in memory.
+    """
+    n_samples = len(samples)
+    telling = np.unique(np.linspace(0, n_samples - 1, min(n_samples, _N_TELLING_ROWS)).astype(np.int64))
+    return {
+        "format": "1",
+        **{name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in settings.items()},
+        "random_state": str(net.seed),
+        "device": torch.device(net.device).type,
+        "data": fingerprint({"rows": samples[telling], "groups": samples.groups, "n_samples": n_samples}),
+        "weights at the start": fingerprint({**net.module_.state_dict(), "step": net.step_}),
+    }
+
+
+def fingerprint(values: Mapping[str, Any]) -> str:
+    """Hash named tensors and texts."""
+    digest = hashlib.sha256()
+    for name, value in values.items():
+        digest.update(f"{name}\0".encode())
+        if isinstance(value, Tensor):
+            digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        else:
+            digest.update(repr(value).encode())
+    return digest.hexdigest()
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint, and delete all but the last in its folder.
+
+    Raises
+    ------
+    OSError : where the disk is full, say; the checkpoints before are as they were.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()
+    with replacing(path) as file:
+        file.write(hashlib.sha256(content).digest())
+        file.write(content)
+    for old in _newest_first(path.parent)[_N_KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def read_newest(folder: Path) -> dict[str, Any] | None:
+    """Read the newest checkpoint that is whole, on the CPU and without running code; None where there is none."""
+    for path in _newest_first(folder):
+        content = path.read_bytes()
+        if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
+            return torch.load(io.BytesIO(content[_DIGEST_BYTES:]), map_location="cpu", weights_only=True)
+        warnings.warn(f"{path} is damaged and left out: going on from before it", UserWarning, stacklevel=2)
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.checkpoint"), reverse=True)
+
+
+# -- what a file may hold -------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """Give numbers, texts and tensors, and dictionaries and lists of them; a TypeError for anything else."""
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if value is None or isinstance(value, bool | int | float | str | Tensor):
+        return value
+    raise TypeError(f"history holds {value!r}, which no checkpoint can: record numbers or texts")
+
+
+def _attributes(callback: Callback) -> dict[str, Any]:
+    """Give what a callback has learned, by scikit-learn's convention, as far as it is plain."""
+    state = {}
+    for name, value in vars(callback).items():
+        if name.endswith("_"):
+            with suppress(TypeError):
+                state[name] = _plain(value)
+    return state
