@@ -234,8 +234,9 @@ def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple
         checkpoint_dir=None,
     )
     # Few rows say little of the columns: they are standardised as all rows were.
+    columns = {"n_features_in_", "feature_names_in_"}
+    vars(tuned).update({name: value for name, value in vars(embedder).items() if name in columns})
     tuned._fit(X, codes, modality=embedder._modality)
-    tuned.n_features_in_ = embedder.n_features_in_
     head = tuned.net_.module_.classifier
     weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
     if n_classes == 2:

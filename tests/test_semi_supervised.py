@@ -77,6 +77,17 @@ def test_the_head_is_a_logistic_regression(partly, quick, n_classes):
     np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-5)
 
 
+def test_fine_tuning_takes_what_the_embedder_takes(digits, partly, quick):
+    X, y = digits
+    tuned = SemiSupervisedClassifier(quick(), fine_tune=True).fit(X, y)
+    assert not hasattr(tuned, "n_features_in_")  # images have no columns
+    X, labels, _ = partly
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    tuned = SemiSupervisedClassifier(quick(), fine_tune=True).fit(frame, labels)
+    assert list(tuned.feature_names_in_) == list(frame)
+    tuned.predict(frame)
+
+
 def test_images_and_names_of_classes(digits, quick):
     X, y = digits
     names = np.array([f"digit {i}" for i in y], dtype=object)
