@@ -1,0 +1,211 @@
+"""Measures of embeddings that need no labels: arrays in, numbers out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+
+# Similarities that are held at once.
+_BLOCK_VALUES = 2**22
+
+
+def alignment(z1: np.ndarray, z2: np.ndarray) -> float:
+    """Give the mean squared distance of two views of the same samples, on the unit sphere.
+
+    Parameters
+    ----------
+    z1, z2 : (n, d) embeddings of two views; row i of each is sample i.
+
+    Returns
+    -------
+    In [0, 4]; 0 where the views are alike, 2 where they are strangers.
+
+    References
+    ----------
+    Wang & Isola 2020, sec. 4.1, α = 2. Differs: none.
+    """
+    z1, z2 = _pair(z1, z2)
+    return float(((z1 - z2) ** 2).sum(1).mean())
+
+
+def uniformity(z: np.ndarray) -> float:
+    """Give how evenly the samples lie on the unit sphere, in memory that grows with n alone.
+
+    Parameters
+    ----------
+    z : (n, d) embeddings.
+
+    Returns
+    -------
+    In [-8, 0], lower is more even; 0 where all are one point.
+
+    References
+    ----------
+    Wang & Isola 2020, sec. 4.1, t = 2. Differs: none.
+    """
+    z = normalize(_rows(z))
+    n = len(z)
+    # Both orders of a pair are summed, and each row with itself, which adds exp(0).
+    total = sum(np.exp(4 * (z[block] @ z.T - 1)).sum(dtype=np.float64) for block in _blocks(n)) - n
+    return float(np.log(total / (n * (n - 1))))
+
+
+def effective_rank(z: np.ndarray) -> float:
+    """Give RankMe: the number of directions that the samples make use of.
+
+    Parameters
+    ----------
+    z : (n, d) embeddings.
+
+    Returns
+    -------
+    In [1, min(n, d)], the exponential of the entropy of the singular values.
+
+    References
+    ----------
+    Garrido et al. 2023, eq. 1. Differs: the embedding is the encoder's output, not the projector's.
+    """
+    values = np.linalg.svd(_rows(z), compute_uv=False)
+    share = values / max(values.sum(), np.finfo(values.dtype).tiny) + 1e-7
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def collapsed_share(z: np.ndarray, tolerance: float = 1e-2) -> float:
+    """Give the share of directions in which the samples hardly differ.
+
+    Parameters
+    ----------
+    z : (n, d) embeddings.
+    tolerance : a direction has collapsed where its deviation is below this share of the largest one's.
+
+    Returns
+    -------
+    In [0, 1]; 1 where all samples are one point.
+
+    References
+    ----------
+    Jing et al. 2022, fig. 2, which shows the spectrum. Differs: the share below a tolerance is its summary.
+    """
+    z = _rows(z).astype(np.float64)
+    # Centring takes one direction of n samples.
+    values = np.linalg.svd(z - z.mean(0), compute_uv=False)[: min(len(z) - 1, z.shape[1])]
+    # What rounding leaves of a constant is no deviation.
+    noise = np.finfo(z.dtype).eps * np.abs(z).max() * z.size
+    return float((values <= max(tolerance * values[0], noise)).mean())
+
+
+def feature_std(z: np.ndarray) -> float:
+    """Give the mean deviation of a feature on the unit sphere, relative to that of an even spread.
+
+    Parameters
+    ----------
+    z : (n, d) embeddings.
+
+    Returns
+    -------
+    In [0, 1]; 0 where all samples are one point, near 1 where they lie evenly.
+
+    References
+    ----------
+    Chen & He 2021, fig. 2. Differs: times √d, so that widths can be compared.
+    """
+    z = normalize(_rows(z))
+    return float(z.std(0, dtype=np.float64).mean() * np.sqrt(z.shape[1]))
+
+
+def neighbor_overlap(z1: np.ndarray, z2: np.ndarray, k: int = 10) -> float:
+    """Give the share of a sample's nearest others, by cosine, that are the same in both views.
+
+    Parameters
+    ----------
+    z1, z2 : (n, d) and (n, e) embeddings; row i of each is sample i.
+    k : number of neighbours, at most n - 1 are taken.
+
+    Returns
+    -------
+    In [0, 1]; k / (n - 1) by chance.
+    """
+    near1, near2 = (_neighbors(_rows(z), k) for z in (z1, z2))
+    if len(near1) != len(near2):
+        raise ValueError(f"z1 has {len(near1)} rows, z2 has {len(near2)}: give embeddings of the same samples")
+    return float((near1[:, :, None] == near2[:, None, :]).any(2).mean())
+
+
+def info_nce_bound(z1: np.ndarray, z2: np.ndarray, temperature: float = 0.2) -> float:
+    """Give the lower bound that InfoNCE sets to what one view tells of the other: log n minus the loss.
+
+    Parameters
+    ----------
+    z1, z2 : (n, d) embeddings of two views; row i of each is sample i.
+    temperature : of the similarities, above 0.
+
+    Returns
+    -------
+    In nats, at most log n; 0 by chance. Compare it for equal n only.
+
+    References
+    ----------
+    van den Oord et al. 2018, sec. 2.3. Differs: cosines over a temperature as scores, and the mean of both directions.
+    """
+    z1, z2 = _pair(z1, z2)
+    n = len(z1)
+    matches = (z1 * z2).sum(1, dtype=np.float64).mean() / temperature
+    others = [
+        logsumexp((a[block] @ b.T).astype(np.float64) / temperature, axis=1).sum()
+        for a, b in ((z1, z2), (z2, z1))
+        for block in _blocks(n)
+    ]
+    return float(np.log(n) + matches - sum(others) / (2 * n))
+
+
+def view_auc(z1: np.ndarray, z2: np.ndarray) -> float:
+    """Give the probability that a sample is more like its own other view than like another sample's.
+
+    Parameters
+    ----------
+    z1, z2 : (n, d) embeddings of two views; row i of each is sample i.
+
+    Returns
+    -------
+    In [0, 1]; 1/2 by chance, ties counting half.
+    """
+    z1, z2 = _pair(z1, z2)
+    n = len(z1)
+    match = np.einsum("ij,ij->i", z1, z2)[:, None]
+    won = 0.0
+    for block in _blocks(n):
+        scores = z1[block] @ z2.T
+        rows = np.arange(n)[block]
+        # The product of a block may round otherwise than that of a row.
+        scores[np.arange(len(rows)), rows] = match[block, 0]
+        won += (scores < match[block]).sum() + ((scores == match[block]).sum() - len(rows)) / 2
+    return float(won / (n * (n - 1)))
+
+
+def _rows(z: np.ndarray) -> np.ndarray:
+    z = np.asarray(z)
+    if z.ndim != 2 or len(z) < 2:
+        raise ValueError(f"z has shape {z.shape}: give (n, d) embeddings of 2 or more samples")
+    return z if z.dtype.kind == "f" else z.astype(np.float64)
+
+
+def _pair(z1: np.ndarray, z2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    z1, z2 = _rows(z1), _rows(z2)
+    if z1.shape != z2.shape:
+        raise ValueError(
+            f"z1 has shape {z1.shape}, z2 has {z2.shape}: give embeddings of two views of the same samples"
+        )
+    return normalize(z1), normalize(z2)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    size = max(1, _BLOCK_VALUES // n)
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+def _neighbors(z: np.ndarray, k: int) -> np.ndarray:
+    index = NearestNeighbors(n_neighbors=min(k, len(z) - 1), metric="cosine").fit(z)
+    # Asked without samples, it leaves each row itself out.
+    return index.kneighbors(return_distance=False)
