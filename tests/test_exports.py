@@ -6,7 +6,17 @@ import pytest
 
 import skclr
 
-PACKAGES = ["", ".encoders", ".frameworks", ".losses", ".modalities", ".plotting", ".training", ".views"]
+PACKAGES = [
+    "",
+    ".encoders",
+    ".evaluation",
+    ".frameworks",
+    ".losses",
+    ".modalities",
+    ".plotting",
+    ".training",
+    ".views",
+]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

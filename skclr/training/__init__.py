@@ -1,7 +1,7 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
 from skclr.training.checkpoint import Checkpoints
-from skclr.training.inference import embed, make_views
+from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, is_out_of_memory
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
 from skclr.training.net import ContrastiveNet
@@ -24,6 +24,7 @@ __all__ = [
     "WarmupThen",
     "check_length",
     "embed",
+    "embed_views",
     "free",
     "fused_arguments",
     "is_out_of_memory",

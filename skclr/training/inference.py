@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.encoders import Encoder
 from skclr.parts.randomness import derive_seeds
 from skclr.training.loader import Samples
 from skclr.views import Views
@@ -65,3 +66,21 @@ def make_views(maker: Views, samples: Samples, batch_size: int, seed: int) -> li
         views = maker(samples[rows], torch.from_numpy(rows).to(samples.device), generator)
         batches.append([view.cpu() for view in views])
     return [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
+
+
+def embed_views(encoder: Encoder, views: list[np.ndarray], device: torch.device) -> list[np.ndarray]:
+    """Embed views, as `make_views` gives them.
+
+    Parameters
+    ----------
+    encoder : in eval mode, on `device`.
+    views : one (n, *shape_v) array per view.
+
+    Returns
+    -------
+    One (n, out_features) float32 array per view.
+    """
+    embeddings = [np.empty((len(view), encoder.out_features), dtype=np.float32) for view in views]
+    for view, out in zip(views, embeddings, strict=True):
+        embed(encoder, Samples(view, torch.from_numpy, device), out=out)
+    return embeddings

@@ -1,0 +1,46 @@
+"""Evaluation: probes with labels, measures and scorers without."""
+
+from skclr.evaluation.probes import (
+    beside_baselines,
+    draw_labels,
+    fine_tune_probe,
+    knn_probe,
+    label_efficiency,
+    linear_probe,
+    transfer_probe,
+)
+from skclr.evaluation.scorers import SCORERS, embed, embed_two_views
+from skclr.evaluation.statistics import confidence_interval, corrected_t_test
+from skclr.measures import (
+    alignment,
+    collapsed_share,
+    effective_rank,
+    feature_std,
+    info_nce_bound,
+    neighbor_overlap,
+    uniformity,
+    view_auc,
+)
+
+__all__ = [
+    "SCORERS",
+    "alignment",
+    "beside_baselines",
+    "collapsed_share",
+    "confidence_interval",
+    "corrected_t_test",
+    "draw_labels",
+    "effective_rank",
+    "embed",
+    "embed_two_views",
+    "feature_std",
+    "fine_tune_probe",
+    "info_nce_bound",
+    "knn_probe",
+    "label_efficiency",
+    "linear_probe",
+    "neighbor_overlap",
+    "transfer_probe",
+    "uniformity",
+    "view_auc",
+]

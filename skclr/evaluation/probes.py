@@ -1,0 +1,245 @@
+"""Probes: what a classifier makes of frozen features, or of an encoder that it may train further."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+
+from skclr.embedder import ContrastiveEmbedder
+from skclr.evaluation.statistics import confidence_interval
+from skclr.parts.randomness import derive_seeds
+from skclr.semi_supervised import fine_tune
+
+Features = tuple[np.ndarray, np.ndarray]
+Record = dict[str, Any]
+
+
+def linear_probe(
+    train: np.ndarray,
+    y_train: np.ndarray,
+    test: np.ndarray,
+    y_test: np.ndarray,
+    *,
+    scoring: Any = "accuracy",
+    penalties: Sequence[float] = (1.0,),
+) -> Any:
+    """Score a logistic regression on standardised features.
+
+    Parameters
+    ----------
+    train, test : (n, d) and (m, d) features.
+    y_train, y_test : (n,) and (m,) classes.
+    scoring : name of a scikit-learn scorer, callable, or list of names.
+    penalties : values of C; of several, the one that is most accurate on a fifth of the training rows.
+
+    Returns
+    -------
+    The score; for a list of names a dictionary.
+    """
+    scaler = StandardScaler().fit(train)
+    train, test = scaler.transform(train), scaler.transform(test)
+    best = penalties[0] if len(penalties) == 1 else _choose_penalty(train, y_train, penalties)
+    return _score(_regression(best).fit(train, y_train), test, y_test, scoring)
+
+
+def knn_probe(
+    train: np.ndarray,
+    y_train: np.ndarray,
+    test: np.ndarray,
+    y_test: np.ndarray,
+    *,
+    scoring: Any = "accuracy",
+    n_neighbors: int = 200,
+    temperature: float = 0.1,
+) -> Any:
+    """Score a vote of the nearest training rows by cosine, each with weight exp(cosine / temperature).
+
+    Parameters
+    ----------
+    train, y_train, test, y_test, scoring : as for `linear_probe`.
+    n_neighbors : rows that vote, all if there are fewer.
+    temperature : of the weights; Wu et al. take 0.07.
+
+    Returns
+    -------
+    As `linear_probe`.
+
+    References
+    ----------
+    Wu et al. 2018, sec. 3.4. Differs: none.
+    """
+    weights = partial(_vote, temperature=temperature)
+    voters = KNeighborsClassifier(min(n_neighbors, len(train)), metric="cosine", weights=weights)
+    return _score(voters.fit(train, y_train), test, y_test, scoring)
+
+
+def fine_tune_probe(
+    embedder: ContrastiveEmbedder, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, scoring: Any = "accuracy"
+) -> Any:
+    """Score the encoder after it was trained further, under a linear head, on labelled samples.
+
+    Parameters
+    ----------
+    embedder : fitted, trained or not; left as it is.
+    X_train, X_test : samples, as its `transform` takes them.
+    y_train, y_test : their classes.
+    scoring : as for `linear_probe`.
+
+    Returns
+    -------
+    As `linear_probe`.
+    """
+    classes, codes = np.unique(y_train, return_inverse=True)
+    tuned, head = fine_tune(embedder, X_train, codes)
+    head.classes_ = classes
+    return _score(head, tuned.transform(X_test), y_test, scoring)
+
+
+def transfer_probe(
+    embedder: ContrastiveEmbedder,
+    X_train: Any,
+    y_train: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    probe: Any = linear_probe,
+    **settings: Any,
+) -> Any:
+    """Score the encoder on another data set than it was trained on, frozen.
+
+    Parameters
+    ----------
+    embedder : fitted on the one set; left as it is.
+    X_train, y_train, X_test, y_test : samples and classes of the other, whose channels or columns are the same.
+    probe : `linear_probe`, `knn_probe`, or a function like them.
+    **settings : the probe's own.
+
+    Returns
+    -------
+    As the probe.
+    """
+    carried = clone(embedder).set_params(encoder=embedder.encoder_, encoder_params=None, max_epochs=0)
+    carried.fit(X_train)
+    return probe(carried.transform(X_train), y_train, carried.transform(X_test), y_test, **settings)
+
+
+def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -> dict[str, Features]:
+    """Give the features of a fitted embedder beside those that it must beat.
+
+    Parameters
+    ----------
+    embedder : fitted.
+    X_train, X_test : samples, as its `transform` takes them.
+
+    Returns
+    -------
+    Train and test features of "raw features", as the modality reads them, of the "untrained encoder" and of the
+    "embedding", both as `transform` gives them.
+    """
+    untrained = clone(embedder).set_params(max_epochs=0, passthrough=True).fit(X_train)
+    width = untrained.encoder_.out_features
+    both = untrained.transform(X_train), untrained.transform(X_test)
+    learned = embedder.transform(X_train), embedder.transform(X_test)
+    # With `passthrough` the trained encoder has the raw features beside it, so the untrained one has too.
+    n_shown = learned[0].shape[1]
+    return {
+        "raw features": (both[0][:, width:], both[1][:, width:]),
+        "untrained encoder": (both[0][:, :n_shown], both[1][:, :n_shown]),
+        "embedding": learned,
+    }
+
+
+def label_efficiency(
+    features: Mapping[str, Features | Iterable[Features]],
+    y_train: np.ndarray,
+    y_test: np.ndarray,
+    labels_per_class: Sequence[int | str] = (1, 5, 10, 50, "all"),
+    *,
+    n_draws: int = 10,
+    probe: Any = linear_probe,
+    random_state: int = 0,
+    **settings: Any,
+) -> list[Record]:
+    """Score features by the number of labels, the same draws of labels for all of them.
+
+    Parameters
+    ----------
+    features : by name, train and test features, or several such pairs, one per seed; `beside_baselines` gives them.
+    y_train, y_test : (n,) and (m,) classes.
+    labels_per_class : numbers of labels a class, and "all".
+    n_draws : draws of labels for each number; "all" is one.
+    probe : `linear_probe`, `knn_probe`, or a function like them that gives one number.
+    random_state : seed of the draws.
+    **settings : the probe's own.
+
+    Returns
+    -------
+    Records with the keys features, labels_per_class, mean, low, high (a 95 % interval over draws and seeds; NaN for
+    one score) and scores, as `pandas.DataFrame` takes them.
+    """
+    records = []
+    for name, given in features.items():
+        pairs = [given] if isinstance(given, tuple) else list(given)
+        for n_labels in labels_per_class:
+            draws = draw_labels(y_train, n_labels, n_draws, random_state)
+            scores = [
+                probe(train[rows], y_train[rows], test, y_test, **settings) for train, test in pairs for rows in draws
+            ]
+            records.append({"features": name, "labels_per_class": n_labels, **summarize(scores)})
+    return records
+
+
+def draw_labels(y: np.ndarray, n_labels: int | str, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
+    """Draw the rows whose labels are known.
+
+    Parameters
+    ----------
+    y : (n,) classes.
+    n_labels : rows of each class, all where it has fewer; "all" takes every row, once.
+    n_draws : number of draws.
+    random_state : seed.
+
+    Returns
+    -------
+    Row numbers of each draw.
+    """
+    if n_labels == "all":
+        return [np.arange(len(y))]
+    of_class = [np.flatnonzero(y == c) for c in np.unique(y)]
+    generators = map(np.random.default_rng, derive_seeds(n_draws, random_state, int(n_labels)))
+    return [
+        np.concatenate([rng.choice(rows, min(int(n_labels), len(rows)), replace=False) for rows in of_class])
+        for rng in generators
+    ]
+
+
+def summarize(scores: Sequence[float]) -> Record:
+    """Give mean, 95 % interval and every score."""
+    low, high = confidence_interval(scores)
+    return {"mean": float(np.mean(scores)), "low": low, "high": high, "scores": [float(s) for s in scores]}
+
+
+def _regression(penalty: float) -> LogisticRegression:
+    return LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
+
+
+def _choose_penalty(train: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> float:
+    fit, held, y_fit, y_held = train_test_split(train, y, test_size=0.2, random_state=0, stratify=y)
+    return max(penalties, key=lambda penalty: _regression(penalty).fit(fit, y_fit).score(held, y_held))
+
+
+def _vote(distances: np.ndarray, temperature: float) -> np.ndarray:
+    return np.exp((1 - distances) / temperature)
+
+
+def _score(classifier: Any, test: np.ndarray, y_test: np.ndarray, scoring: Any) -> Any:
+    return check_scoring(classifier, scoring)(classifier, test, y_test)

@@ -1,0 +1,87 @@
+"""Scorers that need no labels, for `GridSearchCV(scoring=...)`: greater is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skclr import measures
+from skclr.embedder import ContrastiveEmbedder
+from skclr.training import embed_views
+
+# Rows that a scorer of two views compares: its time grows with their square.
+_MOST_ROWS = 5_000
+
+
+class EmbeddingScorer:
+    """Measure the embeddings of X, without what `passthrough` puts beside them.
+
+    Called with (estimator, X, y=None), as scikit-learn's scorers are; y is not used, and the estimator is a fitted
+    ContrastiveEmbedder or a Pipeline that ends in one.
+
+    Parameters
+    ----------
+    measure : takes (n, d) embeddings to a number.
+    sign : -1 for a measure of which less is better.
+    """
+
+    def __init__(self, measure: Callable[..., float], sign: int = 1) -> None:
+        self.measure = measure
+        self.sign = sign
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """Score a fitted estimator."""
+        return self.sign * self.measure(*self._embeddings(*_embedder_of(estimator, X)))
+
+    def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
+        return [embed(embedder, X)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.measure.__name__}, sign={self.sign})"
+
+
+class ViewsScorer(EmbeddingScorer):
+    """Measure the embeddings of two views of X, made as in training, the same in every call.
+
+    Parameters
+    ----------
+    measure : takes the (n, d) embeddings of both views to a number.
+    sign : as for `EmbeddingScorer`.
+    """
+
+    def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
+        z1, z2 = embed_two_views(embedder, X)
+        rows = np.linspace(0, len(z1) - 1, min(len(z1), _MOST_ROWS)).astype(int)
+        return [z1[rows], z2[rows]]
+
+
+SCORERS: dict[str, EmbeddingScorer] = {
+    "alignment": ViewsScorer(measures.alignment, sign=-1),
+    "uniformity": EmbeddingScorer(measures.uniformity, sign=-1),
+    "effective_rank": EmbeddingScorer(measures.effective_rank),
+    "collapsed_share": EmbeddingScorer(measures.collapsed_share, sign=-1),
+    "feature_std": EmbeddingScorer(measures.feature_std),
+    "neighbor_overlap": ViewsScorer(measures.neighbor_overlap),
+    "info_nce_bound": ViewsScorer(measures.info_nce_bound),
+    "view_auc": ViewsScorer(measures.view_auc),
+}
+
+
+def embed(embedder: ContrastiveEmbedder, X: Any) -> np.ndarray:
+    """Give the (n, d) embeddings of X, without the plain features."""
+    return embedder.transform(X)[:, : embedder.encoder_.out_features]
+
+
+def embed_two_views(embedder: ContrastiveEmbedder, X: Any, random_state: Any = 0) -> list[np.ndarray]:
+    """Give the (n, d) embeddings of the first two views of X."""
+    views = embedder.make_views(X, random_state)[:2]
+    return embed_views(embedder.encoder_, views, embedder.device_)
+
+
+def _embedder_of(estimator: Any, X: Any) -> tuple[ContrastiveEmbedder, Any]:
+    if not isinstance(estimator, Pipeline):
+        return estimator, X
+    return estimator[-1], estimator[:-1].transform(X)

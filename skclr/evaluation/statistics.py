@@ -1,0 +1,66 @@
+"""Intervals and tests over draws, seeds and folds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+
+class Difference(NamedTuple):
+    """A mean difference, its interval and the two-sided p-value."""
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+
+
+def confidence_interval(scores: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Give Student's interval of the mean.
+
+    Parameters
+    ----------
+    scores : of independent repetitions.
+    level : of confidence.
+
+    Returns
+    -------
+    Lower and upper bound; NaN for one score.
+    """
+    values = np.asarray(scores, dtype=float)
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    half = error * stats.t.ppf((1 + level) / 2, len(values) - 1)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def corrected_t_test(
+    differences: Sequence[float], test_share: float, *, level: float = 0.95, n_tests: int = 1
+) -> Difference:
+    """Test whether a mean difference over resamples of one data set is zero.
+
+    Parameters
+    ----------
+    differences : (k,) score of one minus score of the other in each resample.
+    test_share : test rows per training row, 1 / 4 in a 5-fold cross-validation.
+    level : of confidence, of all tests together.
+    n_tests : tests of which this is one (Bonferroni): the interval is wider, the p-value larger.
+
+    Returns
+    -------
+    Mean, interval and p-value, which agree: p ≤ 1 - level where 0 is outside.
+
+    References
+    ----------
+    Nadeau & Bengio 2003, sec. 5: the resamples share training rows, so that their plain variance is too small.
+    """
+    values = np.asarray(differences, dtype=float)
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} resample(s) have no variance: give 2 or more, for example cv=5")
+    mean, degrees = values.mean(), len(values) - 1
+    error = np.sqrt((1 / len(values) + test_share) * values.var(ddof=1))
+    half = error * stats.t.ppf(1 - (1 - level) / (2 * n_tests), degrees)
+    p_value = 2 * stats.t.sf(abs(mean) / error, degrees) if error else float(mean == 0)
+    return Difference(float(mean), float(mean - half), float(mean + half), float(min(1.0, n_tests * p_value)))
