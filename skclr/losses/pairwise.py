@@ -8,14 +8,44 @@ a any candidate (positive or negative), s a similarity and D a distance.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import cached_property
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
 from skclr.parts.precision import at_least_float32
 from skclr.parts.tiles import lowest, mean_cost
+
+
+class Pairs:
+    """Which of C candidates are positives and which negatives of r anchors; the same row is neither.
+
+    Parameters
+    ----------
+    same : (r, C), 1 where both are of one group and else 0; it is written to.
+    itself : the candidate that is the first anchor, the next being the second; None where no row is on both sides.
+
+    Attributes
+    ----------
+    positives, negatives : (r, C), 1 for those and 0 for all others.
+    """
+
+    def __init__(self, same: Tensor, itself: int | None) -> None:
+        self.positives = same
+        self.itself = itself
+        if itself is not None:
+            same.diagonal(itself).fill_(0)
+
+    @cached_property
+    def negatives(self) -> Tensor:
+        # Only where a loss asks: this is a pass over memory like those that the loss is made of.
+        negatives = 1 - self.positives
+        if self.itself is not None:
+            negatives.diagonal(self.itself).fill_(0)
+        return negatives
 
 
 @dataclass(frozen=True)
@@ -58,11 +88,8 @@ class PairwiseLoss(ABC):
         def row_cost(similarities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
             # Comparing floats into floats is several times faster than comparing ids into booleans.
             same = torch.empty_like(similarities, requires_grad=False)
-            positives = torch.eq(ranks[rows, None], other_ranks, out=same)
-            negatives = 1 - positives
-            if same_rows:
-                positives.diagonal(rows.start).fill_(0)
-            return self.cost(similarities, positives, negatives)
+            torch.eq(ranks[rows, None], other_ranks, out=same)
+            return self.cost(similarities, Pairs(same, itself=rows.start if same_rows else None))
 
         with torch.autocast(embeddings.device.type, enabled=False):
             anchors = at_least_float32(embeddings)
@@ -76,13 +103,13 @@ class PairwiseLoss(ABC):
         return _each(lambda rows: _rows_of_length(1, rows), anchors, candidates)
 
     @abstractmethod
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Give what r anchors cost.
 
         Parameters
         ----------
         similarities : (r, C), anchors against candidates; hugely negative, but finite, where both are the same row.
-        positives, negatives : (r, C), 1 for those and 0 for all others; the same row is neither.
+        pairs : which of them are positives, and which negatives.
 
         Returns
         -------
@@ -136,8 +163,8 @@ class NTXent(TemperatureLoss):
 
     temperature: float = 0.2
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        return -_sum(similarities.log_softmax(1), positives), positives.sum(1)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        return -_sum(similarities.log_softmax(1), pairs.positives), pairs.positives.sum(1)
 
 
 @dataclass(frozen=True)
@@ -154,8 +181,8 @@ class SupCon(TemperatureLoss):
     and without the factor temperature / base temperature of the authors' code.
     """
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        return -_mean(similarities.log_softmax(1), positives), positives.amax(1)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        return -_mean(similarities.log_softmax(1), pairs.positives), pairs.positives.amax(1)
 
 
 @dataclass(frozen=True)
@@ -172,9 +199,9 @@ class SoftNearestNeighbors(TemperatureLoss):
     paper's loss at twice our temperature; the temperature is not learned.
     """
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        anchored = positives.amax(1)
-        costs = similarities.logsumexp(1) - _log_sum_exp(similarities, positives)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        anchored = pairs.positives.amax(1)
+        costs = _LogSumExp.apply(similarities) - _log_sum_exp(similarities, without=pairs.negatives)
         return costs * anchored, anchored
 
 
@@ -195,8 +222,8 @@ class InfoNCE(TemperatureLoss):
 
     temperature: float = 0.2
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        return _one_among_negatives(similarities, positives, negatives)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        return _one_among_negatives(similarities, pairs.positives)
 
 
 @dataclass(frozen=True)
@@ -232,8 +259,8 @@ class NPair(PairwiseLoss):
     def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
         return anchors, candidates
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        return _one_among_negatives(similarities, positives, negatives)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        return _one_among_negatives(similarities, pairs.positives)
 
 
 @dataclass(frozen=True)
@@ -249,10 +276,11 @@ class DCL(TemperatureLoss):
     Yeh et al. 2022, the loss L_DC. Differs: none. An anchor without a negative is left out: its logarithm is of 0.
     """
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        pairs = positives * negatives.amax(1, keepdim=True)
-        counts = pairs.sum(1)
-        return counts * _log_sum_exp(similarities, negatives) - _sum(similarities, pairs), counts
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        pulled = pairs.positives * pairs.negatives.amax(1, keepdim=True)
+        counts = pulled.sum(1)
+        against = _log_sum_exp(similarities, without=pairs.positives)
+        return counts * against - _sum(similarities, pulled), counts
 
 
 @dataclass(frozen=True)
@@ -278,12 +306,12 @@ class Logistic(TemperatureLoss):
         super().__post_init__()
         _check_choice("mining", self.mining, ("all", "semi_hard"))
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        anchored = positives.amax(1)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        anchored = pairs.positives.amax(1)
         if self.mining == "all":
             logits = similarities + self.bias
-            return -logsigmoid(logits * (2 * positives - 1)).sum(1) * anchored, anchored
-        distances, among, nearest = _semi_hard(-similarities, positives > 0, negatives > 0)
+            return -logsigmoid(logits * (2 * pairs.positives - 1)).sum(1) * anchored, anchored
+        distances, among, nearest = _semi_hard(-similarities, pairs.positives > 0, pairs.negatives > 0)
         costs = -logsigmoid(self.bias - distances) - logsigmoid(nearest - self.bias)
         return costs.where(among, 0).sum(1), anchored
 
@@ -327,11 +355,11 @@ class Contrastive(MarginLoss):
     a batch are negative; the default is not the paper's "euclidean", whose margin depends on the scale of the rows.
     """
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        distances = self.distances(similarities, positives + negatives)
-        pull = _mean(distances.square(), positives)
-        push = _mean((self.margin - distances).clamp_min(0).square(), negatives)
-        anchored = positives.amax(1)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        distances = self.distances(similarities, pairs.positives + pairs.negatives)
+        pull = _mean(distances.square(), pairs.positives)
+        push = _mean((self.margin - distances).clamp_min(0).square(), pairs.negatives)
+        anchored = pairs.positives.amax(1)
         return (pull + push) / 2 * anchored, anchored
 
 
@@ -368,9 +396,9 @@ class Triplet(MarginLoss):
         super().__post_init__()
         _check_choice("mining", self.mining, MINING)
 
-    def cost(self, similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        distances = self.distances(similarities, positives + negatives)
-        return MINING[self.mining](distances, positives > 0, negatives > 0, self.margin)
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        distances = self.distances(similarities, pairs.positives + pairs.negatives)
+        return MINING[self.mining](distances, pairs.positives > 0, pairs.negatives > 0, self.margin)
 
 
 def _all_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -411,8 +439,8 @@ def _semi_hard(distances: Tensor, positives: Tensor, negatives: Tensor) -> tuple
     return farthest_first, positives.gather(1, order), nearest_so_far
 
 
-def _one_among_negatives(similarities: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-    against = _log_sum_exp(similarities, negatives)
+def _one_among_negatives(similarities: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+    against = _log_sum_exp(similarities, without=positives)
     return -_sum(logsigmoid(similarities - against[:, None]), positives), positives.sum(1)
 
 
@@ -424,9 +452,26 @@ def _mean(x: Tensor, mask: Tensor) -> Tensor:
     return _sum(x, mask) / mask.sum(1).clamp_min(1)
 
 
-def _log_sum_exp(x: Tensor, mask: Tensor) -> Tensor:
-    # Hugely negative, not -inf: the gradient of a row that is masked in full would be NaN.
-    return (x + (1 - mask) * lowest(x.dtype)).logsumexp(1)
+def _log_sum_exp(x: Tensor, *, without: Tensor) -> Tensor:
+    # Hugely negative, not -inf: the gradient of a row that is left out in full would be NaN.
+    total: Tensor = _LogSumExp.apply(torch.add(x, without, alpha=lowest(x.dtype)))
+    return total
+
+
+class _LogSumExp(torch.autograd.Function):
+    """torch.logsumexp over dimension 1, by the softmax, whose exponentials of hugely negative numbers take no longer."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        shares = x.softmax(1)
+        ctx.save_for_backward(shares)
+        return x.amax(1) - shares.amax(1).log()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (shares,) = ctx.saved_tensors
+        return shares * grad[:, None]
 
 
 def _root(squares: Tensor) -> Tensor:
