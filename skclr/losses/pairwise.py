@@ -459,7 +459,7 @@ def _log_sum_exp(x: Tensor, *, without: Tensor) -> Tensor:
 
 
 class _LogSumExp(torch.autograd.Function):
-    """torch.logsumexp over dimension 1, by the softmax, whose exponentials of hugely negative numbers take no longer."""
+    """torch.logsumexp by the softmax, whose exponentials take no longer where they are of hugely negative numbers."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
