@@ -37,16 +37,22 @@ class Method(nn.Module):
 
 
 class SimCLR(Method):
+    temperature = 0.2
+
     def __init__(self, encoder: nn.Module, width: int) -> None:
         super().__init__(encoder, width)
         self.projector = modules.SimCLRProjectionHead(width, width, 128)
-        self.criterion = loss.NTXentLoss(temperature=0.5)
+        self.criterion = loss.NTXentLoss(self.temperature)
 
     def forward(self, views: Views) -> tuple[Tensor, ...]:
         return tuple(self.projector(self.encoder(view)) for view in views)
 
     def loss(self, z0: Tensor, z1: Tensor) -> Tensor:
         return self.criterion(z0, z1)
+
+
+class WarmSimCLR(SimCLR):
+    temperature = 0.5
 
 
 class BarlowTwins(SimCLR):
@@ -123,6 +129,10 @@ class SwAV(Method):
         return self.criterion([scores0, scores1], [])
 
 
+def simclr_views(size: int) -> transforms.SimCLRTransform:
+    return transforms.SimCLRTransform(input_size=size, cj_strength=0.5, gaussian_blur=0.0)
+
+
 def byol_views(size: int) -> BYOLTransform:
     return BYOLTransform(
         BYOLView1Transform(input_size=size, gaussian_blur=0.0), BYOLView2Transform(input_size=size, gaussian_blur=0.0)
@@ -141,7 +151,8 @@ def swav_views(size: int) -> transforms.SwaVTransform:
 
 
 METHODS: dict[str, tuple[type[Method], Callable[[int], Callable[[Image.Image], Views]]]] = {
-    "simclr": (SimCLR, lambda size: transforms.SimCLRTransform(input_size=size, cj_strength=0.5, gaussian_blur=0.0)),
+    "simclr": (SimCLR, simclr_views),
+    "simclr, temperature 0.5": (WarmSimCLR, simclr_views),
     "moco": (MoCo, lambda size: transforms.MoCoV2Transform(input_size=size, cj_strength=0.5, gaussian_blur=0.0)),
     "byol": (BYOL, byol_views),
     "swav": (SwAV, swav_views),

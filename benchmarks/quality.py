@@ -5,6 +5,7 @@ heads and transforms at the same. Two judges of the frozen features: a linear pr
 of the training images, and a weighted nearest-neighbour vote. Then the losses of SimCLR's table 4, under SimCLR.
 """
 
+import json
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import load, parser, write
+from _common import RESULTS, load, parser, write
 from joblib import Memory, Parallel, delayed
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -31,11 +32,12 @@ SIDE_SEEDS = 2
 N_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1
 
 FIVE = ("simclr", "moco", "byol", "swav", "barlow_twins")
+# At lightly's default, which is the paper's for CIFAR-10.
+WARM = "simclr, temperature 0.5"
 SUPERVISED = {"positives": "labels"}
 OURS: dict[str, dict[str, Any]] = {
     **{name: {"framework": name} for name in FIVE},
-    # As lightly's, and the paper's for CIFAR-10.
-    "simclr": {"loss_params": {"temperature": 0.5}},
+    WARM: {"loss_params": {"temperature": 0.5}},
     "sup_con": {"loss": "sup_con", **SUPERVISED},
 }
 REFERENCES: dict[str, dict[str, Any]] = {
@@ -132,7 +134,7 @@ def lightly(
         encoder,
         encoder.out_features,
         X,
-        FRAMEWORKS[name].recipes["adamw"],
+        FRAMEWORKS[name.partition(",")[0]].recipes["adamw"],
         epochs=epochs,
         batch_size=BATCH_SIZE,
         autocast=None if precision == "float32" else getattr(torch, precision),
@@ -153,8 +155,8 @@ def measurements(epochs: int, precision: str, n_seeds: int, peers: bool) -> list
         for table, rows in (("baselines", REFERENCES), ("skclr", OURS), ("losses", side)):
             listed += [(table, name, seed, ours, (params, *settings)) for name, params in rows.items()]
         if seed < SIDE_SEEDS:
-            listed += [("precision", "simclr, float32", seed, ours, (OURS["simclr"], epochs, "float32", seed))]
-        listed += [("lightly", name, seed, lightly, (name, *settings)) for name in FIVE if peers]
+            listed += [("precision", f"{WARM}, float32", seed, ours, (OURS[WARM], epochs, "float32", seed))]
+        listed += [("lightly", name, seed, lightly, (name, *settings)) for name in (*FIVE, WARM) if peers]
     return listed
 
 
@@ -166,6 +168,14 @@ def summarize(scores: list[Scores]) -> dict[str, Any]:
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         summary[key] = {"mean": float(np.mean(values)), "std": spread, "values": values}
     return summary
+
+
+def before(name: str, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the tables that were measured with the same settings before."""
+    path = RESULTS / f"{name}.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    same = all(record.get(key) == value for key, value in settings.items())
+    return record["tables"] if same else {}
 
 
 def show(tables: dict[str, dict[str, Any]]) -> None:
@@ -185,6 +195,7 @@ def main() -> None:
     options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of sharing the cores")
     options.add_argument("--cache", type=Path, help="folder that keeps finished measurements, to go on after a stop")
     options.add_argument("--only", nargs="+", help="tables to measure: baselines skclr losses precision lightly")
+    options.add_argument("--rows", nargs="+", help="rows of them to measure; what is not measured stays as it was")
     arguments = options.parse_args()
     data = load(arguments.data, "cifar10_12k")
     arrays = [data[key] for key in ("X_train", "y_train", "X_test", "y_test")]
@@ -193,6 +204,7 @@ def main() -> None:
         print("lightly is not installed: its rows are left out")
     listed = measurements(arguments.epochs, arguments.precision, arguments.seeds, peers)
     listed = [entry for entry in listed if not arguments.only or entry[0] in arguments.only]
+    listed = [entry for entry in listed if not arguments.rows or entry[1] in arguments.rows]
 
     memory = Memory(arguments.cache, verbose=0)
     calls = (delayed(memory.cache(function))(*given, *arrays) for *_, function, given in listed)
@@ -202,11 +214,13 @@ def main() -> None:
     ):
         collected.setdefault(table, {}).setdefault(name, []).append(scores)
         print(f"{table:12}{name:28}seed {seed}  " + "  ".join(f"{k} {v:.3f}" for k, v in scores.items()), flush=True)
-    tables = {table: {name: summarize(s) for name, s in rows.items()} for table, rows in collected.items()}
-    if "losses" in tables and "skclr" in tables:
-        tables["losses"]["nt_xent"] = tables["skclr"]["simclr"]
-    show(tables)
     settings = {key: getattr(arguments, key) for key in ("epochs", "seeds", "precision", "jobs")}
+    tables = before("quality", settings)
+    for table, rows in collected.items():
+        tables.setdefault(table, {}).update({name: summarize(scores) for name, scores in rows.items()})
+    if "losses" in tables and "skclr" in tables:
+        tables["losses"] |= {"nt_xent": tables["skclr"]["simclr"], "nt_xent, temperature 0.5": tables["skclr"][WARM]}
+    show(tables)
     write(
         "quality",
         {**settings, "batch_size": BATCH_SIZE, "tables": tables, "paper_of_losses": PAPER},

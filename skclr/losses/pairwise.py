@@ -228,7 +228,7 @@ class InfoNCE(TemperatureLoss):
 
 @dataclass(frozen=True)
 class NPair(PairwiseLoss):
-    """Multi-class N-pair: mean over (i, p) of log(1 + Σ_n exp(s_in - s_ip)), s being the product of raw rows.
+    """Multi-class N-pair: mean over (i, p) of log(1 + Σ_n exp(s_in - s_ip)), s being x·y / √d of raw rows (d,).
 
     Parameters
     ----------
@@ -236,8 +236,9 @@ class NPair(PairwiseLoss):
 
     References
     ----------
-    Sohn 2016, sec. 3.2. Differs: every row of another group is a negative, where the paper takes one row of each class;
-    its batches are one view as `embeddings` and the other as `candidates`.
+    Sohn 2016, sec. 3.2. Differs: products are divided by √d, as attention's are, without which steps that suit other
+    losses are too long for this one; every row of another group is a negative, where the paper takes one row of each
+    class: its batches are one view as `embeddings` and the other as `candidates`.
     """
 
     norm_weight: float = 1e-3
@@ -257,7 +258,7 @@ class NPair(PairwiseLoss):
         return loss + self.norm_weight * at_least_float32(embeddings).square().sum(1).mean()
 
     def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        return anchors, candidates
+        return _each(lambda rows: rows * rows.shape[1] ** -0.25, anchors, candidates)
 
     def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
         return _one_among_negatives(similarities, pairs.positives)

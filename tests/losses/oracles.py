@@ -101,7 +101,7 @@ def oracle(name, loss, embeddings: Tensor, groups: Tensor, candidates=None, cand
 
 def compare(name, loss, x: Tensor, y: Tensor) -> float:
     if name == "n_pair":
-        return x.dot(y).item()
+        return x.dot(y).item() / math.sqrt(len(x))
     if name in ("contrastive", "triplet") and loss.distance == "euclidean":
         return torch.dist(x, y).item()
     cosine = cosine_similarity(x, y, dim=0).item()

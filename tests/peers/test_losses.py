@@ -98,10 +98,10 @@ def test_pml_nca_is_soft_nearest_neighbors(pml, embeddings, candidates, groups):
 
 
 def test_pml_n_pairs(pml, embeddings):
-    # Its anchors are the first row of each group, its candidates the second.
+    # Its anchors are the first row of each group, its candidates the second; its products are as they are.
     peer = pml.losses.NPairsLoss(distance=pml.distances.DotProductSimilarity(normalize_embeddings=False))
-    ours = NPair(norm_weight=0)
-    assert_same(lambda x, ids: ours(x[:8], ids[:8], x[8:], ids[8:]), peer, embeddings, PAIRS)
+    ours, scale = NPair(norm_weight=0), embeddings.shape[1] ** 0.25
+    assert_same(lambda x, ids: ours(scale * x[:8], ids[:8], scale * x[8:], ids[8:]), peer, embeddings, PAIRS)
 
 
 @pytest.mark.parametrize("groups", [PAIRS, CLASSES])
