@@ -14,6 +14,7 @@ from torch import nn
 
 from skclr import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
+from skclr.training import OPTIMIZERS
 
 LAYOUTS = {
     "grey": lambda X: X,
@@ -172,6 +173,15 @@ def test_optimizers_train(table, quick, optimizer, lr_schedule):
     start = quick(max_epochs=0).fit(table[0]).encoder_.state_dict()
     end = embedder.fit(table[0]).encoder_.state_dict()
     assert all(not torch.equal(start[name], end[name]) for name in start if name.endswith("weight"))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_framework_trains_with_every_optimizer(framework, optimizer, table, quick):
+    # Past the start, where prototypes may be frozen.
+    embedder = quick(framework, optimizer=optimizer, max_epochs=5).fit(table[0])
+    assert np.isfinite(embedder.loss_curve_).all()
+    assert all(parameter.isfinite().all() for parameter in embedder.net_.module_.parameters())
 
 
 def test_warm_start_goes_on(table, quick):

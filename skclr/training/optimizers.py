@@ -85,7 +85,10 @@ class LARS(torch.optim.Optimizer):
 
 
 class MomentumSGD(torch.optim.SGD):
-    """torch's SGD with the momentum of 0.9 that every paper uses."""
+    """torch's SGD with the momentum of 0.9 that every paper uses.
+
+    Not fused: that kernel fails where a parameter has its first gradient later than others, as frozen prototypes do.
+    """
 
     def __init__(
         self,
@@ -94,9 +97,9 @@ class MomentumSGD(torch.optim.SGD):
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         nesterov: bool = False,
-        fused: bool | None = None,
+        foreach: bool | None = True,
     ) -> None:
-        super().__init__(params, lr, momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fused)
+        super().__init__(params, lr, momentum, weight_decay=weight_decay, nesterov=nesterov, foreach=foreach)
 
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -106,7 +109,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 
 # Optimisers of torch that step all parameters in one kernel, on the devices that have it.
-_FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+_FUSED = (torch.optim.AdamW, torch.optim.Adam)
 _FUSED_DEVICES = ("cpu", "cuda")
 
 
