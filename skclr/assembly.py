@@ -196,9 +196,24 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
     if _is_instance("encoder", part, params):
         network = copy.deepcopy(part)
     else:
-        shape = tuple(preprocessing(example).shape[1:])
-        network = build("encoder", part, params, shape, **knowing(part, modality))
+        x = preprocessing(example)
+        _check_samples(encoder, part, x)
+        network = build("encoder", part, params, tuple(x.shape[1:]), **knowing(part, modality))
     return Preprocessed(preprocessing, network, example)
+
+
+def _check_samples(encoder: Any, part: Any, x: Tensor) -> None:
+    """Raise a ValueError where an encoder of ours takes other samples than those of x (B, *shape)."""
+
+    def takes(part: type[Encoder]) -> bool:
+        return part.tokens != x.is_floating_point() and part.n_dims in (None, x.ndim - 1)
+
+    if isinstance(part, type) and issubclass(part, Encoder) and not takes(part):
+        what = "numbers" if x.is_floating_point() else "tokens"
+        raise ValueError(
+            f"encoder={encoder!r} takes no samples of shape {tuple(x.shape[1:])} of {what}, as X was read: choose one "
+            f"of {', '.join(name for name, other in ENCODERS.items() if takes(other))}, or set modality"
+        )
 
 
 def _fitted_encoder(embedder: BaseEstimator) -> Preprocessed:

@@ -15,6 +15,8 @@ class Conv(Encoder):
     n_layers : number of convolutions; the embedding has width · 2^(n_layers − 1) features.
     """
 
+    n_dims = 3
+
     def __init__(self, input_shape: tuple[int, int, int], width: int = 32, n_layers: int = 4) -> None:
         super().__init__()
         channels, height, width_px = input_shape

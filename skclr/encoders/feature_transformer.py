@@ -23,6 +23,8 @@ class FeatureTransformer(Encoder):
     Gorishniy et al. 2021, sec. 3.3 (FT-Transformer). Differs: no dropout; a gap has a token of its own in each column.
     """
 
+    n_dims = 1
+
     def __init__(
         self,
         input_shape: tuple[int],

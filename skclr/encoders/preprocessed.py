@@ -15,11 +15,11 @@ class Preprocessed(Encoder):
     ----------
     preprocessing : takes samples (B, *shape) to what the network takes.
     network : gives (B, d); its width is measured, so that any module will do.
-    example : (2, *shape), samples to measure it with.
+    example : (2, *shape), samples to measure it with; NaN where samples may have it.
 
     Raises
     ------
-    ValueError : where the network does not give (B, d).
+    ValueError : where the network does not give (B, d), or makes NaN of what is not there.
     """
 
     def __init__(self, preprocessing: nn.Module, network: nn.Module, example: Tensor) -> None:
@@ -71,6 +71,11 @@ class Preprocessed(Encoder):
             raise ValueError(
                 f"encoder takes {tuple(example.shape)} to {tuple(embedding.shape)}: "
                 "it must give (2, d), one row a sample; end it with pooling and nn.Flatten()"
+            )
+        if example.isnan().any() and embedding.isnan().any():
+            raise ValueError(
+                "encoder makes NaN of samples with NaN, which stands where values are missing or a sample ends before "
+                "others: choose the default encoder, or begin yours with torch.nan_to_num"
             )
         return embedding.shape[1]
 

@@ -28,6 +28,7 @@ class Recurrent(Encoder):
     each reads on past steps that are not there.
     """
 
+    n_dims = 2
     layers: ClassVar[type[nn.GRU] | type[nn.LSTM]]
 
     def __init__(self, input_shape: tuple[int, int], width: int = 64, n_layers: int = 1) -> None:

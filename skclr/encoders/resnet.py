@@ -96,6 +96,7 @@ class ResNet(Encoder, ABC):
     BatchNorm of a block begins at one as in the paper, and not at zero.
     """
 
+    n_dims = 3
     block: ClassVar[type[BasicBlock] | type[Bottleneck]]
     depths: ClassVar[tuple[int, int, int, int]]
 

@@ -30,6 +30,8 @@ class SeriesTransformer(Encoder):
     patches is the embedding.
     """
 
+    n_dims = 2
+
     def __init__(
         self,
         input_shape: tuple[int, int],

@@ -30,6 +30,8 @@ class SpectrogramConv(Encoder):
     frequency is mapped instead of averaged.
     """
 
+    n_dims = 3
+
     def __init__(self, input_shape: tuple[int, int, int], width: int = 16, n_layers: int = 4) -> None:
         super().__init__()
         channels, n_mels, _ = input_shape

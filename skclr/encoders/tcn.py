@@ -27,6 +27,8 @@ class TCN(Encoder):
     blocks are the embedding, instead of the last step of the last.
     """
 
+    n_dims = 2
+
     def __init__(self, input_shape: tuple[int, int], width: int = 64, n_blocks: int = 5, kernel_size: int = 3) -> None:
         super().__init__()
         if kernel_size % 2 == 0:

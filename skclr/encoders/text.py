@@ -27,6 +27,7 @@ class TokenBag(Encoder):
     Gao et al. 2021 (SimCSE), sec. 3, for the dropout. Differs: a mean of static vectors is no transformer.
     """
 
+    tokens = True
     token_weights: Tensor
 
     def __init__(

@@ -26,6 +26,7 @@ class TextTransformer(Encoder):
     a token that all texts start with lets an empty one be embedded too.
     """
 
+    tokens = True
     token_weights: Tensor
 
     def __init__(

@@ -37,6 +37,7 @@ class Timm(Encoder):
 
     # Stochastic depth and functional dropout draw from torch's global generator.
     draws_globally = True
+    n_dims = 3
 
     def __init__(
         self, input_shape: tuple[int, int, int], model: str = "resnet18", pretrained: bool = False, **params: Any

@@ -8,7 +8,7 @@ import numpy as np
 
 from skclr.modalities.aligned import Aligned, stacked, views_in
 from skclr.modalities.audio import Audio
-from skclr.modalities.base import Modality, check_two_samples
+from skclr.modalities.base import Modality, check_two_samples, is_missing
 from skclr.modalities.image import Image
 from skclr.modalities.series import Series
 from skclr.modalities.tabular import Tabular
@@ -44,26 +44,37 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
     if "sampling_rate" in modality_params:
         return "audio"
     first = _first(X)
-    if isinstance(first, str):
+    if isinstance(first, str | bytes):
         return "text"
-    if isinstance(first, os.PathLike):
+    if isinstance(first, os.PathLike) or isinstance(X, os.PathLike):
         return "image"
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
     if isinstance(X, list | tuple) and len({np.shape(sample) for sample in X}) > 1:
         return _infer_ragged(X)
+    if X is None or isinstance(X, Mapping):
+        raise TypeError(f"X is a {type(X).__name__}: give an array, a DataFrame, or a list with one sample an entry")
     shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    if len(shape) > 4:
+        raise ValueError(
+            f"X of shape {tuple(shape)} holds no samples that are known: give tables (n, d), series (n, channels, "
+            "time), images (n, H, W, C), or, where it holds several views of each, set views='paired'"
+        )
     if len(shape) == 3:
         return _infer_3d(shape, getattr(X, "dtype", np.dtype(float)))
     return "image" if len(shape) == 4 else "tabular"
 
 
 def _first(X: Any) -> Any:
-    """Give the first sample of a sequence, None where X is no sequence of one kind of thing."""
-    if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and hasattr(X, "__getitem__")):
-        return next(iter(X), None)
+    """Give the first sample of a sequence that is not missing, None where X is no sequence of one kind of thing."""
+    if isinstance(X, str | bytes):
+        # One text that should have been a list of them, which the modality says.
+        return X
     # A Series of polars has no number of dimensions, nor has a column that is no Series.
-    return next(iter(X), None) if hasattr(X, "to_list") and not hasattr(X, "columns") else None
+    is_sequence = isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and hasattr(X, "__getitem__"))
+    if is_sequence or (hasattr(X, "to_list") and not hasattr(X, "columns")):
+        return next((sample for sample in X if not is_missing(sample)), None)
+    return None
 
 
 def _infer_3d(shape: tuple[int, ...], dtype: Any) -> str:

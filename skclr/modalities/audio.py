@@ -11,12 +11,15 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skclr.modalities.base import Modality, check_two_samples
-from skclr.modalities.ragged import Ragged
+from skclr.modalities.ragged import Ragged, ending_early
 from skclr.parts.mel import LogMel, time_bins
 from skclr.views.image import check_number
 
 # As many clips tell a band's mean and deviation.
 _STATISTICS_CLIPS = 256
+# Samples a second that no microphone reaches, and samples of which no spectrum can be made: another unit was meant.
+_HIGHEST_RATE = 1_000_000
+_SHORTEST_FRAME = 8
 # Of the plain features: enough to tell the beginning of a word from its end.
 _TIME_BINS = 8
 
@@ -103,6 +106,10 @@ class Audio(Modality):
         """Put clips of two calls of `read` into one."""
         return rows.join(more)
 
+    def example(self) -> Tensor:
+        """Give two clips of silence, the second of one sample: views end early even where all clips are as long."""
+        return ending_early(super().example())
+
     def preprocessing(self) -> LogMel:
         """Give the log-mel spectrogram, each band standardised to what the fit has heard."""
         return self._log_mel(self.mean_, self.deviation_)
@@ -130,12 +137,17 @@ class Audio(Modality):
         self.deviation_ = torch.where(deviation > 1e-3, deviation, 1.0)
 
     def _check(self) -> None:
-        check_number("sampling_rate", self.sampling_rate, 1)
+        check_number("sampling_rate", self.sampling_rate, 1, _HIGHEST_RATE)
         check_number("n_mels", self.n_mels, 1, whole=True)
         check_number("dynamic_range", self.dynamic_range, 1)
         for name in ("window", "hop", "max_seconds"):
             if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), 1 / self.sampling_rate)
+                check_number(name, getattr(self, name), 1 / _HIGHEST_RATE)
+        if self.window * self.sampling_rate < _SHORTEST_FRAME:
+            raise ValueError(
+                f"sampling_rate={self.sampling_rate} gives frames of window={self.window} seconds less than "
+                f"{_SHORTEST_FRAME} samples: give samples a second (16000 for 16 kHz), or a longer window"
+            )
         if self.max_frequency is not None:
             check_number("max_frequency", self.max_frequency, 1, self.sampling_rate / 2)
         check_number("min_frequency", self.min_frequency, 0, self._highest() - 1)
@@ -183,6 +195,11 @@ def _read_clips(X: Any) -> Clips:
         raise TypeError(f"X is a {type(X).__name__}: give an array (n, samples) or a list of (samples_i,) arrays")
     clips = [np.asarray(clip) for clip in X]
     for row, clip in enumerate(clips):
+        if clip.ndim == 0:
+            raise TypeError(
+                f"clip {row} of X is {X[row]!r}: give arrays (samples,); files have to be read first, for example with "
+                "scipy.io.wavfile.read"
+            )
         if clip.ndim != 1:
             raise ValueError(
                 f"clip {row} of X has shape {clip.shape}: give (samples,); average stereo over its channels first"

@@ -55,7 +55,7 @@ class Modality(ABC):
         return np.concatenate([rows, more])
 
     def example(self) -> Tensor:
-        """Give two empty samples, as `to_tensor` would."""
+        """Give two empty samples, as `to_tensor` would; of the second there is as little as can be of any."""
         return torch.zeros(2, *self.shape_)
 
     def preprocessing(self) -> nn.Module:
@@ -124,3 +124,10 @@ def check_two_samples(X: Any) -> None:
     n_samples = X.shape[0]
     if n_samples < 2:
         raise ValueError(f"X has {n_samples} sample(s) (n_samples={n_samples}): fit needs 2 or more to contrast")
+
+
+def is_missing(value: Any) -> bool:
+    """Tell None, NaN, and what pandas has for them."""
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )

@@ -133,6 +133,11 @@ class Image(Modality):
         return ImageFiles(paths, shape, resize=self.size is not None)
 
     def _check_images(self, X: Any, *, stored: bool) -> Any:
+        if isinstance(X, list | tuple) and len(shapes := {np.shape(image) for image in X}) > 1:
+            raise ValueError(
+                f"X holds images of shapes {', '.join(map(str, sorted(shapes)))}: resize them to one, or give their "
+                "paths and modality_params={'size': (H, W)}"
+            )
         if not stored:
             X = check_array(X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name="X")
         if len(X.shape) not in (3, 4):

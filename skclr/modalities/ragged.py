@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
 
 class Ragged:
@@ -56,3 +58,10 @@ class Ragged:
         """Put the samples of two into one, padded as the first."""
         offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
         return Ragged(np.concatenate([self.values, more.values]), offsets, self.length, self.fill)
+
+
+def ending_early(x: Tensor) -> Tensor:
+    """Let the last of samples (B, *inner, T) end after one step: NaN is what is not there."""
+    x = x.clone()
+    x[-1, ..., 1:] = torch.nan
+    return x

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array
 from torch import Tensor, nn
 
 from skclr.modalities.base import Modality, check_two_samples
-from skclr.modalities.ragged import Ragged
+from skclr.modalities.ragged import Ragged, ending_early
 from skclr.parts.missing import channel_statistics
 
 # Enough for a mean and a deviation; reading more would only cost time.
@@ -50,6 +50,7 @@ class Series(Modality):
             check_two_samples(rows)
             self._check_axes(length, channels)
             self.shape_ = channels, length
+            self.gaps_ = isinstance(rows, Ragged) or bool(np.isnan(rows).any())
             step = max(1, len(rows) // _STATISTICS_ROWS)
             self.mean_, self.deviation_ = channel_statistics(self.to_tensor(rows[np.arange(0, len(rows), step)]))
         elif channels != self.shape_[0]:
@@ -69,6 +70,10 @@ class Series(Modality):
             return np.concatenate([rows, more])
         joined = _as_ragged(rows).join(_as_ragged(more))
         return Ragged(joined.values, joined.offsets, max(rows.shape[1], more.shape[1]), np.nan)
+
+    def example(self) -> Tensor:
+        """Give two series of zeros, the second of one step where X had gaps or unequal lengths."""
+        return ending_early(super().example()) if self.gaps_ else super().example()
 
     def preprocessing(self) -> nn.Module:
         """Standardise the channels; NaN stays."""

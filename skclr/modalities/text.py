@@ -16,7 +16,7 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from skclr.encoders.text import mean_of_tokens
-from skclr.modalities.base import Modality, check_two_samples
+from skclr.modalities.base import Modality, check_two_samples, is_missing
 from skclr.modalities.ragged import Ragged
 from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
 
@@ -189,7 +189,7 @@ def read_texts(X: Any) -> list[str]:
 
 def _not_a_text(row: int, value: Any) -> Exception:
     kind = type(value).__name__
-    if value is None or kind in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+    if is_missing(value):
         return ValueError(f"X has a missing value ({value}) in row {row}: fill it, for example with X.fillna('')")
     remedy = "convert it, for example with str"
     if isinstance(value, bytes):

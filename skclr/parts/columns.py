@@ -29,6 +29,7 @@ class Columns(nn.Module):
         self, n_columns: int, cardinalities: Sequence[int] = (), gaps: Sequence[bool] = (), dim: int = 8
     ) -> None:
         super().__init__()
+        self.n_columns = n_columns
         counts = torch.tensor(cardinalities or [0] * n_columns)
         flags = torch.tensor(gaps or [False] * n_columns)
         self.register_buffer("numbers", (counts == 0).nonzero()[:, 0])
@@ -47,6 +48,11 @@ class Columns(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, d), NaN where there is a gap, to (B, out_features)."""
+        if x.shape[1] != self.n_columns:
+            raise ValueError(
+                f"a sample or view has {x.shape[1]} values, but the network was made for {self.n_columns}: choose an "
+                "encoder that takes samples of any length or size"
+            )
         parts = [x[:, self.numbers].nan_to_num(0.0), x[:, self.flags].isnan().to(x.dtype)]
         if self.vectors is not None:
             codes = x[:, self.categories].nan_to_num(-1.0).long() + self.offsets

@@ -1,6 +1,7 @@
 """What frameworks ask of an encoder."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -15,9 +16,13 @@ class Encoder(nn.Module, ABC):
     Attributes
     ----------
     out_features : width of the embedding.
+    n_dims : number of dimensions of a sample, as the 3 of an image; None takes any.
+    tokens : whether samples are ids of tokens, and not numbers.
     """
 
     out_features: int
+    n_dims: ClassVar[int | None] = None
+    tokens: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

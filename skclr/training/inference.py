@@ -28,8 +28,10 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
     samples : n of them.
     out : (n, d) float32, written to.
     """
-    shape = samples[:1].shape[1:]
-    size = chunk_size(math.prod(shape))
+    first = samples[:1]
+    shape = first.shape[1:]
+    # A token is looked up, and becomes a vector.
+    size = chunk_size(math.prod(shape) * (1 if first.is_floating_point() else out.shape[1]))
     with torch.inference_mode():
         for start in range(0, len(samples), size):
             x = samples[start : start + size]
