@@ -1,29 +1,33 @@
-"""A pretrained model of sentence-transformers."""
+"""A pretrained model of sentence-transformers or transformers."""
 
 import copy
+import os
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from skclr.parts.encoder import Encoder
 
 
 class SentenceTransformer(Encoder):
-    """Any model of sentence-transformers, as it is or tuned.
+    """Any model of sentence-transformers or transformers, as it is or tuned.
 
-    The modality has to read with the model's own tokenizer: `modality_params={"tokenizer": model}`.
+    The modality has to read with the model's own tokenizer: `modality_params={"tokenizer": model}`, or with the fast
+    tokenizer that belongs to a model of transformers. Of such a model the mean of its last states is the embedding.
 
     Parameters
     ----------
     input_shape : (L,) tokens.
     n_tokens : size of the vocabulary that the modality read with.
-    model : folder of a model, its name, which is fetched, or a `sentence_transformers.SentenceTransformer`, which is
-        copied.
+    model : folder of a model, its name, which is fetched, or a model, which is copied: a
+        `sentence_transformers.SentenceTransformer`, or one of transformers as `AutoModel` loads it.
     trainable : "none"; "all"; or the number of last layers that training changes.
 
     Raises
     ------
     ImportError : where sentence-transformers is not installed.
+    TypeError : where the model is no such object.
     ValueError : where the modality read with another tokenizer, or the model has fewer layers.
 
     Notes
@@ -45,18 +49,42 @@ class SentenceTransformer(Encoder):
     ) -> None:
         super().__init__()
         self.model = _load(model)
-        if len(input_shape) != 1 or n_tokens != len(self.model.tokenizer) + 1:
+        if len(input_shape) != 1 or not _reads(self.model, n_tokens - 1):
             raise ValueError(
                 "encoder='sentence_transformer' needs texts read with the model's own tokenizer: "
                 "set modality_params={'tokenizer': ...} to the same path or object as encoder_params={'model': ...}"
             )
         _train_last(self.model, trainable)
-        self.out_features = int(self.model[0].get_embedding_dimension())
+        with torch.no_grad():
+            # Measured: what follows the transformer in a model may change the width.
+            self.out_features = self.eval()(torch.ones(1, 1, dtype=torch.int64)).shape[1]
+        self.train()
 
     def forward(self, x: Tensor) -> Tensor:
         """Take ids (B, L), one more than the model's own and 0 for padding, to (B, out_features)."""
         inputs = {"input_ids": (x - 1).clamp(min=0), "attention_mask": (x > 0).long()}
         return self.model(inputs)["sentence_embedding"]
+
+
+class MeanOfStates(nn.Module):
+    """A model of transformers that is called as one of sentence-transformers is.
+
+    Parameters
+    ----------
+    model : gives `last_hidden_state`, (B, L, d).
+    """
+
+    model: Any
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Take ids and mask (B, L) to the mean state (B, d) of what the mask shows."""
+        states = self.model(**inputs).last_hidden_state
+        mask = inputs["attention_mask"].unsqueeze(2).to(states.dtype)
+        return {"sentence_embedding": (states * mask).sum(1) / mask.sum(1).clamp(min=1)}
 
 
 def _load(model: Any) -> Any:
@@ -73,7 +101,22 @@ def _load(model: Any) -> Any:
         )
     if isinstance(model, sentence_transformers.SentenceTransformer):
         return copy.deepcopy(model).cpu()
+    if hasattr(model, "get_input_embeddings"):
+        return MeanOfStates(copy.deepcopy(model).cpu())
+    if not isinstance(model, str | os.PathLike):
+        raise TypeError(
+            f"model is a {type(model).__name__}: give the folder of a model, a SentenceTransformer, or a model of "
+            "transformers as AutoModel loads it"
+        )
     return sentence_transformers.SentenceTransformer(str(model), device="cpu")
+
+
+def _reads(model: Any, n_tokens: int) -> bool:
+    """Tell whether the ids of a tokenizer can be the model's own."""
+    if isinstance(model, MeanOfStates):
+        # Such a model has no tokenizer with it, and often a few vectors more than there are tokens.
+        return n_tokens <= model.model.get_input_embeddings().num_embeddings
+    return n_tokens == len(model.tokenizer)
 
 
 def _train_last(model: nn.Module, trainable: str | int) -> None:

@@ -1,12 +1,13 @@
 import logging
 import os
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
-from skclr import ContrastiveEmbedder
+from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
 from skclr.encoders.sentence_transformer import SentenceTransformer
 from skclr.modalities import Text
 
@@ -26,9 +27,8 @@ def model():
 
 def embedder(model, **params):
     given = {"modality_params": {"tokenizer": model}, "encoder_params": {"model": model}, "max_epochs": 0}
-    return ContrastiveEmbedder(
-        modality="text", encoder="sentence_transformer", device="cpu", random_state=0, **{**given, **params}
-    )
+    given = {"encoder": "sentence_transformer", **given, **params}
+    return ContrastiveEmbedder(modality="text", device="cpu", random_state=0, **given)
 
 
 def test_untrained_it_is_the_model(model):
@@ -78,3 +78,58 @@ def test_another_tokenizer_is_an_error(model):
 def test_a_model_must_be_given(model):
     with pytest.raises(ValueError, match="needs a model: set encoder_params"):
         embedder(model, encoder_params=None).fit(TEXTS)
+
+
+def test_a_folder_is_loaded_as_the_object_is(model):
+    path = str(minilm.get_model_path())
+    given = {"modality_params": {"tokenizer": path}, "encoder_params": {"model": path}}
+    one, other = embedder(model).fit_transform(TEXTS), embedder(model, **given).fit_transform(TEXTS)
+    assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_model_of_transformers_gives_the_mean_of_its_states(model):
+    bert, tokenizer = model[0].auto_model, model.tokenizer
+    plain = embedder(model, modality_params={"tokenizer": tokenizer}, encoder_params={"model": bert})
+    # This sentence-transformer is that mean, at length 1.
+    embedding = plain.fit_transform(TEXTS)
+    assert_close(
+        embedding / np.linalg.norm(embedding, axis=1, keepdims=True), model.encode(TEXTS), atol=1e-5, rtol=1e-5
+    )
+    assert plain.encoder_.out_features == 384
+    with pytest.raises(TypeError, match=r"model is a int: give the folder of a model, a SentenceTransformer"):
+        embedder(model, encoder_params={"model": 3}).fit(TEXTS)
+
+
+def test_a_fitted_embedder_over_a_model_is_tuned_further_and_pickled(model):
+    first = embedder(model).fit(TEXTS)
+    params = {"encoder": first, "encoder_params": None, "freeze": "all", "max_epochs": 1, "framework": "byol"}
+    frozen = embedder(model, **params).fit(TEXTS[:12])
+    assert_close(pickle.loads(pickle.dumps(frozen)).transform(TEXTS), first.transform(TEXTS), rtol=0, atol=0)
+
+
+# Of what banks are asked: four labelled texts of each kind, then others of the same kinds in other words.
+CARD = ["My card was stolen", "I lost my card on the bus", "the cash machine kept my card", "please block my card"]
+MONEY = ["How do I send money abroad?", "my transfer is late", "can I pay a friend?", "a payment was returned"]
+UNSEEN = [
+    "a thief took my bank card",
+    "my debit card is gone, stop it",
+    "wire funds to France",
+    "when will the money arrive?",
+]
+
+
+def test_few_labels_tune_a_model_as_setfit_does(model):
+    params = {"encoder_params": {"model": model, "trainable": "all"}, "max_epochs": 6, "learning_rate": 1e-4}
+    classifier = SemiSupervisedClassifier(embedder(model, positives="labels", **params))
+    labels = np.repeat(["card", "money"], 4).astype(object)
+    classifier.fit(CARD + MONEY + UNSEEN, np.append(labels, [-1] * 4).astype(object))
+    assert classifier.predict(UNSEEN).tolist() == ["card", "card", "money", "money"]
+
+    def spread(transform):
+        """Give the mean cosine within the classes less that between them."""
+        z = transform(CARD + MONEY)
+        cosines = (z @ z.T) / np.outer(*[np.linalg.norm(z, axis=1)] * 2)
+        same = np.equal.outer(labels, labels)
+        return cosines[same].mean() - cosines[~same].mean()
+
+    assert spread(classifier.embedder_.transform) > spread(model.encode) + 0.1
