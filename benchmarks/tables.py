@@ -83,6 +83,10 @@ def losses(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def accuracy_or_correlation(row: dict[str, Any]) -> str:
+    return f"{row['spearman']:.3f}" if "spearman" in row else f"{percent(row['few'])}, {100 * row['all']:.1f}"
+
+
 def modalities(result: dict[str, Any]) -> str:
     """Each kind of data: what a classifier makes of the features, with few labels and with all."""
     lines = []
@@ -91,8 +95,11 @@ def modalities(result: dict[str, Any]) -> str:
         lines += [f"| {kind} | {' | '.join(labels)} | fit, s |", "| --- " * (2 + len(labels)) + "|"]
         for name, measured in sets.items():
             rows = measured["rows"]
-            cells = [f"{percent(rows[x]['few'])}, {100 * rows[x]['all']:.1f}" if x in rows else "" for x in labels]
-            lines.append(f"| {name} | {' | '.join(cells)} | {measured['seconds']:.0f} |")
+            cells = [accuracy_or_correlation(rows[x]) if x in rows else "" for x in labels]
+            seconds = f"{measured['seconds']:.0f}"
+            if "processor_seconds" in measured:
+                seconds += f" ({measured['processor_seconds']:.0f})"
+            lines.append(f"| {name} | {' | '.join(cells)} | {seconds} |")
         lines.append("")
     return "\n".join(lines[:-1])
 
