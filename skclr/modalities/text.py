@@ -19,6 +19,7 @@ from skclr.encoders.text import mean_of_tokens
 from skclr.modalities.base import Modality, check_two_samples, is_missing
 from skclr.modalities.ragged import Ragged
 from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
+from skclr.views import TextViews
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {"words": Words, "wordllama": WordLlama}
 
@@ -53,7 +54,7 @@ class Text(Modality):
     """
 
     encoder = "text"
-    views = "text"
+    views = "neighbors"
 
     def __init__(self, tokenizer: Any = "auto", max_tokens: int = 64) -> None:
         if not isinstance(max_tokens, int) or max_tokens < 1:
@@ -66,6 +67,7 @@ class Text(Modality):
         texts = read_texts(X)
         if reset:
             self.tokenizer_ = choose_tokenizer(self.tokenizer).fit(texts)
+            self.views = self.tokenizer_.views
         rows = self.tokenizer_(texts, self.max_tokens)
         if not len(rows.values):
             # Padding is looked up too.
@@ -105,12 +107,13 @@ class Text(Modality):
         return F.normalize(mean_of_tokens(x, self.table_.to(x.device), self.token_weights_.to(x.device)))
 
     def facts(self) -> dict[str, Any]:
-        """Give the size of the vocabulary, and each token's vector and weight."""
+        """Give the size of the vocabulary, each token's vector and weight, and what changes neighbours once more."""
         return {
             **super().facts(),
             "n_tokens": self.tokenizer_.n_tokens,
             "table": self.table_,
             "token_weights": self.token_weights_,
+            "on_top": TextViews(),
         }
 
     def _learn_vectors(self, rows: Ragged) -> None:

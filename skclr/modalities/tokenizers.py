@@ -29,10 +29,12 @@ class Tokenizer(ABC):
     ----------
     n_tokens : number of ids, that of padding among them.
     table : (n_tokens, d) vectors learned elsewhere; None where there are none.
+    views : name of the default views of texts that are read with it.
     """
 
     n_tokens: int
     table: Tensor | None = None
+    views: str = "neighbors"
 
     def fit(self, texts: Sequence[str]) -> Self:
         """Learn the vocabulary, where it is not fixed."""
@@ -166,6 +168,9 @@ class OfModel(Tokenizer):
     ------
     TypeError, ValueError : where no tokenizer is found.
     """
+
+    # The model that belongs to it knows better what is alike than counts of tokens do.
+    views = "text"
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer: Any = _find(tokenizer)

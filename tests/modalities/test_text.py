@@ -13,6 +13,7 @@ from skclr import ContrastiveEmbedder
 from skclr.modalities import Text
 from skclr.modalities.text import count_tokens, latent_semantics
 from skclr.modalities.tokenizers import Words, split
+from skclr.views import TextViews
 
 TEXTS = ["The cat sat.", "A cat, a dog!", "dogs bark", "", "the end of the day"]
 needs_wordllama = pytest.mark.skipif(find_spec("wordllama") is None, reason="needs wordllama")
@@ -233,6 +234,13 @@ def test_facts():
     facts = modality.facts()
     assert facts["table"].shape[0] == facts["n_tokens"] == len(facts["token_weights"])
     assert facts["features"] == modality.features
+
+
+def test_neighbours_are_the_default_but_for_a_pretrained_model():
+    assert read()[0].views == "neighbors"
+    modality, _ = read(["cat dog fish", "cat"], model_tokenizer())
+    assert modality.views == "text"
+    assert isinstance(modality.facts()["on_top"], TextViews)
 
 
 def test_reading_is_repeatable_and_leaves_the_global_generators_alone():
