@@ -52,7 +52,8 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
         X = list(X)
     if isinstance(X, list | tuple) and len({np.shape(sample) for sample in X}) > 1:
         return _infer_ragged(X)
-    if X is None or isinstance(X, Mapping):
+    # Some sparse arrays are dictionaries.
+    if X is None or (isinstance(X, Mapping) and not hasattr(X, "shape")):
         raise TypeError(f"X is a {type(X).__name__}: give an array, a DataFrame, or a list with one sample an entry")
     shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     if len(shape) > 4:
