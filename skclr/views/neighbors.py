@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Self
 
 import numpy as np
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from skclr.views.base import Samples, Views
 
-# Rows among which neighbours are looked for: the time grows with their number times that of all rows.
-_CANDIDATES = 50_000
+# Rows among which all distances are measured: the time grows with their number times that of all rows.
+_EXACT_ROWS = 50_000
 # Rows whose plain features are made at once.
 _CHUNK = 1_024
 
@@ -32,8 +33,13 @@ class Neighbors(Views):
     References
     ----------
     Dwibedi et al. 2021 (NNCLR) and Van Gansbeke et al. 2020 (SCAN), where neighbours are looked for among embeddings.
-    Differs: they are those in the input space, found once; where the data have more than 50,000 rows, they are looked
-    for among so many of them.
+    Differs: they are those in the input space, found once.
+
+    Notes
+    -----
+    Up to 50,000 rows the neighbours are exact. Of more, pynndescent finds nearly all, where it is installed
+    (`skclr[tables]`). Without it they are looked for among 50,000 rows taken at equal steps, and lie farther away: of n
+    rows the k-th that is found is about the (k · n / 50,000)-th nearest.
     """
 
     def __init__(
@@ -61,11 +67,7 @@ class Neighbors(Views):
         n_samples = len(samples)
         chunks = [samples[np.arange(i, min(i + _CHUNK, n_samples))] for i in range(0, n_samples, _CHUNK)]
         points = np.concatenate([self._features(x).float().cpu().numpy() for x in chunks])
-        candidates = np.arange(0, n_samples, -(-n_samples // _CANDIDATES))
-        n_neighbors = min(self.n_neighbors + 1, len(candidates))
-        index = NearestNeighbors(n_neighbors=n_neighbors).fit(points[candidates])
-        found = candidates[index.kneighbors(points, return_distance=False)]
-        self.neighbors_ = torch.from_numpy(_without_itself(found))
+        self.neighbors_ = torch.from_numpy(_without_itself(nearest(points, self.n_neighbors + 1)))
         return self
 
     def release(self) -> None:
@@ -90,8 +92,24 @@ class Neighbors(Views):
         return x.flatten(1) if self.features is None else self.features(x)
 
 
+def nearest(points: np.ndarray, n_neighbors: int) -> np.ndarray:
+    """Give the rows of `points` nearest to each, itself among them: (n, n_neighbors), or fewer where n is less."""
+    n_points = len(points)
+    if n_points > _EXACT_ROWS and find_spec("pynndescent"):
+        from pynndescent import NNDescent
+
+        found, _ = NNDescent(points, n_neighbors=n_neighbors, random_state=0).neighbor_graph
+        # -1 is where the search has found none.
+        return np.where(found < 0, np.arange(n_points)[:, None], found)
+    candidates = np.arange(0, n_points, -(-n_points // _EXACT_ROWS))
+    index = NearestNeighbors(n_neighbors=min(n_neighbors, len(candidates))).fit(points[candidates])
+    return candidates[index.kneighbors(points, return_distance=False)]
+
+
 def _without_itself(found: np.ndarray) -> np.ndarray:
     """Take from (n, k + 1) neighbours each row itself, or where it is not among them the farthest."""
-    itself = found == np.arange(len(found))[:, None]
-    itself[~itself.any(1), -1] = True
-    return found[~itself].reshape(len(found), -1)
+    rows = np.arange(len(found))
+    itself = found == rows[:, None]
+    others = np.ones(found.shape, dtype=bool)
+    others[rows, np.where(itself.any(1), itself.argmax(1), -1)] = False
+    return found[others].reshape(len(found), -1)

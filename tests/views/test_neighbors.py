@@ -1,6 +1,11 @@
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NearestNeighbors
 from torch.testing import assert_close
 
 from skclr.views import Jitter, Masking, Mixup, Neighbors, neighbors
@@ -54,14 +59,38 @@ def test_views_on_top_change_every_view(clusters):
     assert not hasattr(maker, "samples_")
 
 
-def test_large_data_look_among_some_rows_only(clusters, monkeypatch):
-    monkeypatch.setattr(neighbors, "_CANDIDATES", 30)
+def test_without_pynndescent_large_data_look_among_some_rows(clusters, monkeypatch):
+    monkeypatch.setattr(neighbors, "_EXACT_ROWS", 30)
+    monkeypatch.setitem(sys.modules, "pynndescent", None)
     x, corner = clusters
     maker = Neighbors(n_neighbors=4).fit(x)
     found = maker.neighbors_
     assert set(found.unique().tolist()) <= set(range(0, 120, 4))
     assert (corner[found] == corner[:, None]).all()
     assert (found != torch.arange(120)[:, None]).all()
+
+
+class PyNNDescent(ModuleType):
+    """Stands in for the package, which takes half a minute to compile; for the last row it finds nothing."""
+
+    class NNDescent:
+        def __init__(self, data, *, n_neighbors, random_state):
+            distances, found = NearestNeighbors(n_neighbors=n_neighbors).fit(data).kneighbors(data)
+            found[-1, 1:] = -1
+            self.neighbor_graph = found, distances
+
+
+@pytest.mark.parametrize("n_exact", [30, 120])
+def test_pynndescent_finds_the_neighbours_of_large_data(clusters, monkeypatch, n_exact):
+    x, _ = clusters
+    exact = Neighbors(n_neighbors=4).fit(x).neighbors_
+    module = PyNNDescent("pynndescent")
+    module.__spec__ = ModuleSpec("pynndescent", None)
+    monkeypatch.setitem(sys.modules, "pynndescent", module)
+    monkeypatch.setattr(neighbors, "_EXACT_ROWS", n_exact)
+    found = Neighbors(n_neighbors=4).fit(x).neighbors_
+    assert_close(found[:-1], exact[:-1])
+    assert_close(found[-1], exact[-1] if n_exact == 120 else torch.full((4,), 119))
 
 
 def test_a_row_is_no_neighbour_of_itself_though_others_equal_it():
