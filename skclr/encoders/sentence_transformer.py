@@ -92,7 +92,7 @@ def _load(model: Any) -> Any:
         import sentence_transformers
     except ImportError as error:
         raise ImportError(
-            "encoder='sentence_transformer' needs sentence-transformers: pip install 'skclr[text]'"
+            "encoder='sentence_transformer' needs the package sentence-transformers: pip install sentence-transformers"
         ) from error
     if model is None:
         raise ValueError(
