@@ -1,0 +1,54 @@
+"""What goes wrong on purpose, what survives it and what is lost.
+
+Each section injects one kind of fault and counts: `survived` are those after which everything is as if nothing had
+happened, to the bit where bits are compared; `lost` is the rest. Sections can be run one by one; the others' results
+stay in results/faults.json.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+import _faults_training as training
+from _common import RESULTS, write
+
+SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "kills": training.kills,
+    "full_disk": training.full_disk,
+    "workers": training.workers,
+    "leaks": training.leaks,
+    "search": training.search,
+}
+
+
+def table(sections: dict[str, dict[str, Any]]) -> str:
+    """Lay out what was counted, a line for each kind of fault."""
+    lines = [f"{'fault':64}{'injected':>9}{'survived':>9}{'lost':>6}"]
+    for section in sections.values():
+        for name, row in section["faults"].items():
+            lines.append(f"{name:64}{row['injected']:>9}{row['survived']:>9}{row['lost']:>6}")
+        lines += [f"  {name}: {value}" for name, value in section.get("measured", {}).items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all without one")
+    options.add_argument("--kills", type=int, default=207, help="processes to kill in the middle of a fit")
+    options.add_argument("--fits", type=int, default=200, help="fits whose leftovers are counted")
+    options.add_argument("--seed", type=int, default=0)
+    arguments = options.parse_args()
+    if unknown := set(arguments.sections) - set(SECTIONS):
+        options.error(f"no sections: {', '.join(sorted(unknown))}")
+    path = RESULTS / "faults.json"
+    sections = json.loads(path.read_text())["sections"] if path.exists() else {}
+    for name in arguments.sections or SECTIONS:
+        sections[name] = SECTIONS[name](arguments)
+        print(table({name: sections[name]}), flush=True)
+    print("\n" + table(sections))
+    write("faults", {"seed": arguments.seed, "sections": sections})
+
+
+if __name__ == "__main__":
+    main()
