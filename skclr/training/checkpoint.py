@@ -51,6 +51,9 @@ class Checkpoints(Callback):
         self._run = identity(net, X, self.settings)
         self._path = Path(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]))
         self._path.mkdir(parents=True, exist_ok=True)
+        for unfinished in self._path.glob(".step-*.tmp"):
+            # Of a process that was killed while it wrote.
+            unfinished.unlink(missing_ok=True)
         self._running: dict[str, Any] = {}
         self._finished = False
         self._written = time.monotonic()

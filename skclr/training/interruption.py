@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
+from torch import Tensor
 
 
 class StopTraining(Exception):
@@ -66,7 +67,9 @@ class LastGood:
 
     def remember(self, net: NeuralNet) -> None:
         """Keep a copy of the net's weights."""
-        self._states.append((len(net.history), net.step_, copy.deepcopy(net.module_.state_dict())))
+        state = net.module_.state_dict()
+        copied = {name: v.clone() if isinstance(v, Tensor) else copy.deepcopy(v) for name, v in state.items()}
+        self._states.append((len(net.history), net.step_, copied))
 
     def go_back(self, net: NeuralNet, error: Diverged) -> None:
         """Give the net the last weights whose loss was finite, and warn of `error`; raise it where there are none."""

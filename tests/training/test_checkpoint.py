@@ -145,6 +145,14 @@ def test_two_checkpoints_are_kept(table, saving, tmp_path):
     assert names == ["step-000000011.checkpoint", "step-000000012.checkpoint"]
 
 
+def test_what_a_kill_left_of_a_file_is_deleted(table, saving, tmp_path):
+    crash(saving(), table[0], 5)
+    left = tmp_path / "run" / ".step-000000005.checkpoint.0123.tmp"
+    left.write_bytes(b"half")
+    saving().fit(table[0])
+    assert not left.exists()
+
+
 def test_minutes_between_checkpoints(table, saving, tmp_path):
     saving(checkpoint_minutes=5).fit(table[0])
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["step-000000012.checkpoint"]
