@@ -123,7 +123,8 @@ class Runs:
 def kills(arguments: argparse.Namespace) -> dict[str, Any]:
     """Kill fits at random moments, call them again, and compare with fits that were left alone."""
     rng = np.random.default_rng(arguments.seed)
-    cases = [(framework, kind) for framework in FRAMEWORKS for kind in ("table", "images")]
+    cases = [*((framework, "table") for framework in FRAMEWORKS), ("moco", "images")]
+    until = time.monotonic() + 60 * arguments.minutes
     killed, whole = dict.fromkeys(FRAMEWORKS, 0), dict.fromkeys(FRAMEWORKS, 0)
     n_after_a_checkpoint = 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -132,7 +133,7 @@ def kills(arguments: argparse.Namespace) -> dict[str, Any]:
         if any(expected is None for expected, _ in alone.values()):
             raise RuntimeError("a fit failed that was left alone")
         for trial in itertools.count():
-            if sum(killed.values()) >= arguments.kills:
+            if sum(killed.values()) >= arguments.kills or time.monotonic() > until:
                 break
             case, folder = cases[trial % len(cases)], Path(scratch) / str(trial)
             fit = (*case, MINUTES[trial // len(cases) % len(MINUTES)], folder)

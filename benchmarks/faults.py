@@ -36,6 +36,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all without one")
     options.add_argument("--kills", type=int, default=207, help="processes to kill in the middle of a fit")
+    options.add_argument("--minutes", type=float, default=60, help="after which no more processes are killed")
     options.add_argument("--fits", type=int, default=200, help="fits whose leftovers are counted")
     options.add_argument("--seed", type=int, default=0)
     arguments = options.parse_args()
