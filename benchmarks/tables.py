@@ -104,6 +104,15 @@ def modalities(result: dict[str, Any]) -> str:
     return "\n".join(lines[:-1])
 
 
+def faults(result: dict[str, Any]) -> str:
+    """What was injected, what survived and what was lost."""
+    rows = ["| fault | injected | survived | lost |", "| --- | --- | --- | --- |"]
+    for section in result["sections"].values():
+        for name, row in section["faults"].items():
+            rows.append(f"| {name} | {row['injected']:,} | {row['survived']:,} | {row['lost']:,} |")
+    return "\n".join(rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -111,6 +120,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality_losses": ("quality", quality_losses),
     "losses": ("losses", losses),
     "modalities": ("modalities", modalities),
+    "faults": ("faults", faults),
 }
 
 
