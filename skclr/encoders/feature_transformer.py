@@ -1,6 +1,7 @@
 """A transformer whose tokens are the columns of a table."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +39,12 @@ class FeatureTransformer(Encoder):
             raise ValueError(f"width={width} is no multiple of n_heads={n_heads}: choose one that is")
         self.out_features = width
         (n_columns,) = input_shape
-        counts = torch.tensor(cardinalities or [0] * n_columns)
+        counts = cardinalities or (0,) * n_columns
         # One table for all columns: in each the first row is for a gap, and for a number the second its bias.
-        sizes = counts.clamp(min=1) + 1
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
-        self.register_buffer("is_number", counts == 0)
-        self.vectors = nn.Embedding(int(sizes.sum()), width)
+        *starts, n_vectors = accumulate((max(count, 1) + 1 for count in counts), initial=0)
+        self.register_buffer("offsets", torch.tensor(starts))
+        self.register_buffer("is_number", torch.tensor([count == 0 for count in counts]))
+        self.vectors = nn.Embedding(n_vectors, width)
         self.slopes = nn.Parameter(torch.empty(n_columns, width).uniform_(-1, 1) / width**0.5)
         self.summary = nn.Parameter(torch.zeros(width))
         block = nn.TransformerEncoderLayer(

@@ -1,6 +1,7 @@
 """Columns: table rows with categories and gaps as plain numbers that a network can take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -30,16 +31,15 @@ class Columns(nn.Module):
     ) -> None:
         super().__init__()
         self.n_columns = n_columns
-        counts = torch.tensor(cardinalities or [0] * n_columns)
-        flags = torch.tensor(gaps or [False] * n_columns)
-        self.register_buffer("numbers", (counts == 0).nonzero()[:, 0])
-        self.register_buffer("flags", flags.nonzero()[:, 0])
-        self.register_buffer("categories", counts.nonzero()[:, 0])
+        counts = cardinalities or (0,) * n_columns
+        self.register_buffer("numbers", places(count == 0 for count in counts))
+        self.register_buffer("flags", places(gaps))
+        self.register_buffer("categories", places(counts))
         # One table for all columns; in each the first row stands for what is missing or was never seen.
-        sizes = counts[counts > 0] + 1
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes + 1)
-        self.vectors = nn.Embedding(int(sizes.sum()), dim) if len(sizes) else None
-        self.out_features = len(self.numbers) + len(self.flags) + dim * len(sizes)
+        *starts, n_vectors = accumulate((count + 1 for count in counts if count), initial=0)
+        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64) + 1)
+        self.vectors = nn.Embedding(n_vectors, dim) if starts else None
+        self.out_features = len(self.numbers) + len(self.flags) + dim * len(starts)
 
     numbers: Tensor
     flags: Tensor
@@ -58,3 +58,8 @@ class Columns(nn.Module):
             codes = x[:, self.categories].nan_to_num(-1.0).long() + self.offsets
             parts.append(self.vectors(codes).flatten(1))
         return torch.cat(parts, 1)
+
+
+def places(chosen: Iterable[object]) -> Tensor:
+    """Give the places of what is true, int64."""
+    return torch.tensor([place for place, true in enumerate(chosen) if true], dtype=torch.int64)

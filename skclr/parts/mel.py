@@ -1,10 +1,15 @@
 """From waves to log-mel spectrograms."""
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from skclr.parts.precision import without_autocast
+
+Pitch = TypeVar("Pitch", float, Tensor)
 
 # 100 dB below a full-scale sine, about where 16 bits end: what stays below is silence, and is not made louder.
 _SILENCE = 1e-10
@@ -53,8 +58,9 @@ class LogMel(nn.Module):
         self.floor = 10 ** (-dynamic_range / 10)
         self.normalize_level = normalize_level
         edges = mel_edges(n_mels, min_frequency, max_frequency)
-        # Bins closer than the narrowest band is wide: no band falls between two.
-        narrowest = (edges[2] - edges[0]).item()
+        # Bins closer than the narrowest band, the first, is wide: no band falls between two.
+        low, high = mel(min_frequency), mel(max_frequency)
+        narrowest = hertz(low + 2 * (high - low) / (n_mels + 1)) - min_frequency
         self.n_fft = 2 ** math.ceil(math.log2(max(self.window, 1.001 * sampling_rate / narrowest)))
         taper = torch.hann_window(self.window)
         self.register_buffer("taper", 2 * taper / taper.sum())
@@ -66,7 +72,7 @@ class LogMel(nn.Module):
         """Take waves (B, T), NaN after a clip's end, to (B, 1, n_mels, frames), NaN after its last frame."""
         missing = x.isnan()
         # Half precision has neither the digits for a spectrum nor the range for its energies.
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             energy = self.filters @ self._energy(x.float().masked_fill(missing, 0.0))  # (B, n_mels, frames)
             ends = self.window + self.hop * torch.arange(energy.shape[2], device=x.device)
             there = ends <= (~missing).sum(1, keepdim=True).clamp(min=self.window)
@@ -93,8 +99,17 @@ def mel_edges(n_mels: int, min_frequency: float, max_frequency: float) -> Tensor
     ----------
     O'Shaughnessy 1987, the mel scale as HTK has it: 2595 log10(1 + f / 700). Differs: none.
     """
-    low, high = (2595 * math.log10(1 + frequency / 700) for frequency in (min_frequency, max_frequency))
-    return 700 * (10 ** (torch.linspace(low, high, n_mels + 2, dtype=torch.float64) / 2595) - 1)
+    return hertz(torch.linspace(mel(min_frequency), mel(max_frequency), n_mels + 2, dtype=torch.float64))
+
+
+def mel(frequency: float) -> float:
+    """Take hertz to mel."""
+    return 2595 * math.log10(1 + frequency / 700)
+
+
+def hertz(mel: Pitch) -> Pitch:
+    """Take mel to hertz."""
+    return 700 * (10 ** (mel / 2595) - 1)
 
 
 def mel_filters(edges: Tensor, n_fft: int, sampling_rate: float) -> Tensor:
