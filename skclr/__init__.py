@@ -1,8 +1,9 @@
 """skclr: contrastive representation learning with `fit` and `transform`."""
 
-from skclr.embedder import ContrastiveEmbedder
+from skclr.embedder import ContrastiveEmbedder, load
 from skclr.semi_supervised import SemiSupervisedClassifier
+from skclr.storage import ModelFileError
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["ContrastiveEmbedder", "SemiSupervisedClassifier"]
+__all__ = ["ContrastiveEmbedder", "ModelFileError", "SemiSupervisedClassifier", "load"]

@@ -185,7 +185,7 @@ def build_views(views: Any, params: dict[str, Any] | None, modality: Modality, *
 
 def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modality) -> Preprocessed:
     """Make the encoder, with the modality's fixed preprocessing as its first layer."""
-    part = look_up("encoder", modality.encoder if _is_auto(encoder) else encoder, ENCODERS)
+    part = find_encoder(encoder, modality)
     if isinstance(part, BaseEstimator):
         part = _fitted_encoder(part)
     if isinstance(part, Preprocessed):
@@ -216,6 +216,11 @@ def _check_samples(encoder: Any, part: Any, x: Tensor) -> None:
         )
 
 
+def find_encoder(encoder: Any, modality: Modality) -> Any:
+    """Give the class that a name means, or the object that was given."""
+    return look_up("encoder", modality.encoder if _is_auto(encoder) else encoder, ENCODERS)
+
+
 def _fitted_encoder(embedder: BaseEstimator) -> Preprocessed:
     try:
         check_is_fitted(embedder)
@@ -226,6 +231,26 @@ def _fitted_encoder(embedder: BaseEstimator) -> Preprocessed:
         ) from error
     fitted: Preprocessed = embedder.encoder_
     return fitted
+
+
+def build_learner(settings: Any, modality: Modality) -> Framework:
+    """Make the encoder and the framework around it, untrained.
+
+    Parameters
+    ----------
+    settings : the estimator, or anything with its parameters.
+    modality : has read the data.
+    """
+    encoder = build_encoder(settings.encoder, settings.encoder_params, modality)
+    encoder.freeze(settings.freeze)
+    return build_framework(
+        settings.framework,
+        settings.framework_params,
+        encoder,
+        settings.loss,
+        settings.loss_params,
+        settings.projection_dim,
+    )
 
 
 def build_framework(
@@ -302,12 +327,22 @@ def plan_training(
 
 
 def build_net(
-    framework: Framework, views: Views, plan: dict[str, Any], net_params: dict[str, Any] | None, *, seed: int
+    settings: Any,
+    framework: Framework,
+    modality: Modality,
+    n_samples: int,
+    device: torch.device,
+    *,
+    given: bool,
+    endless: bool,
+    seed: int,
 ) -> ContrastiveNet:
-    """Make the net, ready to train."""
+    """Make the net, ready to train; parameters as for `plan_training` and `build_views`."""
+    views = build_views(settings.views, settings.views_params, modality, given=given)
+    plan = plan_training(settings, framework, n_samples, device, endless=endless)
     share = plan.pop("validation_fraction")
     plan["train_split"] = HoldOut(share, seed) if share else None
-    net = build("net", ContrastiveNet, net_params, framework, view_maker=views, seed=seed, verbose=0, **plan)
+    net = build("net", ContrastiveNet, settings.net_params, framework, view_maker=views, seed=seed, verbose=0, **plan)
     return net.initialize()
 
 
@@ -382,16 +417,26 @@ def _checkpoints(settings: Any) -> Checkpoints:
 
 def choose_device(device: Any) -> torch.device:
     """Give the device; "auto" takes CUDA, then MPS, then the CPU."""
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    available = {"cuda": n_gpus > 0, "mps": torch.backends.mps.is_available(), "cpu": True}
     if _is_auto(device):
         return torch.device(next(kind for kind, there in available.items() if there))
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is no device: give 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
-    if not available.get(chosen.type, True):
+    if not available.get(chosen.type, True) or (chosen.type == "cuda" and (chosen.index or 0) >= n_gpus):
         raise ValueError(f"device={device!r} is not to be had here: use device='auto' or 'cpu'")
     return chosen
+
+
+def device_or_cpu(device: Any) -> torch.device:
+    """Give the device for a model that was trained elsewhere: where this machine has none such, the CPU, and warn."""
+    try:
+        return choose_device(device)
+    except ValueError as error:
+        warnings.warn(f"{error}; the model is on the CPU", UserWarning, stacklevel=2)
+        return torch.device("cpu")
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype | None:

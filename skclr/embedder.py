@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -16,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from skclr import assembly
 from skclr.encoders import Encoder
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
-from skclr.parameters import PartParameters
 from skclr.parts.randomness import seeded
+from skclr.persistence import SavedModel
 from skclr.training import (
     ContrastiveNet,
     Samples,
@@ -31,7 +32,7 @@ from skclr.training import (
 from skclr.views import Paired
 
 
-class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
+class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SavedModel):
     """Learn features without labels by contrasting views of the same sample.
 
     Each sample is shown to a network in several views (a crop of an image, a row with some entries
@@ -420,6 +421,10 @@ default=None
             net.view_maker.fit(samples)
             net.partial_fit(samples)
             net.view_maker.release()
+        self._fitted_with, self._n_samples = self.get_params(deep=False), len(samples)
+        return self._keep(net, modality)
+
+    def _keep(self, net: ContrastiveNet, modality: Modality) -> Self:
         net.module_.eval()
         self.net_, self._modality = net, modality
         self._embedding_width = self.encoder_.out_features
@@ -449,19 +454,11 @@ default=None
     def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
         seed = draw_seed(self.random_state)
         with seeded(seed):
-            encoder = assembly.build_encoder(self.encoder, self.encoder_params, modality)
-            encoder.freeze(self.freeze)
-            framework = assembly.build_framework(
-                self.framework,
-                self.framework_params,
-                encoder,
-                self.loss,
-                self.loss_params,
-                self.projection_dim,
-            )
-        plan = assembly.plan_training(self, framework, len(samples), samples.device, endless=endless)
-        views = assembly.build_views(self.views, self.views_params, modality, given=isinstance(samples.X, Aligned))
-        return assembly.build_net(framework, views, plan, self.net_params, seed=seed)
+            framework = assembly.build_learner(self, modality)
+        given = isinstance(samples.X, Aligned)
+        return assembly.build_net(
+            self, framework, modality, len(samples), samples.device, given=given, endless=endless, seed=seed
+        )
 
     # -- what scikit-learn asks -------------------------------------------------------------------
 
@@ -476,6 +473,44 @@ default=None
         tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def load(path: str | os.PathLike[str], **parameters: Any) -> ContrastiveEmbedder:
+    """Read a fitted embedder that `ContrastiveEmbedder.save` wrote; nothing in the file is run.
+
+    Parameters
+    ----------
+    path : str or path
+        Of the file.
+    **parameters
+        Parameters of `ContrastiveEmbedder` that take the place of those in the file. What no file holds, an
+        encoder or a function of your own, has to be given here.
+
+    Returns
+    -------
+    The embedder, on the device that it asks for, or on the CPU, with a warning, where there is none such.
+
+    Raises
+    ------
+    ModelFileError
+        A ValueError: for a file that is no model, was altered or cut short, is of a later version, or whose parts
+        do not fit together.
+    ValueError
+        Where a parameter has to be given, and for one that there is not.
+    OSError, ImportError
+        Where the file cannot be read, and where a part needs a package that is not installed.
+
+    Examples
+    --------
+    >>> import skclr
+    >>> from sklearn.datasets import load_iris
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = skclr.ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> embedder.save("iris.skclr")
+    >>> bool((skclr.load("iris.skclr").transform(X) == embedder.transform(X)).all())
+    True
+    """
+    return ContrastiveEmbedder._load(path, parameters)
 
 
 def draw_seed(random_state: Any) -> int:

@@ -60,6 +60,14 @@ class SentenceTransformer(Encoder):
             self.out_features = self.eval()(torch.ones(1, 1, dtype=torch.int64)).shape[1]
         self.train()
 
+    @classmethod
+    def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """See `Encoder.without_fetching`."""
+        raise ValueError(
+            "encoder='sentence_transformer' is made of a model's own files: give "
+            "load(path, encoder_params={'model': ...})"
+        )
+
     def forward(self, x: Tensor) -> Tensor:
         """Take ids (B, L), one more than the model's own and 0 for padding, to (B, out_features)."""
         inputs = {"input_ids": (x - 1).clamp(min=0), "attention_mask": (x > 0).long()}

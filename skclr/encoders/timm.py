@@ -1,6 +1,7 @@
 """Any of timm's image models as an encoder."""
 
 import difflib
+import inspect
 from types import ModuleType
 from typing import Any
 
@@ -55,6 +56,16 @@ class Timm(Encoder):
         except TypeError as error:
             raise ValueError(f"encoder_params={params}: timm's {model} does not take them ({error})") from error
         self.out_features = int(self.network.head_hidden_size)
+
+    @classmethod
+    def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """See `Encoder.without_fetching`."""
+        timm = _import_timm()
+        if not timm.is_model(params.get("model", "resnet18")):
+            raise ValueError(f"model={params['model']!r} is none of timm's own")
+        # What `create_model` itself takes says where weights come from.
+        sources = inspect.signature(timm.create_model).parameters
+        return {name: value for name, value in params.items() if name not in sources}
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, C, H, W) to (B, out_features)."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
+from skclr.parts.plain import Plain
 from skclr.parts.precision import at_least_float32
 from skclr.parts.tiles import lowest, mean_cost
 
@@ -49,7 +50,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class PairwiseLoss(ABC):
+class PairwiseLoss(Plain, ABC):
     """The mean of what anchors cost beside their positives and negatives.
 
     A subclass states `cost`, and `rows` where its similarity is not the cosine.

@@ -10,9 +10,10 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from skclr.modalities.base import Modality, check_two_samples
+from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
 from skclr.modalities.ragged import Ragged, ending_early
 from skclr.parts.mel import LogMel, time_bins
+from skclr.parts.plain import expect
 from skclr.views.image import check_number
 
 # As many clips tell a band's mean and deviation.
@@ -52,6 +53,8 @@ class Audio(Modality):
 
     encoder = "spectrogram"
     views = "audio"
+    mean_: Tensor
+    deviation_: Tensor
 
     def __init__(
         self,
@@ -121,6 +124,16 @@ class Audio(Modality):
     def facts(self) -> dict[str, Any]:
         """Give the sampling rate too, which views ask for."""
         return {**super().facts(), "sampling_rate": self.sampling_rate}
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        super().check_state()
+        (_,) = self.shape_
+        with torch.device("meta"):
+            if self._log_mel().filters.numel() > LARGEST_SAMPLE:
+                raise ValueError(f"window={self.window} or n_mels={self.n_mels} makes filters of too large a size")
+        expect("mean_", self.mean_, (self.n_mels,), torch.float32)
+        expect("deviation_", self.deviation_, (self.n_mels,), torch.float32)
 
     def _log_mel(self, mean: Tensor | float = 0.0, deviation: Tensor | float = 1.0) -> LogMel:
         bands = self.n_mels, self.window, self.hop, self.min_frequency, self._highest()

@@ -1,7 +1,8 @@
 """How a modality reads X: the one place that knows what the user's array looks like."""
 
+import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
@@ -9,11 +10,17 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from skclr.parts.plain import Plain
 
-class Modality(ABC):
+# Of one sample: an hour of audio, or an image of 67 megapixels. A stranger's model asks for no more memory than that.
+LARGEST_SAMPLE = 2**26
+
+
+class Modality(Plain, ABC):
     """A way to read X into tensors.
 
-    In a tensor of floats NaN is what is not there: a missing value, the end of a series that others outlast.
+    In a tensor of floats NaN is what is not there: a missing value, the end of a series that others outlast. Settings
+    are kept under their names and what was learned in annotated attributes, for files: see `skclr.parts.plain.Plain`.
 
     Attributes
     ----------
@@ -53,6 +60,14 @@ class Modality(ABC):
     def join(self, rows: Any, more: Any) -> Any:
         """Put rows of two calls of `read` into one."""
         return np.concatenate([rows, more])
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        missing = [name for name in get_type_hints(type(self)) if not hasattr(self, name)]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} is missing")
+        if not self.shape_ or min(self.shape_) < 1 or math.prod(self.shape_) > LARGEST_SAMPLE:
+            raise ValueError(f"samples of shape {self.shape_} are empty, or larger than {LARGEST_SAMPLE:,} values")
 
     def example(self) -> Tensor:
         """Give two empty samples, as `to_tensor` would; of the second there is as little as can be of any."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.files import ImageFiles, Joined, StoredArray, holds_paths, is_stored, shape_of_files, to_paths
+from skclr.parts.plain import expect
 
 _USUAL_CHANNELS = (1, 3, 4)
 # Enough for a mean and a deviation; reading more would only cost time, and memory where images are large.
@@ -39,6 +40,11 @@ class Image(Modality):
 
     encoder = "conv"
     views = "image"
+    input_shape_: tuple[int, ...]
+    axis_: int | None
+    rgb_: bool
+    mean_: Tensor
+    deviation_: Tensor
 
     def __init__(
         self,
@@ -106,6 +112,15 @@ class Image(Modality):
     def facts(self) -> dict[str, Any]:
         """See `Modality.facts`; `rgb` is whether the channels are red, green and blue."""
         return {**super().facts(), "rgb": self.rgb_}
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        super().check_state()
+        shape = self.input_shape_ if self.axis_ else (*self.input_shape_, 1)
+        if self.axis_ not in (None, 1, -1) or self.shape_ != (shape if self.axis_ == 1 else (shape[-1], *shape[:-1])):
+            raise ValueError(f"images of shape {self.input_shape_} are none of {self.shape_} by axis {self.axis_}")
+        expect("mean_", self.mean_, self.shape_[:1], torch.float32)
+        expect("deviation_", self.deviation_, self.shape_[:1], torch.float32)
 
     def _open(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         if isinstance(X, str | os.PathLike):

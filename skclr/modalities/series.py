@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from skclr.modalities.base import Modality, check_two_samples
 from skclr.modalities.ragged import Ragged, ending_early
 from skclr.parts.missing import channel_statistics
+from skclr.parts.plain import expect
 
 # Enough for a mean and a deviation; reading more would only cost time.
 _STATISTICS_ROWS = 256
@@ -33,6 +34,8 @@ class Series(Modality):
 
     encoder = "tcn"
     views = "series"
+    mean_: Tensor
+    deviation_: Tensor
 
     def __init__(self, channel_axis: int | None = None) -> None:
         if channel_axis not in (None, 1, -1):
@@ -83,6 +86,13 @@ class Series(Modality):
         """Give the standardised values in a row, with 0 for NaN, cut or filled up to the length of `fit`."""
         standardized = (x - self.mean_.to(x.device)) / self.deviation_.to(x.device)
         return F.pad(standardized.nan_to_num(nan=0.0), (0, self.shape_[1] - x.shape[2])).flatten(1)
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        super().check_state()
+        channels, _ = self.shape_
+        expect("mean_", self.mean_, (channels, 1), torch.float32)
+        expect("deviation_", self.deviation_, (channels, 1), torch.float32)
 
     def _read_array(self, X: Any) -> np.ndarray:
         series = check_array(_numbers(X), allow_nd=True, ensure_2d=False, ensure_all_finite=False, input_name="X")

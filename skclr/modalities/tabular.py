@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
+from skclr.modalities.categories import Categories
+from skclr.parts.plain import expect
 from skclr.views import MarginalCorruption
 
 
@@ -30,6 +32,12 @@ class Tabular(Modality):
     encoder = "mlp"
     views = "neighbors"
     passthrough = True
+    is_categorical_: np.ndarray
+    categories_: Categories
+    mean_: np.ndarray
+    scale_: np.ndarray
+    cardinalities_: tuple[int, ...]
+    gaps_: tuple[bool, ...]
 
     def __init__(self, categorical_features: Any = "from_dtype", max_categories: int = 256) -> None:
         if isinstance(categorical_features, str) and categorical_features != "from_dtype":
@@ -46,6 +54,7 @@ class Tabular(Modality):
         """See `Modality.read`; X is 2-D."""
         if reset:
             self.is_categorical_ = categorical_columns(X, self.categorical_features)
+            self.categories_ = Categories(self.max_categories)
         if self.is_categorical_.any():
             table = self._read_mixed(X, estimator, reset=reset)
         else:
@@ -82,7 +91,7 @@ class Tabular(Modality):
         values = (np.round(values / grid) * grid + 0.0).astype(object)
         if self.is_categorical_.any():
             codes = x.cpu().numpy()[:, self.is_categorical_]
-            values[:, self.is_categorical_] = self.categories_.inverse_transform(codes)
+            values[:, self.is_categorical_] = self.categories_.decode(codes)
         return values
 
     def facts(self) -> dict[str, Any]:
@@ -94,6 +103,17 @@ class Tabular(Modality):
             "on_top": MarginalCorruption(n_views=1, rate=0.2),
         }
 
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        super().check_state()
+        expect("is_categorical_", self.is_categorical_, self.shape_, bool)
+        expect("mean_", self.mean_, self.shape_, np.float64)
+        expect("scale_", self.scale_, self.shape_, np.float64)
+        n_codes = np.zeros(self.shape_, dtype=int)
+        n_codes[self.is_categorical_] = [len(set(codes.values())) for codes in self.categories_.codes_]
+        if tuple(n_codes.tolist()) != self.cardinalities_ or len(self.gaps_) != len(n_codes):
+            raise ValueError(f"columns of {self.cardinalities_} categories do not have the codes")
+
     def _read_mixed(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray:
         if is_frame(X):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -102,13 +122,9 @@ class Tabular(Modality):
             X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
             numbers, categories = X[:, ~self.is_categorical_], X[:, self.is_categorical_]
         if reset:
-            self.categories_ = OrdinalEncoder(
-                max_categories=self.max_categories,
-                handle_unknown="use_encoded_value",
-                unknown_value=np.nan,
-            ).fit(_uniform(categories))
+            self.categories_.fit(categories)
         table = np.empty((len(categories), len(self.is_categorical_)))
-        table[:, self.is_categorical_] = self.categories_.transform(_uniform(categories))
+        table[:, self.is_categorical_] = self.categories_.encode(categories)
         if numbers.shape[1]:
             table[:, ~self.is_categorical_] = read_numbers(numbers, None, reset=reset)
         return table
@@ -238,26 +254,6 @@ def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:
     for j, column in enumerate(columns):
         categories[:, j] = column
     return numbers, categories
-
-
-def _uniform(categories: np.ndarray) -> np.ndarray:
-    """Write every gap as NaN, and the values of a column that has strings all as strings."""
-    columns = []
-    for column in categories.astype(object).T:
-        values = [np.nan if _is_gap(value) else value for value in column]
-        if any(isinstance(value, str) for value in values):
-            values = [value if _is_gap(value) else str(value) for value in values]
-        columns.append(values)
-    uniform = np.empty(categories.shape, dtype=object)
-    uniform[:] = np.array(columns, dtype=object).T
-    return uniform
-
-
-def _is_gap(value: Any) -> bool:
-    # pandas.NA is equal to nothing, and tells not even that.
-    return (
-        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
-    )
 
 
 def _check_two_columns(table: Any) -> None:

@@ -1,6 +1,7 @@
 """Texts: tokenised once, so that training never touches a string."""
 
 import copy
+import math
 from collections.abc import Mapping
 from importlib.util import find_spec
 from numbers import Number
@@ -16,9 +17,10 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from skclr.encoders.text import mean_of_tokens
-from skclr.modalities.base import Modality, check_two_samples, is_missing
+from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, is_missing
 from skclr.modalities.ragged import Ragged
 from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
+from skclr.parts.plain import expect
 from skclr.views import TextViews
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {"words": Words, "wordllama": WordLlama}
@@ -55,6 +57,9 @@ class Text(Modality):
 
     encoder = "text"
     views = "neighbors"
+    tokenizer_: Tokenizer
+    table_: Tensor
+    token_weights_: Tensor
 
     def __init__(self, tokenizer: Any = "auto", max_tokens: int = 64) -> None:
         if not isinstance(max_tokens, int) or max_tokens < 1:
@@ -115,6 +120,16 @@ class Text(Modality):
             "token_weights": self.token_weights_,
             "on_top": TextViews(),
         }
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        super().check_state()
+        n_tokens, width = self.tokenizer_.n_tokens, self.table_.shape[-1]
+        read = self.tokenizer_([""], self.max_tokens).shape[1:]
+        if read[1:] != self.shape_[1:] or math.prod(read) > LARGEST_SAMPLE:
+            raise ValueError(f"texts of shape {self.shape_} are not what the tokenizer makes, {read}")
+        expect("table_", self.table_, (n_tokens, width), torch.float32)
+        expect("token_weights_", self.token_weights_, (n_tokens,), torch.float32)
 
     def _learn_vectors(self, rows: Ragged) -> None:
         if self.tokenizer_.table is not None:

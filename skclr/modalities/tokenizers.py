@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from skclr.modalities.ragged import Ragged
+from skclr.parts.plain import Plain
 
 # scikit-learn drops words of one letter and all punctuation; "I", "?" and "!" tell a lot in a short text.
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
-class Tokenizer(ABC):
+class Tokenizer(Plain, ABC):
     """Takes texts to ids from 1 to n_tokens - 1; 0 is padding.
 
     Attributes
@@ -70,6 +71,8 @@ class Words(Tokenizer):
     commonest ones instead of hashed ones, and of a very long word not all.
     """
 
+    vocabulary_: dict[str, int]
+
     def __init__(self, max_pieces: int = 2**14, ids_per_word: int = 16, ngram_range: tuple[int, int] = (3, 4)) -> None:
         if max_pieces < 1:
             raise ValueError(f"max_pieces={max_pieces}: give 1 or more")
@@ -110,6 +113,12 @@ class Words(Tokenizer):
         """Give the words."""
         return [word for text in texts for word in split(text)[:length]]
 
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        fitted = "vocabulary_" in vars(self)
+        if fitted and sorted(self.vocabulary_.values()) != list(range(1, self.n_tokens)):
+            raise ValueError(f"the vocabulary has other ids than 1 to {self.n_tokens - 1}")
+
     def _pieces(self, word: str) -> list[str]:
         ended = f"<{word}>"
         shortest, longest = self.ngram_range
@@ -123,7 +132,27 @@ def split(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-class WordLlama(Tokenizer):
+class Pretrained(Tokenizer):
+    """A tokenizer of the library tokenizers, which is written down as that library does."""
+
+    tokenizer: Any
+
+    def state(self) -> dict[str, Any]:
+        """Give all of the tokenizer, so that neither its file nor its package is asked for again."""
+        return {"tokenizer": self.tokenizer.to_str(), "n_tokens": self.n_tokens}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """See `Plain.from_state`."""
+        part = cls.__new__(cls)
+        part.tokenizer = _import_tokenizers().Tokenizer.from_str(state["tokenizer"])
+        part.n_tokens = state["n_tokens"]
+        if not isinstance(part.n_tokens, int) or part.tokenizer.get_vocab_size() > part.n_tokens:
+            raise ValueError(f"n_tokens={part.n_tokens} are fewer than the tokenizer has")
+        return part
+
+
+class WordLlama(Pretrained):
     """The byte-pair tokens of the package wordllama, and its table of 32,000 static vectors.
 
     References
@@ -140,7 +169,7 @@ class WordLlama(Tokenizer):
             )
         folder = Path(spec.origin).parent
         file = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
-        self.tokenizer: Any = _import_tokenizers().Tokenizer.from_file(str(file))
+        self.tokenizer = _import_tokenizers().Tokenizer.from_file(str(file))
         self.table = load_file(folder / "weights" / "l2_supercat_256.safetensors")["embedding.weight"].float()
         self.n_tokens = len(self.table)
 
@@ -156,7 +185,7 @@ class WordLlama(Tokenizer):
         return [_readable(token) for encoding in encodings for token in encoding.tokens[:length]]
 
 
-class OfModel(Tokenizer):
+class OfModel(Pretrained):
     """The tokenizer of a pretrained model, special tokens included; ids are one more than the model's own.
 
     Parameters
@@ -173,7 +202,7 @@ class OfModel(Tokenizer):
     views = "text"
 
     def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer: Any = _find(tokenizer)
+        self.tokenizer = _find(tokenizer)
         self.tokenizer.no_padding()
         # Zero is padding here, but a real token in many vocabularies.
         self.n_tokens = self.tokenizer.get_vocab_size() + 1

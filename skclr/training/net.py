@@ -113,7 +113,7 @@ class ContrastiveNet(NeuralNet):
         ValueError : where the parts differ.
         """
         try:
-            self.module_.load_state_dict(other.module_.state_dict())
+            self.framework_.load_state_dict(other.framework_.state_dict())
             if optimizer:
                 self.optimizer_.load_state_dict(other.optimizer_.state_dict())
         except (RuntimeError, ValueError) as error:
@@ -126,6 +126,57 @@ class ContrastiveNet(NeuralNet):
                 part.disown()
         self.step_ = other.step_
         self.history_ = copy.deepcopy(other.history_)
+
+    @property
+    def framework_(self) -> Framework:
+        """The framework itself, where `module_` may be what torch compiled of it."""
+        return getattr(self.module_, "_orig_mod", self.module_)
+
+    # -- what is kept -------------------------------------------------------------------------------
+
+    def state(self, *, optimizer: bool) -> dict[str, Any]:
+        """Give what training has changed, in plain values and tensors, with the optimiser's state or without."""
+        return {
+            "module": dict(self.framework_.state_dict()),
+            "optimizer": self.optimizer_.state_dict()["state"] if optimizer else {},
+            "step": self.step_,
+            "history": list(self.history_),
+            "batch_size": self.batch_size,
+            "max_epochs": self.max_epochs,
+            "endless": self.endless,
+            "seed": self.seed,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave; the framework has its weights already.
+
+        Raises
+        ------
+        ValueError : where it is the state of another net.
+        """
+        if state.keys() != self.state(optimizer=False).keys():
+            raise ValueError(f"a net has no {', '.join(state)}")
+        states = state["optimizer"]
+        parameters = [parameter for group in self.optimizer_.param_groups for parameter in group["params"]]
+        for place, values in states.items():
+            shapes = {value.shape for value in values.values() if value.ndim}
+            if not shapes <= {parameters[place].shape}:
+                raise ValueError(f"the optimiser's state {place} is of another shape than the weights")
+        if not all(isinstance(epoch["train_loss"], float) for epoch in state["history"]):
+            raise ValueError("an epoch has no train_loss")
+        self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": states})
+        self.step_, self.history_ = state["step"], History(state["history"])
+
+    def to(self, device: torch.device) -> None:
+        """Move weights and the optimiser's state."""
+        self.device = str(device)
+        self.module_.to(device)
+        # Loading moves it to where the weights are.
+        self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Where it was trained is no place that is there everywhere; the estimator moves it on.
+        super().__setstate__({**state, "device": "cpu"})
 
     # -- data ---------------------------------------------------------------------------------------
 

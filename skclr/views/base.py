@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.plain import Plain
+
 
 class Samples(Protocol):
     """Training data that may be larger than memory; a tensor (n, *shape) is the simplest case."""
@@ -17,7 +19,7 @@ class Samples(Protocol):
         """Take row numbers (B,) to a tensor (B, *shape)."""
 
 
-class Views(ABC):
+class Views(Plain, ABC):
     """A way to make several views of each sample of a batch.
 
     A view maker takes its settings as keywords, checks them and keeps each as the attribute of its
@@ -54,5 +56,5 @@ class Views(ABC):
         Tensors (B, *shape_v); row i of each is sample i, global views first.
         """
 
-    def release(self) -> None:  # noqa: B027
+    def release(self) -> None:
         """Let go of the training data that the maker holds, if any: training has ended."""

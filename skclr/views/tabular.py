@@ -24,12 +24,11 @@ class TableViews(Views):
     """
 
     def __init__(self, n_views: int = 2, rate: float | Sequence[float] = 0.3) -> None:
-        rates = [rate] * n_views if isinstance(rate, int | float) else list(rate)
-        if len(rates) != n_views or not all(0 <= r <= 1 for r in rates):
+        rates, n_rates = ([rate], n_views) if isinstance(rate, int | float) else (rate, len(rate))
+        if n_rates != n_views or not all(0 <= r <= 1 for r in rates):
             raise ValueError(f"rate={rate}: give one number in [0, 1], or n_views={n_views} of them")
         self.n_views = n_views
         self.rate = rate
-        self.rates_ = rates
 
     def fit(self, samples: Samples) -> Self:
         """Learn nothing."""
@@ -37,7 +36,8 @@ class TableViews(Views):
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make n_views views of (B, d) rows."""
-        return [self.change(x, rate, generator) if rate else x for rate in self.rates_]
+        rates = [self.rate] * self.n_views if isinstance(self.rate, int | float) else self.rate
+        return [self.change(x, rate, generator) if rate else x for rate in rates]
 
     def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
         """Make one view of (B, d) rows."""

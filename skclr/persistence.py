@@ -1,0 +1,292 @@
+"""Fitted embedders as files of plain values and tensors, which run nothing when they are read."""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from skclr import assembly
+from skclr.encoders import ENCODERS
+from skclr.frameworks import FRAMEWORKS, Framework, Supervised
+from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES, Modality
+from skclr.modalities.categories import Categories
+from skclr.modalities.text import TOKENIZERS
+from skclr.modalities.tokenizers import OfModel
+from skclr.parameters import PartParameters
+from skclr.parts.atomic import replacing
+from skclr.parts.plain import expect
+from skclr.storage import Missing, ModelFileError, NotPlainError, Reader, from_bytes, read_file, to_bytes
+from skclr.training import OPTIMIZERS, ContrastiveNet
+from skclr.views import VIEWS, Paired
+
+# All that a file may name.
+CLASSES: dict[str, type] = {
+    part.__name__: part
+    for parts in (
+        *(r.values() for r in (ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, OPTIMIZERS, TOKENIZERS, VIEWS)),
+        (Categories, OfModel, Supervised),
+        (part for part in vars(torch.optim).values() if isinstance(part, type)),
+    )
+    for part in parts
+}
+
+# What scikit-learn's validation has recorded of X.
+_RECORDED = ("n_features_in_", "feature_names_in_")
+
+
+class SavedModel(PartParameters):
+    """An estimator that is saved to and loaded from files that hold no code.
+
+    Attributes
+    ----------
+    net_, _modality : the fit.
+    _fitted_with : the parameters as they were then.
+    _n_samples : that it was fitted on.
+    """
+
+    net_: ContrastiveNet
+    _modality: Modality
+    _fitted_with: dict[str, Any]
+    _n_samples: int
+    _keep: Callable[[ContrastiveNet, Modality], Any]
+
+    def save(self, path: str | os.PathLike[str], *, optimizer: bool = True) -> None:
+        """Write the fit to a file that holds no code, for `skclr.load`.
+
+        A file that was there is replaced at once, when the new one is whole. Objects and functions of your own
+        that were given as parameters are not in the file: `skclr.load` asks for them.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file; its folder has to be there.
+        optimizer : bool, default=True
+            Whether the optimiser's state is in it, up to two thirds of the file, so that `partial_fit` goes on as
+            if nothing had been. `transform` and `warm_start` need none.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For a modality of your own.
+        OSError
+            Where the file cannot be written.
+        """
+        check_is_fitted(self)
+        raw = self._to_bytes(optimizer=optimizer)
+        with replacing(path) as file:
+            file.write(raw)
+
+    @classmethod
+    def _load(cls, path: str | os.PathLike[str], given: dict[str, Any]) -> Self:
+        model = cls().set_params(**given)
+        try:
+            model._from_bytes(read_file(path), given)
+        except ModelFileError as error:
+            raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
+        return model
+
+    # -- what pickle and skops ask ------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A pickle keeps everything, the user's own objects too.
+        return copyreg.__newobj__, (type(self),), super().__getstate__()  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the state as plain values and the bytes of a file, of which skops can be sure: it asks for it."""
+        if not self.__sklearn_is_fitted__():
+            return self.get_params(deep=False)
+        return {"saved": self._to_bytes(optimizer=True)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "saved" in state:
+            self.__init__()  # type: ignore[misc]
+            self._from_bytes(state["saved"], {})
+            return
+        super().__setstate__(state)
+        if self.__sklearn_is_fitted__():
+            self.net_.to(assembly.device_or_cpu(self.device))
+
+    # -- to and from bytes --------------------------------------------------------------------------
+
+    def _to_bytes(self, *, optimizer: bool) -> bytes:
+        net, then = self.net_, self._fitted_with
+        changed = {name: value for name, value in self.get_params(deep=False).items() if value is not then[name]}
+        content = Content(
+            fitted_with={name: _plain_or_missing(value) for name, value in then.items()},
+            changed={name: _plain_or_missing(value) for name, value in changed.items()},
+            recorded={name: vars(self)[name] for name in _RECORDED if name in vars(self)},
+            modality=self._modality,
+            n_samples=self._n_samples,
+            given_views=isinstance(net.view_maker, Paired),
+            net=net.state(optimizer=optimizer),
+        )
+        return to_bytes(vars(content), CLASSES)
+
+    def _from_bytes(self, raw: bytes, given: dict[str, Any]) -> None:
+        tree, tensors = from_bytes(raw)
+        reader = Reader(CLASSES, tensors)
+        with _one_error():
+            content = Content(**reader.read(tree))
+            then = {**content.fitted_with, **given}
+            now = {**then, **content.changed, **given}
+        _ask_for_missing({**then, **now})
+        with _one_error():
+            if reader.tensors or now.keys() != self.get_params(deep=False).keys():
+                raise ValueError("it has tensors or parameters that no part has, or lacks some")
+            _check_recorded(content.recorded)
+            assembly.check_parameters(then)
+            settings = SimpleNamespace(**then)
+            trusted = bool(given.keys() & {"encoder", "encoder_params"})
+            framework = _rebuild_learner(settings, content, trusted=trusted)
+            net = _rebuild_net(settings, content, framework, assembly.device_or_cpu(now["device"]))
+            self.__dict__.update(now, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
+            self._keep(net, content.modality)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds.
+
+    Parameters
+    ----------
+    fitted_with : the parameters at the time of the fit.
+    changed : those that were set after it.
+    recorded : what scikit-learn's validation has recorded of X.
+    modality : fitted.
+    n_samples : that it was fitted on.
+    given_views : whether X held the views.
+    net : as `ContrastiveNet.state` gives it.
+    """
+
+    fitted_with: dict[str, Any]
+    changed: dict[str, Any]
+    recorded: dict[str, Any]
+    modality: Modality
+    n_samples: int
+    given_views: bool
+    net: dict[str, Any]
+
+
+def _plain_or_missing(value: Any) -> Any:
+    try:
+        to_bytes(value, CLASSES)
+    except NotPlainError:
+        return Missing(type(value).__name__)
+    return value
+
+
+def _ask_for_missing(parameters: dict[str, Any]) -> None:
+    missing = {name: value.kind for name, value in parameters.items() if isinstance(value, Missing)}
+    if missing:
+        kinds = ", ".join(f"{name} (a {kind})" for name, kind in missing.items())
+        arguments = ", ".join(f"{name}=..." for name in missing)
+        raise ValueError(f"the model was saved without its {kinds}, which no file holds: give load(path, {arguments})")
+
+
+def _check_recorded(recorded: dict[str, Any]) -> None:
+    n_features, names = recorded.get("n_features_in_", 0), recorded.get("feature_names_in_", np.array([]))
+    if recorded.keys() - set(_RECORDED) or not isinstance(n_features, int):
+        raise ValueError("n_features_in_ is no number")
+    if not isinstance(names, np.ndarray) or not all(isinstance(name, str) for name in names):
+        raise ValueError("feature_names_in_ holds other things than names")
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    """Make a ModelFileError of whatever parts say of settings and a state that are not theirs."""
+    try:
+        yield
+    except (ModelFileError, ImportError):
+        raise
+    except Exception as error:
+        raise ModelFileError(f"its parts do not fit together ({type(error).__name__}: {error})") from error
+
+
+# -- from settings and weights to a net ---------------------------------------------------------------
+
+
+def _rebuild_learner(settings: Any, content: Content, *, trusted: bool) -> Framework:
+    """Make encoder and framework around weights that were read.
+
+    They are planned without memory first: no size that a file names is made before it is known to be that of a
+    tensor in the file.
+
+    Parameters
+    ----------
+    settings : parameters of the fit.
+    content : of the file.
+    trusted : whether the user gave the encoder or its parameters.
+    """
+    weights = content.net["module"]
+    encoder = assembly.find_encoder(settings.encoder, content.modality)
+    if not isinstance(encoder, type):
+        settings.encoder = assembly.build_encoder(settings.encoder, settings.encoder_params, content.modality)
+        settings.encoder_params = None
+    elif not trusted:
+        settings.encoder_params = encoder.without_fetching(settings.encoder_params or {})  # type: ignore[attr-defined]
+    with torch.device("meta"), _Bounded(1_000 + 100 * len(weights)):
+        framework = assembly.build_learner(settings, _without_memory(content.modality))
+    planned = framework.state_dict()
+    if planned.keys() != weights.keys():
+        raise ValueError(f"weights of other parts: {', '.join(sorted(planned.keys() ^ weights.keys())[:3])}")
+    for name, value in planned.items():
+        expect(name, weights[name], value.shape, value.dtype)
+    framework.load_state_dict(weights, assign=True)
+    return framework
+
+
+def _rebuild_net(settings: Any, content: Content, framework: Framework, device: torch.device) -> ContrastiveNet:
+    # As they were settled: what "auto" was then may be another number now.
+    settings.batch_size, settings.max_epochs = content.net["batch_size"], content.net["max_epochs"]
+    net = assembly.build_net(
+        settings,
+        framework,
+        content.modality,
+        content.n_samples,
+        device,
+        given=content.given_views,
+        endless=content.net["endless"],
+        seed=content.net["seed"],
+    )
+    net.set_state(content.net)
+    return net
+
+
+def _without_memory(modality: Modality) -> Modality:
+    plan = copy.copy(modality)
+    vars(plan).update({name: v.to("meta") for name, v in vars(modality).items() if isinstance(v, Tensor)})
+    return plan
+
+
+class _Bounded(TorchFunctionMode):
+    """End code that asks torch for more than it should need, as a network of a billion layers does.
+
+    Parameters
+    ----------
+    n_calls : most calls of torch's functions.
+    """
+
+    def __init__(self, n_calls: int) -> None:
+        super().__init__()
+        self.n_calls = n_calls
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n_calls -= 1
+        if self.n_calls < 0:
+            raise ValueError("the parameters make a larger network than the file holds")
+        return func(*args, **(kwargs or {}))
