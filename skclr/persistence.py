@@ -140,14 +140,16 @@ class SavedModel(PartParameters):
     def _from_bytes(self, raw: bytes, given: dict[str, Any]) -> None:
         tree, tensors = from_bytes(raw)
         reader = Reader(CLASSES, tensors)
+        # For what a file of an earlier version did not know yet.
+        defaults = type(self)().get_params(deep=False)
         with _one_error():
             content = Content(**reader.read(tree))
-            then = {**content.fitted_with, **given}
+            then = {**defaults, **content.fitted_with, **given}
             now = {**then, **content.changed, **given}
         _ask_for_missing({**then, **now})
         with _one_error():
-            if reader.tensors or now.keys() != self.get_params(deep=False).keys():
-                raise ValueError("it has tensors or parameters that no part has, or lacks some")
+            if reader.tensors or now.keys() != defaults.keys():
+                raise ValueError("it has tensors or parameters that no part has")
             _check_recorded(content.recorded)
             assembly.check_parameters(then)
             settings = SimpleNamespace(**then)

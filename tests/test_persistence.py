@@ -386,7 +386,7 @@ FORGERIES = {
     "other_framework": setting("framework", "byol"),
     "class_that_is_no_encoder": setting("encoder", NTXent),
     "unknown_parameter": setting("speed", 1),
-    "missing_parameter": without("fitted_with", "loss"),
+    "missing_parameters": without("fitted_with"),
     "wrong_kind": setting("max_epochs", "many"),
     "a_billion_wide": setting("encoder_params", {"width": 10**9}),
     "a_billion_layers": setting("encoder_params", {"n_layers": 10**9}),
