@@ -241,7 +241,8 @@ def _rebuild_learner(settings: Any, content: Content, *, trusted: bool) -> Frame
         settings.encoder_params = None
     elif not trusted:
         settings.encoder_params = encoder.without_fetching(settings.encoder_params or {})  # type: ignore[attr-defined]
-    with torch.device("meta"), _Bounded(1_000 + 100 * len(weights)):
+    # The outermost puts gradients back on where what is bounded ends in the middle of a no_grad.
+    with torch.enable_grad(), torch.device("meta"), _Bounded(1_000 + 100 * len(weights)):
         framework = assembly.build_learner(settings, _without_memory(content.modality))
     planned = framework.state_dict()
     if planned.keys() != weights.keys():

@@ -423,6 +423,8 @@ def test_forgeries_are_refused_before_they_cost(case, saved, file):
         warnings.simplefilter("error")
         with pytest.raises(ModelFileError):
             load(file)
+    assert torch.is_grad_enabled()
+    assert torch.empty(0).device == torch.device("cpu")
 
 
 def test_a_view_maker_of_a_billion_views_costs_nothing_to_load(saved, table, file):
