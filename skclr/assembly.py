@@ -38,8 +38,7 @@ from skclr.training import (
 from skclr.views import VIEWS, CallableViews, Paired, Views
 
 DEFAULT_BATCH_SIZE = 256
-# What `max_epochs="auto"` spends: steps if the data are large, epochs if they are small.
-AUTO_STEPS = 1_500
+# What `max_epochs="auto"` spends at most: of small data the modality's steps would be many more epochs.
 AUTO_EPOCHS = 100
 # Share of a run in which the learning rate grows.
 AUTO_WARMUP = 0.05
@@ -285,7 +284,7 @@ def _build_loss(name: Any, framework: type[Framework], loss: Any, params: dict[s
 
 
 def plan_training(
-    settings: Any, framework: Framework, n_samples: int, device: torch.device, *, endless: bool
+    settings: Any, framework: Framework, n_samples: int, device: torch.device, *, n_steps: int, endless: bool
 ) -> dict[str, Any]:
     """Settle what of training was left at "auto".
 
@@ -294,6 +293,7 @@ def plan_training(
     settings : the estimator, or anything with its training parameters.
     framework : whose recipes fill the gaps.
     n_samples, device : of the data.
+    n_steps : that max_epochs="auto" spends.
     endless : whether this is one piece of a stream.
 
     Returns
@@ -303,7 +303,7 @@ def plan_training(
     share = 0.0 if endless else choose_validation(settings.validation_fraction, settings.early_stopping)
     n_train = n_samples - validation_size(n_samples, share) if share else n_samples
     batch_size = choose_batch_size(settings.batch_size, n_train)
-    max_epochs = 1 if endless else choose_epochs(settings.max_epochs, n_train // batch_size)
+    max_epochs = 1 if endless else choose_epochs(settings.max_epochs, n_train // batch_size, n_steps)
     optimizer, recipe = choose_optimizer(framework, settings.optimizer)
     params = {**fused_arguments(optimizer, device), **(settings.optimizer_params or {})}
     check_names("optimizer", optimizer, params, given=("params", "lr", "weight_decay"))
@@ -339,7 +339,7 @@ def build_net(
 ) -> ContrastiveNet:
     """Make the net, ready to train; parameters as for `plan_training` and `build_views`."""
     views = build_views(settings.views, settings.views_params, modality, given=given)
-    plan = plan_training(settings, framework, n_samples, device, endless=endless)
+    plan = plan_training(settings, framework, n_samples, device, n_steps=modality.n_steps, endless=endless)
     share = plan.pop("validation_fraction")
     plan["train_split"] = HoldOut(share, seed) if share else None
     net = build("net", ContrastiveNet, settings.net_params, framework, view_maker=views, seed=seed, verbose=0, **plan)
@@ -372,10 +372,10 @@ def choose_batch_size(batch_size: Any, n_samples: int) -> int:
     return min(int(batch_size), n_samples)
 
 
-def choose_epochs(max_epochs: Any, steps_an_epoch: int) -> int:
+def choose_epochs(max_epochs: Any, steps_an_epoch: int, n_steps: int) -> int:
     """Give the number of epochs; "auto" spends a budget of steps, so that small data get many."""
     if max_epochs == "auto":
-        return min(AUTO_EPOCHS, math.ceil(AUTO_STEPS / steps_an_epoch))
+        return min(AUTO_EPOCHS, math.ceil(n_steps / steps_an_epoch))
     return int(max_epochs)
 
 

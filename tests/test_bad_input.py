@@ -32,6 +32,14 @@ BAD_TABLES = {
         lambda X: pd.DataFrame({"a": X[:, 0], "day": pd.Timestamp("2020-02-29")}),
         "'day'.*TableVectorizer",
     ),
+    "same_name_twice": (
+        lambda X: pd.DataFrame(X, columns=["a", "b", "a", "c", "d"]),
+        "X has more than one column named 'a': rename or drop",
+    ),
+    "words_among_numbers": (
+        lambda X: np.where(np.arange(5) == 1, np.array("warm", object), X.astype(object)),
+        "text where a table needs numbers.*categorical_features",
+    ),
     "one_dimension": (lambda X: X[:, 0], "Reshape your data"),
     "nan_in_sparse": (lambda X: sparse.csr_array(nan_at(X, 7, 2)), "NaN or infinity"),
     "ambiguous": (lambda X: X[:, :4].reshape(15, 4, 4), "modality='image'.*modality='series'"),
@@ -49,7 +57,7 @@ BAD_PARAMETERS = {
     "lr_schedule": ({"lr_schedule": "cosin"}, "did you mean 'cosine'"),
     "loss_params": ({"loss_params": {"temprature": 1}}, "loss_params has 'temprature'.*NTXent.*temperature"),
     "framework_params": ({"framework_params": {"queue": 1}}, "framework_params has 'queue'.*hidden_dim"),
-    "encoder_params": ({"encoder_params": {"depth": 1}}, "encoder_params has 'depth'.*n_layers"),
+    "encoder_params": ({"encoder_params": {"depth": 1}}, "encoder_params has 'depth'.*n_blocks"),
     "views_params": ({"views_params": {"p": 1}}, "views_params has 'p'.*n_neighbors"),
     "views_value": ({"views": "corruption", "views_params": {"rate": 2}}, "rate=2.*in \\[0, 1\\]"),
     "modality_params": ({"modality_params": {"scale": 1}}, "modality_params has 'scale'"),

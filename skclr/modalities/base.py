@@ -25,12 +25,14 @@ class Modality(Plain, ABC):
     Attributes
     ----------
     encoder, views : names of the defaults.
+    n_steps : optimiser steps that `max_epochs="auto"` spends.
     passthrough : whether `transform` gives the plain features beside the embedding unless told otherwise.
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
 
     encoder: str
     views: str
+    n_steps: int = 1_500
     passthrough: bool = False
     shape_: tuple[int, ...]
 

@@ -156,3 +156,44 @@ def test_a_sparse_matrix_is_never_densified_whole(quick, monkeypatch):
 def test_a_column_of_gaps_alone_is_taken(table, quick):
     X = np.column_stack([table[0], np.full(len(table[0]), np.nan)])
     assert np.isfinite(quick().fit_transform(X)).all()
+
+
+@pytest.mark.parametrize("value", [3.0, "Bern"])
+def test_a_constant_column_is_taken(table, quick, value):
+    X = pd.DataFrame(table[0], columns=list("abcde")).assign(same=value)
+    embedder = quick().fit(X)
+    features = embedder.transform(X.assign(same=pd.Series(["Oslo"] * len(X)) if value == "Bern" else value + 1))
+    assert np.isfinite(features).all()
+
+
+def test_a_column_of_words_and_numbers_holds_categories():
+    modality, x = read(pd.DataFrame({"x": np.arange(N) * 1.0, "mixed": ["1", 1, 2.5, None] * (N // 4)}))
+    assert modality.cardinalities_ == (0, 2)
+    assert_array_equal(x[:4, 1].numpy(), np.float32([0, 0, 1, np.nan]))
+
+
+def test_unseen_categories_are_embedded(quick):
+    frame = FRAMES["pandas"](mixed_columns())
+    embedder = quick().fit(frame)
+    assert np.isfinite(embedder.transform(frame.astype({"grade": object}).assign(city="Oslo", grade=None))).all()
+
+
+@every_frame
+def test_other_columns_at_transform(kind, quick):
+    columns = mixed_columns()
+    embedder = quick().fit(FRAMES[kind](columns))
+    renamed = {("storeys" if name == "rooms" else name): values for name, values in columns.items()}
+    with pytest.raises(ValueError, match="storeys"):
+        embedder.transform(FRAMES[kind](renamed))
+    with pytest.raises(ValueError, match="rooms"):
+        embedder.transform(FRAMES[kind]({name: columns[name] for name in columns if name != "rooms"}))
+    with pytest.raises(ValueError, match="same order"):
+        embedder.transform(FRAMES[kind](dict(reversed(columns.items()))))
+    assert embedder.transform(FRAMES[kind](columns)).shape[0] == N
+
+
+def test_words_in_a_column_of_numbers_at_transform(quick):
+    frame = FRAMES["pandas"](mixed_columns())
+    embedder = quick().fit(frame)
+    with pytest.raises(ValueError, match="text where a table needs numbers"):
+        embedder.transform(frame.assign(rooms="many"))
