@@ -1,5 +1,7 @@
 """Evaluation: probes with labels, measures and scorers without."""
 
+from skclr.evaluation.comparison import Comparison, Verdict, compare
+from skclr.evaluation.diagnosis import Finding, diagnose
 from skclr.evaluation.probes import (
     beside_baselines,
     draw_labels,
@@ -24,11 +26,16 @@ from skclr.measures import (
 
 __all__ = [
     "SCORERS",
+    "Comparison",
+    "Finding",
+    "Verdict",
     "alignment",
     "beside_baselines",
     "collapsed_share",
+    "compare",
     "confidence_interval",
     "corrected_t_test",
+    "diagnose",
     "draw_labels",
     "effective_rank",
     "embed",

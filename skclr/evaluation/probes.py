@@ -31,8 +31,9 @@ def linear_probe(
     *,
     scoring: Any = "accuracy",
     penalties: Sequence[float] = (1.0,),
+    standardize: bool = True,
 ) -> Any:
-    """Score a logistic regression on standardised features.
+    """Score a logistic regression on features.
 
     Parameters
     ----------
@@ -40,13 +41,18 @@ def linear_probe(
     y_train, y_test : (n,) and (m,) classes.
     scoring : name of a scikit-learn scorer, callable, or list of names.
     penalties : values of C; of several, the one that is most accurate on a fifth of the training rows.
+    standardize : whether each feature is brought to one scale, which suits embeddings; else all of them are by one
+        factor, which leaves to pixels and principal components that some vary more than others.
 
     Returns
     -------
     The score; for a list of names a dictionary.
     """
-    scaler = StandardScaler().fit(train)
+    scaler = StandardScaler(with_std=standardize).fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
+    if not standardize:
+        scale = train.std() or 1.0
+        train, test = train / scale, test / scale
     best = penalties[0] if len(penalties) == 1 else _choose_penalty(train, y_train, penalties)
     return _score(_regression(best).fit(train, y_train), test, y_test, scoring)
 
@@ -127,8 +133,7 @@ def transfer_probe(
     -------
     As the probe.
     """
-    carried = clone(embedder).set_params(encoder=embedder.encoder_, encoder_params=None, max_epochs=0)
-    carried.fit(X_train)
+    carried = untrained(embedder, encoder=embedder.encoder_, encoder_params=None).fit(X_train)
     return probe(carried.transform(X_train), y_train, carried.transform(X_test), y_test, **settings)
 
 
@@ -145,9 +150,9 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     Train and test features of "raw features", as the modality reads them, of the "untrained encoder" and of the
     "embedding", both as `transform` gives them.
     """
-    untrained = clone(embedder).set_params(max_epochs=0, passthrough=True).fit(X_train)
-    width = untrained.encoder_.out_features
-    both = untrained.transform(X_train), untrained.transform(X_test)
+    before = untrained(embedder, passthrough=True).fit(X_train)
+    width = before.encoder_.out_features
+    both = before.transform(X_train), before.transform(X_test)
     learned = embedder.transform(X_train), embedder.transform(X_test)
     # With `passthrough` the trained encoder has the raw features beside it, so the untrained one has too.
     n_shown = learned[0].shape[1]
@@ -156,6 +161,12 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
         "untrained encoder": (both[0][:, :n_shown], both[1][:, :n_shown]),
         "embedding": learned,
     }
+
+
+def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedder:
+    """Copy an embedder as it was before training, other parameters apart; it takes single samples, without labels."""
+    unused = {"views": "auto", "views_params": None, "positives": "views", "checkpoint_dir": None}
+    return clone(embedder).set_params(max_epochs=0, **unused, **params)
 
 
 def label_efficiency(

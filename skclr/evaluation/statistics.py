@@ -16,7 +16,7 @@ class Difference(NamedTuple):
     p_value: float
 
 
-def confidence_interval(scores: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+def confidence_interval(scores: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """Give Student's interval of the mean.
 
     Parameters
@@ -37,7 +37,7 @@ def confidence_interval(scores: Sequence[float], level: float = 0.95) -> tuple[f
 
 
 def corrected_t_test(
-    differences: Sequence[float], test_share: float, *, level: float = 0.95, n_tests: int = 1
+    differences: Sequence[float] | np.ndarray, test_share: float, *, level: float = 0.95, n_tests: int = 1
 ) -> Difference:
     """Test whether a mean difference over resamples of one data set is zero.
 

@@ -1,0 +1,307 @@
+"""Does pretraining help on these data? Every framework beside the baselines, with the interval of the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_memory
+
+from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, named_embedders
+from skclr.evaluation.probes import Record, draw_labels
+from skclr.evaluation.statistics import Difference, corrected_t_test
+from skclr.parts.randomness import derive_seeds
+from skclr.semi_supervised import take_rows
+
+_SUFFIXES = ("", "_low", "_high", "_p_value")
+_UNTESTED = Difference(*[float("nan")] * 4)
+
+
+# -- what comes out ---------------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """The best embedder against the best baseline, over all numbers of labels.
+
+    Attributes
+    ----------
+    embedder, baseline : names of those with the highest mean score.
+    difference : mean, 95 % interval and p-value, corrected for the choice among the embedders.
+    sentence : what that says.
+    """
+
+    embedder: str
+    baseline: str
+    difference: Difference
+    sentence: str
+
+    @property
+    def helped(self) -> bool:
+        """Whether the whole interval is above zero."""
+        return self.difference.low > 0
+
+
+class Comparison:
+    """What `compare` gives.
+
+    Attributes
+    ----------
+    records : list of dict
+        One per row and number of labels: features, kind, labels_per_class, mean, low, high (95 % interval over the
+        folds), scores (one per fold), fit_seconds, rows_per_second of `transform`; and of embedders, against the best
+        baseline and corrected for their number, difference, difference_low, difference_high and difference_p_value.
+    verdict : Verdict
+        Whether pretraining helped.
+    """
+
+    def __init__(self, records: list[Record], verdict: Verdict) -> None:
+        self.records = records
+        self.verdict = verdict
+
+    def to_frame(self) -> Any:
+        """Give the records as a pandas DataFrame.
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas: pip install pandas, or read `records`") from error
+        return pd.DataFrame(self.records)
+
+    def __repr__(self) -> str:
+        counts = list(dict.fromkeys(record["labels_per_class"] for record in self.records))
+        rows: dict[str, list[str]] = {}
+        for record in self.records:
+            cells = rows.setdefault(record["features"], [f"{record['fit_seconds']:.1f}"])
+            cells.insert(-1, f"{record['mean']:.3f} ± {(record['high'] - record['low']) / 2:.3f}")
+        header = ["", *(f"{n} a class" for n in counts), "fit, s"]
+        lines = [header, *([name, *cells] for name, cells in rows.items())]
+        width = max(map(len, rows))
+        table = [f"{name:{width}}" + "".join(f"{cell:>17}" for cell in cells) for name, *cells in lines]
+        return "\n".join([*table, "", self.verdict.sentence])
+
+
+# -- how it is done ---------------------------------------------------------------------------------
+
+
+def compare(
+    X: Any,
+    y: Any,
+    embedders: Any = "all",
+    baselines: Any = "auto",
+    *,
+    labels_per_class: Sequence[int | str] = (5, 10, 50),
+    embedder_params: Mapping[str, Any] | None = None,
+    n_draws: int = 3,
+    cv: Any = 5,
+    scoring: Any = "accuracy",
+    memory: Any = None,
+    n_jobs: int | None = None,
+    random_state: int = 0,
+    verbose: int = 0,
+) -> Comparison:
+    """Hold embedders against baselines on labelled data, and say whether pretraining helped.
+
+    In each fold every row learns from the training samples without labels, then a logistic regression from a few
+    labels of them, the same for all rows; the test samples are seen by neither.
+
+    Parameters
+    ----------
+    X : array or DataFrame of n samples
+        As for `ContrastiveEmbedder.fit`.
+    y : array of shape (n,)
+        Classes.
+    embedders : "all", list of str, or dict of str to ContrastiveEmbedder, default="all"
+        Frameworks by name, or embedders.
+    baselines : "auto", list of str, or dict of str to transformer, default="auto"
+        Names among "raw features", "PCA", "untrained encoder", "supervised network" (of the same shape, on the labelled
+        samples alone) and "UMAP"; "auto" is all, UMAP where it is installed. The network is the first embedder's.
+    labels_per_class : sequence of int or "all", default=(5, 10, 50)
+        Numbers of labels; a class that has fewer gives all.
+    embedder_params : dict, default=None
+        Parameters of embedders given by name.
+    n_draws : int, default=3
+        Draws of labels in each fold, of which a fold's score is the mean.
+    cv : int, cross-validation generator or iterable, default=5
+        A number makes so many stratified, shuffled folds.
+    scoring : str or callable, default="accuracy"
+        A scikit-learn scorer that gives one number.
+    memory : str or joblib.Memory, default=None
+        Folder that keeps finished cells, of a row and a fold each: what was cut short goes on there. Take a new one
+        after an upgrade.
+    n_jobs : int, default=None
+        Cells at a time, through joblib.
+    random_state : int, default=0
+        Seed of folds, draws and fits.
+    verbose : int, default=0
+        1 prints a line for each finished cell.
+
+    Returns
+    -------
+    Comparison
+
+    Notes
+    -----
+    Differences have the corrected resampled t-test (Nadeau & Bengio 2003), since folds share training samples, and
+    the interval of Bonferroni over the embedders, so that it holds for the one that came out best. The best baseline is
+    chosen on the same scores, to its advantage. Embeddings are standardised for the classifier, raw features and their
+    components are not: each has what suits it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> found = compare(X, y, ["simclr"], ["raw features", "PCA"], cv=3, embedder_params={"max_epochs": 2})
+    >>> [record["features"] for record in found.records[::3]]
+    ['raw features', 'PCA', 'simclr']
+    """
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    learners = named_embedders(embedders, embedder_params or {})
+    candidates = named_baselines(baselines, next(iter(learners.values())))
+    candidates |= {name: Frozen(embedder, standardize=True) for name, embedder in learners.items()}
+    folds = _folds(cv, y, random_state)
+    settings = (tuple(labels_per_class), n_draws, scoring)
+    run = check_memory(memory).cache(run_cell, ignore=["X", "y"])
+    data = joblib.hash((X, y))
+    cells = [(fold, name) for fold in range(len(folds)) for name in candidates]
+    calls = (
+        delayed(run)(candidates[name], X, y, data, *folds[fold], *settings, *derive_seeds(1, random_state, fold))
+        for fold, name in cells
+    )
+    results: dict[str, list[Record]] = {name: [] for name in candidates}
+    for (fold, name), result in zip(cells, Parallel(n_jobs, return_as="generator")(calls), strict=True):
+        results[name].append(result)
+        if verbose:
+            shown = "  ".join(f"{n}: {score:.3f}" for n, score in result["scores"].items())
+            print(f"fold {fold + 1}/{len(folds)}  {name:20}{shown}  ({result['fit_seconds']:.1f} s)", flush=True)
+    test_share = float(np.mean([len(test) / len(train) for train, test in folds]))
+    return summarize_cells(results, list(learners), test_share)
+
+
+def run_cell(
+    candidate: Candidate,
+    X: Any,
+    y: np.ndarray,
+    data: str,
+    train: np.ndarray,
+    test: np.ndarray,
+    labels_per_class: tuple[int | str, ...],
+    n_draws: int,
+    scoring: Any,
+    seed: int,
+) -> Record:
+    """Fit and score one row of the table on one fold.
+
+    Parameters
+    ----------
+    candidate : copied.
+    X, y : all samples and classes.
+    data : their hash, by which a finished cell is found again.
+    train, test : row numbers.
+    labels_per_class, n_draws, scoring : as for `compare`.
+    seed : of everything random in the fold.
+
+    Returns
+    -------
+    scores, by number of labels, fit_seconds and rows_per_second.
+    """
+    fitted = reseeded(candidate, seed).fit(take_rows(X, train), take_rows(X, test))
+    scores = {}
+    for n_labels in labels_per_class:
+        draws = draw_labels(y[train], n_labels, n_draws, seed)
+        scores[n_labels] = float(np.mean([fitted.score(rows, y[train][rows], y[test], scoring) for rows in draws]))
+    return {"scores": scores, "fit_seconds": fitted.fit_seconds_, "rows_per_second": fitted.rows_per_second_}
+
+
+def summarize_cells(results: Mapping[str, list[Record]], embedders: Sequence[str], test_share: float) -> Comparison:
+    """Make the table and the verdict of all cells.
+
+    Parameters
+    ----------
+    results : what `run_cell` gave for each row, fold by fold.
+    embedders : names of the rows that are no baselines.
+    test_share : test rows per training row.
+    """
+    counts = list(next(iter(results.values()))[0]["scores"])
+    scores = {name: np.array([list(cell["scores"].values()) for cell in cells]) for name, cells in results.items()}
+    ranked = sorted(results, key=lambda name: scores[name].mean(), reverse=True)
+    best = next(name for name in ranked if name in embedders)
+    baseline = next(name for name in ranked if name not in embedders)
+
+    def against_baseline(name: str, columns: Any) -> Difference:
+        difference = scores[name][:, columns] - scores[baseline][:, columns]
+        return corrected_t_test(difference.mean(1), test_share, n_tests=len(embedders))
+
+    records = []
+    for name, cells in results.items():
+        for column, n_labels in enumerate(counts):
+            found = against_baseline(name, [column]) if name in embedders else _UNTESTED
+            records.append(
+                {
+                    "features": name,
+                    "kind": "embedder" if name in embedders else "baseline",
+                    "labels_per_class": n_labels,
+                    **_summary(scores[name][:, column], test_share),
+                    **{f"difference{suffix}": value for suffix, value in zip(_SUFFIXES, found, strict=True)},
+                    **{
+                        key: float(np.mean([cell[key] for cell in cells])) for key in ("fit_seconds", "rows_per_second")
+                    },
+                }
+            )
+    found = against_baseline(best, slice(None))
+    said = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
+    return Comparison(records, Verdict(best, baseline, found, said))
+
+
+def sentence(
+    embedder: str, baseline: str, difference: Difference, counts: Sequence[int | str], n_folds: int, n_embedders: int
+) -> str:
+    """Say in one sentence whether pretraining helped, by where the interval lies."""
+    mean, low, high, _ = difference
+    if low > 0:
+        said = "Pretraining helped"
+    elif high < 0:
+        said = "Pretraining did harm"
+    else:
+        said = "Pretraining did not clearly help"
+    labels = ", ".join(map(str, counts))
+    choice = f", corrected for the choice among {n_embedders} embedders" if n_embedders > 1 else ""
+    return (
+        f"{said}: {embedder} scores {mean:+.3f} against {baseline}, the best baseline (95 % interval {low:+.3f} to "
+        f"{high:+.3f}; mean over {labels} labels a class and {n_folds} folds{choice})."
+    )
+
+
+def reseeded(estimator: Any, seed: int) -> Any:
+    """Copy an estimator and seed everything in it that has a `random_state`."""
+    names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
+    return clone(estimator).set_params(**dict.fromkeys(names, seed))
+
+
+def _summary(scores: np.ndarray, test_share: float) -> Record:
+    mean, low, high, _ = corrected_t_test(scores, test_share)
+    return {"mean": mean, "low": low, "high": high, "scores": scores.tolist()}
+
+
+def _folds(cv: Any, y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    if isinstance(cv, Integral):
+        cv = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
+    folds = list(check_cv(cv, y, classifier=True).split(np.zeros(len(y)), y))
+    if len(folds) < 2:
+        raise ValueError(f"cv={cv!r} makes {len(folds)} fold: differences need 2 or more, for example cv=5")
+    return folds

@@ -1,0 +1,240 @@
+"""What is known to go wrong, looked for in a fitted embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.validation import check_is_fitted
+
+from skclr.embedder import ContrastiveEmbedder
+from skclr.evaluation.probes import beside_baselines, linear_probe, untrained
+from skclr.evaluation.scorers import embed
+from skclr.measures import collapsed_share, effective_rank, feature_std, view_auc
+from skclr.modalities import views_in
+from skclr.semi_supervised import take_rows
+from skclr.training import embed_views
+from skclr.views import Paired
+
+# Samples that are looked at: enough for every measure below.
+_MOST_ROWS = 2_000
+_SMALLEST_BATCH = 32
+_N_SPLITS = 5
+
+
+class Finding(NamedTuple):
+    """What is wrong, by name, and a sentence with the number and the remedy."""
+
+    name: str
+    message: str
+
+
+@dataclass
+class Evidence:
+    """What the checks look at.
+
+    Attributes
+    ----------
+    embedder, X, y, X_test : as `diagnose` was given them, X and y of some rows, X with its first view alone.
+    z : (n, d) embeddings of X.
+    views : the first two views of X as the encoder gets them, and z1, z2 their embeddings.
+    before : (n, d) embeddings before training.
+    """
+
+    embedder: ContrastiveEmbedder
+    X: Any
+    y: np.ndarray | None
+    X_test: Any
+    z: np.ndarray
+    views: list[np.ndarray]
+    z1: np.ndarray
+    z2: np.ndarray
+    before: np.ndarray
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether the encoder gives one output."""
+        return feature_std(self.z) < 1e-3
+
+
+def diagnose(
+    embedder: ContrastiveEmbedder, X: Any, y: Any = None, *, X_test: Any = None, random_state: int = 0
+) -> list[Finding]:
+    """Look for what is known to go wrong in a fitted embedder.
+
+    Parameters
+    ----------
+    embedder : fitted.
+    X : samples it was fitted on, as its `fit` takes them.
+    y : (n,) classes, to look for labels that leak and hold the embedding against its baselines; None to do without.
+    X_test : samples it will be tested on, to look for those of X among them.
+    random_state : seed of views and splits.
+
+    Returns
+    -------
+    Findings, none where nothing was found.
+    """
+    check_is_fitted(embedder)
+    evidence = gather(embedder, X, y, X_test, random_state)
+    found = ((name, check(evidence)) for name, check in CHECKS.items())
+    return [Finding(name, message) for name, message in found if message]
+
+
+def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
+    """Embed some rows of X, their views, and what the encoder made of them before training."""
+    sides = views_in(X, paired=isinstance(embedder.net_.view_maker, Paired))
+    n_samples = len(embedder.transform(sides[0]))
+    rows = np.linspace(0, n_samples - 1, min(n_samples, _MOST_ROWS)).astype(int)
+    views = embedder.make_views(take_rows(X, rows), random_state)[:2]
+    X = take_rows(sides[0], rows)
+    z1, z2 = embed_views(embedder.encoder_, views, embedder.device_)
+    before = embed(untrained(embedder).fit(X), X)
+    y = None if y is None else np.asarray(y)[rows]
+    return Evidence(embedder, X, y, X_test, embed(embedder, X), views, z1, z2, before)
+
+
+# -- checks: each gives a sentence, or None ---------------------------------------------------------
+
+
+def collapsed_encoder(evidence: Evidence) -> str | None:
+    """One output for all samples."""
+    if not evidence.is_collapsed:
+        return None
+    return (
+        f"The encoder gives the same output for every sample (spread {feature_std(evidence.z):.1e}, 1 is even): lower "
+        "learning_rate, raise batch_size, or take a framework with negatives such as 'simclr'."
+    )
+
+
+def dimensional_collapse(evidence: Evidence) -> str | None:
+    """Fewer directions after training than before."""
+    rank, before = effective_rank(evidence.z), effective_rank(evidence.before)
+    if evidence.is_collapsed or rank > before / 3:
+        return None
+    return (
+        f"The embedding makes use of {rank:.1f} directions, before training it was {before:.1f}, and "
+        f"{collapsed_share(evidence.z):.0%} of its directions are empty: weaken the views, lower the temperature, or "
+        "take 'barlow_twins' or 'vicreg'."
+    )
+
+
+def destroyed_signal(evidence: Evidence) -> str | None:
+    """Two views of a sample are no more alike than two samples."""
+    auc = view_auc(evidence.z1, evidence.z2)
+    if evidence.is_collapsed or auc >= 0.6:
+        return None
+    return (
+        f"Two views of a sample are more alike than views of two samples in {auc:.0%} of cases, and chance gives 50%: "
+        "the views destroy the signal, weaken them by views_params."
+    )
+
+
+def unchanged_views(evidence: Evidence) -> str | None:
+    """Two views of a sample are the same."""
+    one, other = (view.reshape(len(view), -1) for view in evidence.views)
+    tolerance = 1e-3 * np.nanstd(one)
+    equal = np.isclose(one, other, rtol=0, atol=tolerance, equal_nan=True).all(1).mean()
+    if equal < 0.9:
+        return None
+    return (
+        f"{equal:.0%} of samples are the same in both views: there is nothing to learn from them, strengthen them by "
+        "views_params."
+    )
+
+
+def leaking_labels(evidence: Evidence) -> str | None:
+    """A column that tells the class on its own."""
+    if evidence.y is None or evidence.embedder.modality_ != "tabular" or not hasattr(evidence.X, "shape"):
+        return None
+    leaks = [name for name, column in _columns(evidence.X) if _tells(column, evidence.y)]
+    if not leaks:
+        return None
+    return f"Column {', '.join(map(repr, leaks))} alone tells the class of every sample: drop it if it was made from y."
+
+
+def seen_test_samples(evidence: Evidence) -> str | None:
+    """Samples of the test set among those of training."""
+    if evidence.X_test is None or evidence.is_collapsed:
+        return None
+    # Equal samples have equal embeddings, to the last bit.
+    known = {row.tobytes() for row in evidence.z}
+    share = np.mean([row.tobytes() in known for row in embed(evidence.embedder, evidence.X_test)])
+    if share < 0.01:
+        return None
+    return f"{share:.0%} of the test samples are in X too: drop duplicates before the split."
+
+
+def small_batch(evidence: Evidence) -> str | None:
+    """Few samples to contrast with."""
+    size = evidence.embedder.net_.batch_size
+    if size >= _SMALLEST_BATCH:
+        return None
+    return (
+        f"A batch has {size} samples, so that each is held against {size - 1} others: set batch_size to "
+        f"{_SMALLEST_BATCH} or more, 256 is usual, or give more samples."
+    )
+
+
+def constant_loss(evidence: Evidence) -> str | None:
+    """A loss that is never below that of the first epoch."""
+    losses = evidence.embedder.loss_curve_
+    if len(losses) < 3 or min(losses[1:]) < losses[0] - 1e-3 * abs(losses[0]):
+        return None
+    return (
+        f"The loss never fell below that of the first epoch ({losses[0]:.3f}, the last is {losses[-1]:.3f}): change "
+        "learning_rate, or weaken the views."
+    )
+
+
+def no_better_features(evidence: Evidence) -> str | None:
+    """A linear probe that is as good without training."""
+    if evidence.y is None or np.unique(evidence.y, return_counts=True)[1].min() < 2 or not evidence.embedder.n_iter_:
+        return None
+    features = beside_baselines(evidence.embedder, evidence.X, evidence.X)
+    splits = StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0)
+    means = dict.fromkeys(features, 0.0)
+    for train, test in splits.split(evidence.z, evidence.y):
+        for name, (z, _) in features.items():
+            given = z[train], evidence.y[train], z[test], evidence.y[test]
+            means[name] += linear_probe(*given, standardize=name != "raw features") / _N_SPLITS
+    best = max((name for name in means if name != "embedding"), key=lambda name: means[name])
+    if means["embedding"] > means[best]:
+        return None
+    return (
+        f"A linear probe is right in {means['embedding']:.1%} on the embedding and in {means[best]:.1%} on the {best}: "
+        "use those, or change views and epochs; skclr.compare tells more."
+    )
+
+
+CHECKS: dict[str, Callable[[Evidence], str | None]] = {
+    "collapsed encoder": collapsed_encoder,
+    "dimensional collapse": dimensional_collapse,
+    "views destroy the signal": destroyed_signal,
+    "views change nothing": unchanged_views,
+    "labels leak": leaking_labels,
+    "test samples in training": seen_test_samples,
+    "small batch": small_batch,
+    "loss never fell": constant_loss,
+    "no better than baselines": no_better_features,
+}
+
+
+def _columns(X: Any) -> list[tuple[Any, np.ndarray]]:
+    if hasattr(X, "columns"):
+        return [(name, np.asarray(X[name].to_list(), dtype=object)) for name in X.columns]
+    dense = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    return list(enumerate(dense.T))
+
+
+def _tells(column: np.ndarray, y: np.ndarray) -> bool:
+    """Say whether a tree of as many leaves as twice the classes is right about every sample."""
+    if column.dtype == object:
+        column = OrdinalEncoder().fit_transform(column.astype(str)[:, None])[:, 0]
+    n_classes = len(np.unique(y))
+    tree = DecisionTreeClassifier(max_leaf_nodes=2 * n_classes, random_state=0)
+    return bool(n_classes > 1 and tree.fit(column[:, None], y).score(column[:, None], y) == 1)

@@ -1,0 +1,222 @@
+"""`compare`: the table, the verdict, and going on where it was cut short."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.model_selection import StratifiedKFold
+
+from skclr import ContrastiveEmbedder, compare
+from skclr.evaluation import corrected_t_test
+from skclr.evaluation.comparison import sentence
+from skclr.evaluation.statistics import Difference
+
+FAST = {"labels_per_class": (2, 5), "n_draws": 2, "cv": 3}
+NAMED = ["raw features", "PCA", "untrained encoder", "supervised network"]
+TIMES = ("fit_seconds", "rows_per_second")
+
+
+@pytest.fixture(scope="module")
+def noisy(table):
+    """60 rows of 5 columns in 3 clusters that overlap, and the clusters."""
+    X, y = table
+    return X + np.random.default_rng(0).normal(scale=5, size=X.shape), y
+
+
+@pytest.fixture(scope="module")
+def found(noisy):
+    return compare(*noisy, ["simclr", "byol"], NAMED, embedder_params={"max_epochs": 2}, **FAST)
+
+
+def without_times(comparison):
+    return [{key: value for key, value in r.items() if key not in TIMES} for r in comparison.records]
+
+
+def test_the_table_has_every_row_and_number_of_labels(found):
+    frame = found.to_frame()
+    names = [*NAMED, "simclr", "byol"]
+    assert frame["features"].tolist() == [name for name in names for _ in range(2)]
+    assert frame["labels_per_class"].tolist() == [2, 5] * 6
+    assert frame["kind"].tolist() == ["baseline"] * 8 + ["embedder"] * 4
+    assert frame["mean"].between(frame["low"], frame["high"]).all()
+    assert (frame[list(TIMES)] > 0).all(axis=None)
+    assert frame["difference_p_value"].isna().tolist() == [True] * 8 + [False] * 4
+    assert all(name in repr(found) for name in names)
+    assert found.verdict.sentence in repr(found)
+
+
+def test_differences_are_corrected_t_tests(found):
+    scores = {}
+    for record in found.records:
+        scores.setdefault(record["features"], []).append(record["scores"])
+    over_labels = {name: np.mean(rows, axis=0) for name, rows in scores.items()}
+    assert found.verdict.baseline == max(NAMED, key=lambda name: over_labels[name].mean())
+    assert found.verdict.embedder == max(["simclr", "byol"], key=lambda name: over_labels[name].mean())
+    difference = over_labels[found.verdict.embedder] - over_labels[found.verdict.baseline]
+    assert_allclose(found.verdict.difference, corrected_t_test(difference, 1 / 2, n_tests=2))
+    assert found.verdict.helped == (found.verdict.difference.low > 0)
+
+
+def test_the_same_seed_gives_the_same_table(noisy, found):
+    params = {"max_epochs": 2}
+    with joblib.parallel_config("threading", n_jobs=2):
+        again = compare(*noisy, ["simclr", "byol"], NAMED, embedder_params=params, **FAST)
+    assert pd.DataFrame(without_times(again)).equals(pd.DataFrame(without_times(found)))
+    assert again.verdict == found.verdict
+    other = compare(*noisy, ["simclr"], ["PCA"], embedder_params=params, random_state=1, **FAST)
+    assert other.records[0]["scores"] != found.records[2]["scores"]
+
+
+def test_own_embedders_baselines_folds_and_scorers(digits):
+    X, y = digits
+    embedders = {"mine": ContrastiveEmbedder(max_epochs=1)}
+    baselines = {"flat": Flat()}
+    cv = StratifiedKFold(2)
+    found = compare(X, y, embedders, baselines, cv=cv, labels_per_class=["all"], scoring="f1_macro")
+    assert [record["features"] for record in found.records] == ["flat", "mine"]
+    expected = []
+    for train, test in cv.split(X, y):
+        flat = X.reshape(120, -1).astype(float)
+        centered = flat - flat[train].mean(0)
+        scaled = centered / centered[train].std()
+        model = LogisticRegression(max_iter=1000, tol=1e-3).fit(scaled[train], y[train])
+        expected.append(f1_score(y[test], model.predict(scaled[test]), average="macro"))
+    assert_allclose(found.records[0]["scores"], expected)
+
+
+class Flat(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.n_ = len(X)
+        return self
+
+    def transform(self, X):
+        return X.reshape(len(X), -1).astype(float)
+
+
+def test_umap_stands_beside_where_it_is_installed(table, monkeypatch):
+    class UMAP(PCA):
+        def __init__(self, n_components=2, random_state=None, n_jobs=1):
+            super().__init__(n_components, random_state=random_state)
+            self.n_jobs = n_jobs
+
+    umap = ModuleType("umap")
+    umap.UMAP, umap.__spec__ = UMAP, ModuleSpec("umap", None)
+    monkeypatch.setitem(sys.modules, "umap", umap)
+    found = compare(*table, ["simclr"], embedder_params={"max_epochs": 1}, labels_per_class=[2], n_draws=1, cv=2)
+    names = [record["features"] for record in found.records]
+    assert names == ["raw features", "PCA", "untrained encoder", "supervised network", "UMAP", "simclr"]
+    monkeypatch.setitem(sys.modules, "umap", None)
+    found = compare(*table, ["simclr"], embedder_params={"max_epochs": 1}, labels_per_class=[2], n_draws=1, cv=2)
+    assert "UMAP" not in [record["features"] for record in found.records]
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (Difference(0.02, 0.01, 0.03, 0.01), "Pretraining helped: simclr scores +0.020 against PCA"),
+        (Difference(0.02, -0.01, 0.05, 0.2), "Pretraining did not clearly help"),
+        (Difference(-0.02, -0.03, -0.01, 0.01), "Pretraining did harm"),
+        (Difference(0.02, 0.0, 0.04, 0.05), "Pretraining did not clearly help"),
+    ],
+)
+def test_the_sentence_agrees_with_the_interval(difference, said):
+    text = sentence("simclr", "PCA", difference, (5, 10), 5, 9)
+    assert text.startswith(said)
+    assert f"{difference.low:+.3f} to {difference.high:+.3f}" in text
+    assert "among 9 embedders" in text
+
+
+def test_verbose_says_what_is_done(table, capsys):
+    compare(*table, ["simclr"], ["PCA"], embedder_params={"max_epochs": 1}, verbose=1, **FAST)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("fold 1/3  PCA")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"baselines": ["PCB"]}, r"'PCB': known are 'raw features'"),
+        ({"baselines": []}, r"baselines=\[\]: give one or more"),
+        ({"embedders": []}, r"embedders=\[\]: give one or more"),
+        ({"cv": [(np.arange(30), np.arange(30, 60))]}, r"makes 1 fold"),
+        (
+            {"embedders": {"a": ContrastiveEmbedder()}, "embedder_params": {"max_epochs": 1}},
+            r"set them on the embedders",
+        ),
+        ({"y": np.linspace(0, 1, 60)}, r"continuous"),
+        ({"y": np.arange(50) % 2}, r"inconsistent numbers of samples"),
+    ],
+)
+def test_errors(table, change, message):
+    arguments = {"X": table[0], "y": table[1], "embedders": ["simclr"], "baselines": ["PCA"], **change}
+    with pytest.raises(ValueError, match=message):
+        compare(**arguments)
+
+
+# -- going on ---------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from sklearn.decomposition import PCA
+from skclr import compare
+
+class Slow(PCA):
+    def fit(self, X, y=None):
+        with Path(sys.argv[2]).open("a") as log:
+            print(len(X), file=log, flush=True)
+        time.sleep(float(sys.argv[3]))
+        return super().fit(X)
+
+rng = np.random.default_rng(0)
+y = np.repeat([0, 1], 30)
+X = rng.normal(size=(60, 6)) + y[:, None]
+settings = {"cv": 4, "labels_per_class": [3], "memory": sys.argv[1], "embedder_params": {"max_epochs": 1}}
+found = compare(X, y, ["simclr"], {"slow": Slow(2)}, **settings)
+print([record["scores"] for record in found.records])
+"""
+
+
+def test_killed_and_run_again_finished_cells_are_not_fitted_anew(tmp_path):
+    script, log = tmp_path / "script.py", tmp_path / "log"
+    script.write_text(SCRIPT)
+    log.touch()
+
+    def command(cache, pause):
+        return [sys.executable, str(script), str(tmp_path / cache), str(log), str(pause)]
+
+    def fits():
+        return len(log.read_text().splitlines())
+
+    process = subprocess.Popen(command("cache", 0.5), start_new_session=True)
+    # The third fit has begun, so that two folds are done.
+    deadline = time.monotonic() + 120
+    while fits() < 3 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert fits() == 3
+    resumed = subprocess.run(command("cache", 0.0), check=True, capture_output=True, text=True)
+    assert fits() == 3 + 2
+    # Never cut short, and by what the slow one derives from.
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 30)
+    X = rng.normal(size=(60, 6)) + y[:, None]
+    settings = {"cv": 4, "labels_per_class": [3], "embedder_params": {"max_epochs": 1}}
+    whole = compare(X, y, ["simclr"], {"slow": PCA(2)}, **settings)
+    assert resumed.stdout.strip() == str([record["scores"] for record in whole.records])
