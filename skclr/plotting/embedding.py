@@ -100,7 +100,7 @@ class EmbeddingDisplay:
     ) -> Self:
         """Draw the map of an embedding (n, d) that was made before; parameters as for `from_estimator`."""
         points = project(embedding, method, random_state)
-        return cls(points, y, f"embedding ({_TITLES[method]})").plot(ax, **scatter)
+        return cls(points, y, f"embedding ({TITLES[method]})").plot(ax, **scatter)
 
     def plot(self, ax: Any = None, **scatter: Any) -> Self:
         """Draw the map.
@@ -161,7 +161,7 @@ def _pca(embedding: np.ndarray, random_state: Any) -> np.ndarray:
 
 
 PROJECTIONS: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
-_TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
 def project(embedding: np.ndarray, method: str, random_state: Any) -> np.ndarray:
@@ -193,7 +193,7 @@ def classes(labels: Any) -> list[tuple[str, str, np.ndarray]]:
     largest = [name for name, _ in counts.most_common(len(COLORS))]
     shown = [
         (name, color, np.flatnonzero(names == name))
-        for name, color in zip(sorted(largest, key=_in_order), COLORS, strict=False)
+        for name, color in zip(sorted(largest, key=in_order), COLORS, strict=False)
     ]
     if len(counts) > len(largest):
         rest = np.flatnonzero(~np.isin(names, largest))
@@ -201,7 +201,8 @@ def classes(labels: Any) -> list[tuple[str, str, np.ndarray]]:
     return shown
 
 
-def _in_order(name: str) -> tuple[bool, float, str]:
+def in_order(name: str) -> tuple[bool, float, str]:
+    """Sort numbers by their value, before other names."""
     try:
         return False, float(name), name
     except ValueError:

@@ -11,8 +11,11 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skclr.modalities import views_in
-from skclr.plotting.base import COLORS, GREY, clear
+from skclr.plotting.base import COLORS, GREY, clear, pyplot
+from skclr.semi_supervised import take_rows
 
+# Rows that views are made of, the shown ones among them.
+_CONTEXT = 256
 # Of a table's row and of a text, as much as can be read in a small picture.
 _SHOWN_COLUMNS = 8
 _SHOWN_LINES = 5
@@ -24,10 +27,12 @@ class Drawing(ABC):
 
     Attributes
     ----------
+    kind : what it is made of, "picture", "row" (names and values) or "words".
     cell : width and height that it needs, in inches.
     wide : whether it is wider than high, so that samples stand one below the other.
     """
 
+    kind: str
     cell: tuple[float, float] = (1.1, 1.1)
     wide: bool = False
 
@@ -43,6 +48,14 @@ class Drawing(ABC):
     def draw(self, ax: Any, original: Any = None) -> None:
         """Draw into matplotlib axes; where the original is given, show what of it has changed."""
 
+    def tile(self, height: int) -> Any:
+        """Give a small Pillow image, where it is a picture."""
+        raise NotImplementedError
+
+    def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
+        """Give name, text and whether it has changed of every part, where it is no picture."""
+        raise NotImplementedError
+
 
 class Picture(Drawing):
     """An image.
@@ -53,6 +66,7 @@ class Picture(Drawing):
     limits : what is black and what is white.
     """
 
+    kind = "picture"
     colormap = "gray"
 
     def __init__(self, pixels: np.ndarray, limits: tuple[float, float]) -> None:
@@ -72,6 +86,17 @@ class Picture(Drawing):
         ax.imshow(self.pixels, cmap=self.colormap, vmin=0, vmax=1)
         clear(ax)
 
+    def tile(self, height: int) -> Any:
+        """Give the image at a height, and its own proportions."""
+        from PIL import Image
+
+        colors = self.pixels if self.pixels.ndim == 3 else pyplot().get_cmap(self.colormap)(self.pixels)[..., :3]
+        image = Image.fromarray(np.round(255 * colors).astype(np.uint8))
+        return image if image.height == height else image.resize((self._width(height), height))
+
+    def _width(self, height: int) -> int:
+        return max(1, round(height * self.pixels.shape[1] / self.pixels.shape[0]))
+
 
 class Spectrogram(Picture):
     """A spectrogram (n_mels, frames), low tones at the bottom."""
@@ -88,6 +113,9 @@ class Spectrogram(Picture):
         super().draw(ax)
         ax.set_aspect("auto")
 
+    def _width(self, height: int) -> int:
+        return 2 * height
+
 
 class Curves(Drawing):
     """A series.
@@ -97,6 +125,7 @@ class Curves(Drawing):
     values : (C, T), NaN where nothing is; the first ten channels are drawn.
     """
 
+    kind = "picture"
     cell = (2.4, 1.1)
     wide = True
 
@@ -111,6 +140,20 @@ class Curves(Drawing):
             ax.plot(channel, color=color, linewidth=1.1)
         clear(ax)
 
+    def tile(self, height: int) -> Any:
+        """Give the curves on white, twice as wide as high."""
+        from PIL import Image, ImageDraw
+
+        # Drawn larger than shown: Pillow's lines have no soft edges.
+        image = Image.new("RGB", (4 * height, 2 * height), "white")
+        brush, (low, high) = ImageDraw.Draw(image), (np.nanmin(self.values), np.nanmax(self.values))
+        x = np.linspace(2, image.width - 3, self.values.shape[1])
+        y = (image.height - 3) - (self.values - low) / ((high - low) or 1.0) * (image.height - 6)
+        for channel, color in zip(y, COLORS, strict=False):
+            there = ~np.isnan(channel)
+            brush.line(np.column_stack([x, channel])[there].ravel().tolist(), fill=color, width=2)
+        return image.resize((2 * height, height))
+
 
 class Row(Drawing):
     """A table's row.
@@ -121,12 +164,18 @@ class Row(Drawing):
     names : (d,) of the columns.
     """
 
+    kind = "row"
     cell = (2.5, 1.5)
     wide = True
 
     def __init__(self, values: Any, names: list[str]) -> None:
         self.names = names
-        self.texts = [readable(value) for value in values]
+        self.values = values
+
+    @property
+    def texts(self) -> list[str]:
+        """The values as they are written."""
+        return [readable(value) for value in self.values]
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
@@ -137,16 +186,19 @@ class Row(Drawing):
     def draw(self, ax: Any, original: Any = None) -> None:
         """See `Drawing.draw`."""
         clear(ax)
-        before = (original or self).texts
         n_shown = min(len(self.names), _SHOWN_COLUMNS)
         n_lines = n_shown + (n_shown < len(self.names))
-        for j in range(n_shown):
+        for j, (name, text, changed) in enumerate(self.parts(original)[:n_shown]):
             y = 1 - (j + 0.5) / n_lines
-            changed = {"color": COLORS[2], "weight": "bold"} if self.texts[j] != before[j] else {}
-            _write(ax, 0.52, y, shortened(self.names[j]), ha="right", color=GREY)
-            _write(ax, 0.56, y, shortened(self.texts[j]), **changed)
+            _write(ax, 0.52, y, shortened(name), ha="right", color=GREY)
+            _write(ax, 0.56, y, shortened(text), **({"color": COLORS[2], "weight": "bold"} if changed else {}))
         if n_shown < n_lines:
             _write(ax, 0.56, 0.5 / n_lines, f"and {len(self.names) - n_shown} more", color=GREY)
+
+    def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
+        """Give the columns' names and values."""
+        before = (original or self).texts
+        return [(name, text, text != old) for name, text, old in zip(self.names, self.texts, before, strict=True)]
 
 
 class Words(Drawing):
@@ -157,17 +209,30 @@ class Words(Drawing):
     words : its tokens.
     """
 
+    kind = "words"
     cell = (3.0, 0.95)
     wide = True
 
     def __init__(self, words: list[str]) -> None:
-        self.text = " ".join(word for word in words if word)
+        self.words = [word for word in words if word]
 
     def draw(self, ax: Any, original: Any = None) -> None:
-        """See `Drawing.draw`."""
+        """See `Drawing.draw`; a word that is gone leaves a line."""
         clear(ax)
-        lines = textwrap.wrap(self.text, _LINE, max_lines=_SHOWN_LINES, placeholder=" …") or ["(no words)"]
+        text = " ".join("_" * len(word) if gone else word for _, word, gone in self.parts(original))
+        lines = textwrap.wrap(text, _LINE, max_lines=_SHOWN_LINES, placeholder=" …") or ["(no words)"]
         _write(ax, 0.02, 0.5, "\n".join(lines), linespacing=1.25)
+
+    def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
+        """Give the original's words, and which are gone; of a view that adds to them or shuffles them its own."""
+        before = (original or self).words
+        left = iter(self.words)
+        upcoming, parts = next(left, None), []
+        for word in before:
+            parts.append(("", word, word != upcoming))
+            if word == upcoming:
+                upcoming = next(left, None)
+        return parts if upcoming is None else [("", word, False) for word in self.words]
 
 
 DRAWINGS: dict[str, type[Drawing]] = {
@@ -192,6 +257,13 @@ def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing],
     views = [torch.from_numpy(view) for view in embedder.make_views(X, random_state=random_state)]
     originals, *drawn = _drawings(embedder, X, [_read(embedder, X), *views])
     return originals, drawn
+
+
+def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
+    """Make a drawing of some rows of X, and of each of their views, whose replacements come from other rows too."""
+    others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), rows)
+    originals, views = draw_views(embedder, take_rows(X, np.concatenate([rows, others])), random_state)
+    return originals[: len(rows)], [view[: len(rows)] for view in views]
 
 
 def n_rows(X: Any) -> int:

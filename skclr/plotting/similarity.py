@@ -6,12 +6,11 @@ import math
 from typing import Any, Self
 
 import numpy as np
-import torch
 
+from skclr.evaluation import embed_two_views
 from skclr.plotting.base import COLORS, GREY, one_axes
 from skclr.plotting.samples import some_rows
 from skclr.semi_supervised import take_rows
-from skclr.training import Samples, embed
 
 
 class SimilarityDisplay:
@@ -63,8 +62,7 @@ class SimilarityDisplay:
         The display.
         """
         rows = some_rows(X, max_samples, random_state)
-        views = embedder.make_views(take_rows(X, rows), random_state=random_state)
-        return cls.from_embeddings(*(encode(embedder, view) for view in views[:2]), ax=ax)
+        return cls.from_embeddings(*embed_two_views(embedder, take_rows(X, rows), random_state), ax=ax)
 
     @classmethod
     def from_embeddings(cls, first: np.ndarray, second: np.ndarray, *, ax: Any = None) -> Self:
@@ -108,11 +106,3 @@ class SimilarityDisplay:
         self.ax_.spines[["top", "right"]].set_visible(False)
         self.ax_.legend(frameon=False)
         return self
-
-
-def encode(embedder: Any, view: np.ndarray) -> np.ndarray:
-    """Embed a view (n, *shape) as `make_views` gives it: (n, d)."""
-    samples = Samples(view, torch.from_numpy, embedder.device_)
-    embedding = np.empty((len(view), embedder.encoder_.out_features), np.float32)
-    embed(embedder.encoder_, samples, out=embedding)
-    return embedding

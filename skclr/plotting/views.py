@@ -7,11 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from skclr.plotting.base import grid_of_axes
-from skclr.plotting.samples import Drawing, draw_views, some_rows
-from skclr.semi_supervised import take_rows
-
-# Rows that views are made of, the shown ones among them: replacements and neighbours come from these.
-_CONTEXT = 256
+from skclr.plotting.samples import Drawing, some_rows, some_views
 
 
 class ViewsDisplay:
@@ -70,11 +66,7 @@ class ViewsDisplay:
         The display.
         """
         chosen = some_rows(X, n_samples, random_state) if rows is None else np.asarray(rows)
-        others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), chosen)
-        context = take_rows(X, np.concatenate([chosen, others]))
-        originals, views = draw_views(embedder, context, random_state)
-        n_shown = len(chosen)
-        return cls(originals[:n_shown], [view[:n_shown] for view in views]).plot(ax)
+        return cls(*some_views(embedder, X, chosen, random_state)).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the grid.

@@ -1,0 +1,154 @@
+"""What labels are worth, with and without pretraining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+
+from skclr import evaluation
+from skclr.plotting.base import COLORS, GREY, one_axes
+from skclr.plotting.samples import n_rows
+from skclr.semi_supervised import take_rows
+
+_N_COMPONENTS = 64
+# What an embedding has to beat looks the same in every picture.
+_BASELINE_COLORS = {"raw features": GREY, "PCA": COLORS[1], "untrained encoder": COLORS[3]}
+
+
+class LabelEfficiencyDisplay:
+    """The score of a classifier by the number of labels it is given, one line for each kind of features.
+
+    Parameters
+    ----------
+    records : list of dict
+        With the keys features, labels_per_class, mean, low and high, as `skclr.evaluation.label_efficiency` gives them,
+        and `skclr.compare`.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    ax_ : matplotlib Axes
+    lines_ : dict of str to matplotlib Line2D
+        By features.
+    """
+
+    def __init__(self, records: Sequence[dict[str, Any]]) -> None:
+        self.records = records
+
+    @classmethod
+    def from_estimator(
+        cls,
+        embedder: Any,
+        X: Any,
+        y: Any,
+        *,
+        labels_per_class: Sequence[int | str] = (1, 5, 10, 50, "all"),
+        n_draws: int = 10,
+        test_size: float = 0.3,
+        random_state: int = 0,
+        ax: Any = None,
+    ) -> Self:
+        """Score a linear probe on the embedding, the raw features, their PCA and the untrained encoder.
+
+        Parameters
+        ----------
+        embedder : ContrastiveEmbedder
+            Fitted. Where it was fitted on all of X, it has seen the test rows too, without their labels.
+        X : array or DataFrame of n samples
+            As for `transform`.
+        y : array of shape (n,)
+            Classes.
+        labels_per_class : sequence of int or "all", default=(1, 5, 10, 50, "all")
+            Numbers of labels.
+        n_draws : int, default=10
+            Draws of labels for each number.
+        test_size : float, default=0.3
+            Share of the rows that are scored.
+        random_state : int, default=0
+            Seed of the split and of the draws.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        The display.
+        """
+        y = np.asarray(y)
+        rows = np.arange(n_rows(X))
+        train, test = train_test_split(rows, test_size=test_size, stratify=y, random_state=random_state)
+        features = beside_baselines(embedder, take_rows(X, train), take_rows(X, test))
+        records = label_efficiency(features, y[train], y[test], labels_per_class, n_draws, random_state)
+        return cls(records).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the lines, with the interval of each mean.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        The display.
+        """
+        self.ax_ = one_axes(ax)
+        self.figure_ = self.ax_.figure
+        counts = [str(n) for n in dict.fromkeys(record["labels_per_class"] for record in self.records)]
+        self.lines_ = {}
+        for name, color in colors([record["features"] for record in self.records]).items():
+            own = [record for record in self.records if record["features"] == name]
+            mean, low, high = (np.array([record[key] for record in own]) for key in ("mean", "low", "high"))
+            dashed = "--" if name in _BASELINE_COLORS else "-"
+            # A single score has no interval.
+            spread = np.nan_to_num([mean - low, high - mean])
+            bars = self.ax_.errorbar(
+                counts, mean, spread, label=name, color=color, linestyle=dashed, marker="o", ms=4, capsize=3
+            )
+            self.lines_[name] = bars.lines[0]
+        self.ax_.set(xlabel="labels a class", ylabel="score")
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        self.ax_.legend(frameon=False)
+        return self
+
+
+def colors(names: Sequence[str]) -> dict[str, str]:
+    """Give each kind of features its colour, the baselines always the same."""
+    others = iter(color for color in COLORS if color not in _BASELINE_COLORS.values())
+    return {name: _BASELINE_COLORS.get(name) or next(others, GREY) for name in dict.fromkeys(names)}
+
+
+def beside_baselines(embedder: Any, X_train: Any, X_test: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Give train and test features of the embedder and of what it must beat, the PCA of raw features included."""
+    features = evaluation.beside_baselines(embedder, X_train, X_test)
+    raw, raw_test = features.pop("raw features")
+    pca = PCA(min(_N_COMPONENTS, *raw.shape), random_state=0).fit(raw)
+    return {"raw features": (raw, raw_test), "PCA": (pca.transform(raw), pca.transform(raw_test)), **features}
+
+
+def label_efficiency(
+    features: dict[str, tuple[np.ndarray, np.ndarray]],
+    y_train: np.ndarray,
+    y_test: np.ndarray,
+    labels_per_class: Sequence[int | str],
+    n_draws: int,
+    random_state: int,
+) -> list[dict[str, Any]]:
+    """Score each kind of features as suits it, by the same draws."""
+    settings: dict[str, Any] = {"n_draws": n_draws, "random_state": random_state}
+    return [
+        record
+        for name, pair in features.items()
+        for record in evaluation.label_efficiency(
+            {name: pair}, y_train, y_test, labels_per_class, standardize=is_learned(name), **settings
+        )
+    ]
+
+
+def is_learned(name: str) -> bool:
+    """Tell networks' features, which a classifier takes standardised, from those whose scale means something."""
+    return name not in ("raw features", "PCA")

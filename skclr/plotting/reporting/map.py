@@ -1,0 +1,145 @@
+"""The data of the report's map: where each row stands, how it looks and what is near to it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skclr.modalities import views_in
+from skclr.modalities.text import read_texts
+from skclr.plotting.embedding import TITLES, in_order, is_scale, project
+from skclr.plotting.neighbors import nearest
+from skclr.plotting.samples import Drawing, draw_samples, n_rows, readable, shortened
+from skclr.semi_supervised import take_rows
+
+N_NEIGHBORS = 11
+# Columns of a table that are shown beside a point, and characters of a text.
+_MOST_COLUMNS = 30
+_MOST_CHARACTERS = 400
+# Rows whose samples are read at once.
+_CHUNK = 512
+# Pixels of all thumbnails together: some megabytes of the file.
+_PIXELS = 2**24
+_TILES_A_ROW, _TILES_A_SHEET = 32, 1024
+# Up to so many pixels PNG is small enough; JPEG is not exact.
+_PNG_PIXELS = 2**20
+_SHOWN_HEIGHT = 96
+
+
+def map_data(
+    embedder: Any, X: Any, embedding: np.ndarray, columns: dict[str, Any], methods: Sequence[str], random_state: Any
+) -> dict[str, Any]:
+    """Give what the page needs to know of each row.
+
+    Parameters
+    ----------
+    embedder : fitted.
+    X, embedding : n samples, and their embedding (n, d).
+    columns : by name, what is known of each row besides: (n,) each.
+    methods : names in PROJECTIONS.
+    random_state : of the projections.
+    """
+    rows, similarities = nearest(embedding, N_NEIGHBORS)
+    projections = [
+        {"name": TITLES[method], "points": encoded(_unit_square(project(embedding, method, random_state)), np.float32)}
+        for method in methods
+    ]
+    looks, table = _looks(embedder, X)
+    return {
+        "n": len(embedding),
+        "projections": projections,
+        "columns": [encode_column(name, values) for name, values in {**columns, **table}.items()],
+        "neighbors": {
+            "k": rows.shape[1],
+            "rows": encoded(rows, np.int32),
+            "similarities": encoded(similarities, np.float32),
+        },
+        **looks,
+    }
+
+
+def encoded(values: Any, dtype: Any) -> str:
+    """Write an array as base64, little-endian."""
+    array = np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<"))
+    return base64.b64encode(array.tobytes()).decode()
+
+
+def encode_column(name: str, values: Any) -> dict[str, Any]:
+    """Give a column as numbers, or as the names of its classes and their codes."""
+    values = np.asarray(values)
+    if values.dtype == object and all(isinstance(value, float | int) for value in values):
+        values = values.astype(float)
+    if is_scale(values):
+        return {"name": str(name), "numbers": encoded(values, np.float64)}
+    texts = [readable(value) for value in values]
+    names = sorted(set(texts), key=in_order)
+    code_of = {name: code for code, name in enumerate(names)}
+    return {"name": str(name), "names": names, "codes": encoded([code_of[text] for text in texts], np.int32)}
+
+
+def _unit_square(points: np.ndarray) -> np.ndarray:
+    """Scale a map so that float32 and the page need not care for its units."""
+    centered = points - (points.max(0) + points.min(0)) / 2
+    return centered / (np.abs(centered).max() or 1.0)
+
+
+def _looks(embedder: Any, X: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Give tiles or texts by which rows are known, or the columns of a table."""
+    n_samples = n_rows(X)
+    chunks = [np.arange(i, min(i + _CHUNK, n_samples)) for i in range(0, n_samples, _CHUNK)]
+    drawn: Any = (draw_samples(embedder, take_rows(X, chunk)) for chunk in chunks)
+    first: Any = draw_samples(embedder, take_rows(X, np.arange(1)))[0]
+    if first.kind == "picture":
+        return {"tiles": _tiles(first, (drawing for chunk in drawn for drawing in chunk), n_samples)}, {}
+    if first.kind == "words":
+        texts = read_texts(views_in(X, paired=False)[0])
+        return {"texts": [shortened(text, _MOST_CHARACTERS) for text in texts]}, {}
+    values = np.array([drawing.values[:_MOST_COLUMNS] for chunk in drawn for drawing in chunk])
+    return {}, dict(zip(first.names, values.T, strict=False))
+
+
+def _tiles(first: Any, drawings: Any, n_samples: int) -> dict[str, Any]:
+    from PIL import Image
+
+    height = tile_height(first, n_samples)
+    width = first.tile(height).width
+    sheets = []
+    for i, drawing in enumerate(drawings):
+        place = i % _TILES_A_SHEET
+        if not place:
+            n_here = min(_TILES_A_SHEET, n_samples - i)
+            size = width * min(_TILES_A_ROW, n_here), height * -(-n_here // _TILES_A_ROW)
+            sheets.append(Image.new("RGB", size))
+        sheets[-1].paste(drawing.tile(height), (place % _TILES_A_ROW * width, place // _TILES_A_ROW * height))
+    exact = n_samples * width * height <= _PNG_PIXELS
+    return {
+        "sheets": [data_uri(sheet, exact=exact) for sheet in sheets],
+        "width": width,
+        "height": height,
+        "per_row": min(_TILES_A_ROW, n_samples),
+        "per_sheet": _TILES_A_SHEET,
+        "scale": _SHOWN_HEIGHT / height,
+    }
+
+
+def tile_height(drawing: Drawing, n_samples: int) -> int:
+    """Give the height at which so many tiles are small enough together, at most that of the picture itself."""
+    probe = drawing.tile(_SHOWN_HEIGHT)
+    affordable = math.sqrt(_PIXELS / n_samples * probe.height / probe.width)
+    own = drawing.pixels.shape[0] if hasattr(drawing, "pixels") and not drawing.wide else _SHOWN_HEIGHT
+    return int(max(8, min(own, _SHOWN_HEIGHT, affordable)))
+
+
+def data_uri(image: Any, *, exact: bool) -> str:
+    """Write a Pillow image into an address."""
+    file = io.BytesIO()
+    if exact:
+        image.save(file, "PNG", optimize=True)
+    else:
+        image.save(file, "JPEG", quality=85, subsampling=0)
+    return f"data:image/{'png' if exact else 'jpeg'};base64,{base64.b64encode(file.getvalue()).decode()}"

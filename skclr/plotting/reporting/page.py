@@ -1,0 +1,184 @@
+"""The report's page: everything is computed here, and put into one file that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skclr.parts.atomic import replacing
+from skclr.plotting.base import COLORS, GREY, pyplot
+from skclr.plotting.reporting import sections
+from skclr.plotting.reporting.map import encoded, map_data
+from skclr.plotting.reporting.probes import probe_table
+from skclr.plotting.samples import n_rows, some_rows
+from skclr.semi_supervised import take_rows
+from skclr.training import check_length
+
+_HERE = Path(__file__).parent
+_SCALE = ((0.0, "#00224e"), (0.25, "#414d6b"), (0.5, "#7c7b78"), (0.75, "#bbad6d"), (1.0, "#fee838"))  # cividis
+
+
+def report(
+    embedder: Any,
+    X: Any,
+    y: Any = None,
+    path: str | os.PathLike[str] = "report.html",
+    *,
+    metadata: Any = None,
+    methods: str | Sequence[str] = "pca",
+    max_points: int = 20_000,
+    title: str | None = None,
+    random_state: int = 0,
+) -> Path:
+    """Write what a fitted embedder has learned into one HTML file.
+
+    The file loads nothing and can be sent to someone: the data's rows are in it, as small pictures, texts or values.
+
+    Parameters
+    ----------
+    embedder : ContrastiveEmbedder
+        Fitted.
+    X : array or DataFrame of n samples
+        As for `transform`, such as the data of the fit.
+    y : array of shape (n,), default=None
+        Labels: points are coloured by them, and probes tell whether the embedding beats the raw features, their PCA
+        and the untrained encoder.
+    path : path, default="report.html"
+        Where to. A file that is there is replaced once the new one is whole.
+    metadata : DataFrame or dict of arrays of shape (n,), default=None
+        More columns to show and to colour by.
+    methods : str or list of str, default="pca"
+        Maps, of {"pca", "tsne", "umap"}.
+    max_points : int, default=20,000
+        Of more rows so many are drawn at random; the page says so.
+    title : str, default=None
+        Of the page.
+    random_state : int, default=0
+        Seed of draws, views, splits and maps.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    ImportError
+        Where what `skclr[report]` installs is missing.
+    NotFittedError
+        Before `fit`.
+    ValueError
+        For columns of another length than X.
+
+    Notes
+    -----
+    The probes are fitted on 70 % of the labelled rows and scored on the others. Where the embedder was fitted on all
+    of X it has seen the others too, without their labels.
+    """
+    jinja2, plotly = _engines()
+    check_is_fitted(embedder)
+    extra = _extra_columns(X, y, metadata)
+    rows = some_rows(X, max_points, random_state)
+    shown = X if len(rows) == n_rows(X) else take_rows(X, rows)
+    extra = {name: np.asarray(values)[rows] for name, values in extra.items()}
+    methods = [methods] if isinstance(methods, str) else methods
+    embedding = embedder.transform(shown)
+    probes = None if y is None else probe_table(embedder, X, np.asarray(y), random_state)
+    points = map_data(embedder, shown, embedding, extra, methods, random_state)
+    points["rows"] = None if len(rows) == n_rows(X) else encoded(rows, np.int32)
+    data = {
+        "map": points,
+        "charts": [*sections.loss_chart(embedder), *(probes or {}).get("charts", [])],
+        "colors": COLORS,
+        "grey": GREY,
+        "scale": _SCALE,
+    }
+    page = _render(
+        jinja2,
+        plotly,
+        data,
+        title=title or sections.title(embedder),
+        summary=sections.summary(embedder, X, y),
+        sampled=_sampled(len(rows), n_rows(X)),
+        findings=sections.findings(embedder, X, y if probes else None, random_state),
+        probes=probes,
+        views=sections.views(embedder, X, random_state),
+        trained=embedder.n_iter_ > 0,
+        measures=sections.measures(embedder, X, random_state),
+        facts=sections.facts(embedder, X, y),
+    )
+    with replacing(path) as file:
+        file.write(page.encode())
+    return Path(path)
+
+
+def _engines() -> tuple[Any, str]:
+    try:
+        import jinja2
+        import PIL.Image  # noqa: F401
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError(f"a report needs {error.name}, which is missing: pip install 'skclr[report]'") from error
+    pyplot()
+    return jinja2, get_plotlyjs()
+
+
+def _extra_columns(X: Any, y: Any, metadata: Any) -> dict[str, Any]:
+    columns = {} if y is None else {"label": y}
+    if metadata is not None:
+        columns.update({str(name): metadata[name] for name in metadata})
+    for name, values in columns.items():
+        check_length("y" if values is y else f"metadata[{name!r}]", values, n_rows(X))
+    return columns
+
+
+def _sampled(n_shown: int, n_samples: int) -> str:
+    return "" if n_shown == n_samples else f"{n_shown:,} of {n_samples:,} rows are shown, drawn at random."
+
+
+def _render(jinja2: Any, plotly: str, data: dict[str, Any], **sections: Any) -> str:
+    # The page's own code is all that may run. Plotly compiles its drawing commands, which needs unsafe-eval.
+    scripts = [_inline(plotly), _inline((_HERE / "page.js").read_text("utf-8"))]
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src 'unsafe-eval' {' '.join(map(_hash, scripts))}",
+            "style-src 'unsafe-inline'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = environment.from_string((_HERE / "page.html").read_text("utf-8"))
+    safe = jinja2.utils.markupsafe.Markup
+    return template.render(
+        **sections,
+        policy=policy,
+        css=safe((_HERE / "page.css").read_text("utf-8")),
+        data=safe(_json(data)),
+        plotly=safe(scripts[0]),
+        script=safe(scripts[1]),
+    )
+
+
+def _inline(script: str) -> str:
+    """Keep a script from ending its element."""
+    return script.replace("</script", "<\\/script")
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _json(data: Any) -> str:
+    """Write data so that nothing in them ends the element they stand in."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

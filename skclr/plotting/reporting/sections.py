@@ -1,0 +1,159 @@
+"""What the report says, section by section."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from skclr import evaluation
+from skclr.plotting.base import COLORS
+from skclr.plotting.embedding import is_scale
+from skclr.plotting.reporting.map import data_uri, tile_height
+from skclr.plotting.samples import Drawing, Picture, n_rows, readable, shortened, some_rows, some_views
+from skclr.semi_supervised import take_rows
+
+# Rows that are enough for a number with two digits.
+_MEASURED_ROWS = 2_000
+_N_VIEWED = 6
+# Images with fewer pixels a side are enlarged with hard edges.
+_COARSE = 20
+
+# -- what was trained, and on what ------------------------------------------------------------------
+
+
+def title(embedder: Any) -> str:
+    """Give the page's title."""
+    return f"{type(embedder.net_.module_).__name__} on {embedder.modality_} data"
+
+
+def summary(embedder: Any, X: Any, y: Any) -> str:
+    """Give the page in one line."""
+    return " · ".join(
+        [
+            f"{n_rows(X):,} samples",
+            f"{embedder.encoder_.out_features} features",
+            f"{embedder.n_iter_} epochs",
+            "with labels" if y is not None else "without labels",
+        ]
+    )
+
+
+def facts(embedder: Any, X: Any, y: Any) -> dict[str, dict[str, str]]:
+    """Give what was trained on what, by heading."""
+    net, encoder = embedder.net_, embedder.encoder_
+    defaults = type(embedder)().get_params(deep=False)
+    changed = {
+        name: shortened(str(value), 120)
+        for name, value in embedder.get_params(deep=False).items()
+        if repr(value) != repr(defaults[name])
+    }
+    data = {
+        "samples": f"{n_rows(X):,}",
+        "modality": embedder.modality_,
+        "shape of one": " × ".join(map(str, embedder._modality.shape_)),
+    }
+    if y is not None:
+        data["labels"] = _describe(np.asarray(y))
+    training = {
+        "framework": type(net.module_).__name__,
+        "encoder": type(getattr(encoder, "network", encoder)).__name__,
+        "weights": f"{sum(p.numel() for p in encoder.parameters()):,}",
+        "features": str(encoder.out_features),
+        "views": type(net.view_maker).__name__,
+        "epochs": str(embedder.n_iter_),
+        "batch size": str(net.batch_size),
+        "optimiser": f"{net.optimizer.__name__}, learning rate {net.lr:.3g}",
+        "device": str(embedder.device_),
+    }
+    packages = ("skclr", "torch", "skorch", "scikit-learn", "numpy")
+    versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    versions["written"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return {"The data": data, "The training": training, "Set by hand": changed or {"nothing": ""}, "Versions": versions}
+
+
+def _describe(y: np.ndarray) -> str:
+    if is_scale(y):
+        return f"numbers from {np.nanmin(y):.4g} to {np.nanmax(y):.4g}"
+    names = sorted({readable(label) for label in y})
+    return f"{len(names)} classes: {shortened(', '.join(names), 80)}"
+
+
+# -- is something wrong -----------------------------------------------------------------------------
+
+
+def findings(embedder: Any, X: Any, y: Any, random_state: int) -> list[tuple[str, str]]:
+    """Give name and sentence of what the checks have found."""
+    return [(name, message) for name, message in evaluation.diagnose(embedder, X, y, random_state=random_state)]
+
+
+_MEASURES = {
+    "effective rank": "directions that the embedding makes use of, of {width}",
+    "uniformity": "how evenly samples lie; 0 where all are one point, {even:.1f} where they could not lie more evenly",
+    "alignment": "squared distance of two views of a sample; 0 where they are alike, 2 where they are strangers",
+    "view AUC": "how often a view is more like the other view of its sample than like that of another; 50 % is chance",
+    "neighbour overlap": "share of a sample's ten nearest that are the same in both views",
+    "collapsed directions": "share of directions in which samples hardly differ",
+}
+
+
+def measures(embedder: Any, X: Any, random_state: Any) -> list[dict[str, str]]:
+    """Give measures that need no labels, and what they mean."""
+    sample = take_rows(X, some_rows(X, _MEASURED_ROWS, random_state))
+    z = evaluation.embed(embedder, sample)
+    z1, z2 = evaluation.embed_two_views(embedder, sample, random_state)
+    values = {
+        "effective rank": f"{evaluation.effective_rank(z):.1f}",
+        "uniformity": f"{evaluation.uniformity(z):.2f}",
+        "alignment": f"{evaluation.alignment(z1, z2):.2f}",
+        "view AUC": f"{evaluation.view_auc(z1, z2):.1%}",
+        "neighbour overlap": f"{evaluation.neighbor_overlap(z1, z2):.1%}",
+        "collapsed directions": f"{evaluation.collapsed_share(z):.1%}",
+    }
+    width = min(z.shape)
+    # Of n points far from each other on a sphere of many dimensions, squared distances are all 2.
+    words = {"width": width, "even": -4.0}
+    return [
+        {"name": name, "value": value, "meaning": _MEASURES[name].format(**words)} for name, value in values.items()
+    ]
+
+
+# -- charts -----------------------------------------------------------------------------------------
+
+
+def loss_chart(embedder: Any) -> list[dict[str, Any]]:
+    """Give the loss by epoch, nothing where none was run."""
+    if not embedder.n_iter_:
+        return []
+    history = embedder.history_
+    lines = [{"name": "training", "y": [float(loss) for loss in embedder.loss_curve_], "color": COLORS[0]}]
+    if "valid_loss" in history[-1]:
+        losses = [float(epoch["valid_loss"]) for epoch in history]
+        lines.append({"name": "validation", "y": losses, "color": COLORS[1], "dash": "dash"})
+    epochs = list(range(1, len(history) + 1))
+    return [{"id": "loss", "x": epochs, "x_title": "epoch", "y_title": "loss", "lines": lines}]
+
+
+# -- views ------------------------------------------------------------------------------------------
+
+
+def views(embedder: Any, X: Any, random_state: Any) -> dict[str, Any]:
+    """Give some samples, each followed by its views: addresses of pictures, or parts of rows and texts."""
+    originals, drawn = some_views(embedder, X, some_rows(X, _N_VIEWED, random_state), random_state)
+    samples = [list(drawings) for drawings in zip(originals, *drawn, strict=True)]
+    first = originals[0]
+    return {
+        "kind": first.kind,
+        "wide": first.wide,
+        "pixels": isinstance(first, Picture) and max(first.pixels.shape[:2]) < _COARSE,
+        "samples": [[_shown(drawing, original) for drawing in (original, *rest)] for original, *rest in samples],
+    }
+
+
+def _shown(drawing: Drawing, original: Drawing) -> Any:
+    if drawing.kind != "picture":
+        return drawing.parts(original)
+    return data_uri(drawing.tile(tile_height(drawing, n_samples=1)), exact=True)
