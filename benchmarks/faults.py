@@ -32,6 +32,13 @@ def table(sections: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def added(one: Any, other: Any) -> Any:
+    """Add the numbers of two results of one section."""
+    if isinstance(one, dict):
+        return {name: added(value, other[name]) for name, value in one.items()}
+    return one + other
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all without one")
@@ -39,16 +46,18 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=60, help="after which no more processes are killed")
     options.add_argument("--fits", type=int, default=200, help="fits whose leftovers are counted")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--add", action="store_true", help="add to the counts that stand there, from another seed")
     arguments = options.parse_args()
     if unknown := set(arguments.sections) - set(SECTIONS):
         options.error(f"no sections: {', '.join(sorted(unknown))}")
     path = RESULTS / "faults.json"
     sections = json.loads(path.read_text())["sections"] if path.exists() else {}
     for name in arguments.sections or SECTIONS:
-        sections[name] = SECTIONS[name](arguments)
+        result = SECTIONS[name](arguments)
+        sections[name] = added(sections[name], result) if arguments.add else result
         print(table({name: sections[name]}), flush=True)
     print("\n" + table(sections))
-    write("faults", {"seed": arguments.seed, "sections": sections})
+    write("faults", {"sections": sections})
 
 
 if __name__ == "__main__":
