@@ -51,13 +51,12 @@ def main() -> None:
     if unknown := set(arguments.sections) - set(SECTIONS):
         options.error(f"no sections: {', '.join(sorted(unknown))}")
     path = RESULTS / "faults.json"
-    sections = json.loads(path.read_text())["sections"] if path.exists() else {}
     for name in arguments.sections or SECTIONS:
         result = SECTIONS[name](arguments)
+        sections = json.loads(path.read_text())["sections"] if path.exists() else {}
         sections[name] = added(sections[name], result) if arguments.add else result
-        print(table({name: sections[name]}), flush=True)
-    print("\n" + table(sections))
-    write("faults", {"sections": sections})
+        write("faults", {"sections": sections})
+        print(table(sections), flush=True)
 
 
 if __name__ == "__main__":
