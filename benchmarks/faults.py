@@ -54,7 +54,7 @@ def main() -> None:
     for name in arguments.sections or SECTIONS:
         result = SECTIONS[name](arguments)
         sections = json.loads(path.read_text())["sections"] if path.exists() else {}
-        sections[name] = added(sections[name], result) if arguments.add else result
+        sections[name] = added(sections[name], result) if arguments.add and name in sections else result
         write("faults", {"sections": sections})
         print(table(sections), flush=True)
 
