@@ -16,20 +16,16 @@ import torch
 from _common import RESULTS, load, parser, write
 from joblib import Memory, Parallel, delayed
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import StandardScaler
 
 from skclr import ContrastiveEmbedder
 from skclr.encoders import Conv
+from skclr.evaluation import knn_probe, linear_probe
 from skclr.frameworks import FRAMEWORKS, Supervised
 
 BATCH_SIZE = 256
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 # Seeds of what no other row is held against: the table of losses, and float32.
 SIDE_SEEDS = 2
-N_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1
 
 FIVE = ("simclr", "moco", "byol", "swav", "barlow_twins")
 # At lightly's default, which is the paper's for CIFAR-10.
@@ -63,29 +59,11 @@ LOSSES: dict[str, dict[str, Any]] = {
 Scores = dict[str, float]
 
 
-def linear_probe(train: np.ndarray, y: np.ndarray, test: np.ndarray, y_test: np.ndarray) -> float:
-    """Give the accuracy of logistic regression on standardised features."""
-    scaler = StandardScaler().fit(train)
-    train, test = scaler.transform(train), scaler.transform(test)
-    fit, held, y_fit, y_held = train_test_split(train, y, test_size=0.2, random_state=0, stratify=y)
-
-    def score(penalty: float) -> float:
-        return LogisticRegression(C=penalty, max_iter=1000, tol=1e-3).fit(fit, y_fit).score(held, y_held)
-
-    best = max(PENALTIES, key=score)
-    return LogisticRegression(C=best, max_iter=1000, tol=1e-3).fit(train, y).score(test, y_test)
-
-
-def vote(distances: np.ndarray) -> np.ndarray:
-    return np.exp((1 - distances) / VOTE_TEMPERATURE)
-
-
 def judge(train: np.ndarray, y: np.ndarray, test: np.ndarray, y_test: np.ndarray) -> Scores:
     """Give the accuracy of both judges."""
-    neighbors = KNeighborsClassifier(N_NEIGHBORS, metric="cosine", weights=vote)
     return {
-        "linear": linear_probe(train, y, test, y_test),
-        "knn": neighbors.fit(train, y).score(test, y_test),
+        "linear": linear_probe(train, y, test, y_test, penalties=PENALTIES),
+        "knn": knn_probe(train, y, test, y_test),
     }
 
 

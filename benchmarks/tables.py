@@ -1,4 +1,4 @@
-"""Write the tables of README.md and benchmarks/README.md from benchmarks/results/, between their names' markers."""
+"""Write the tables of the READMEs, between their names' markers, and of the user guide from benchmarks/results/."""
 
 import json
 import re
@@ -113,6 +113,19 @@ def faults(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def selection(result: dict[str, Any]) -> str:
+    """How measures without labels rank models, as CSV for the user guide."""
+    agreements = {name: data["spearman"] for name, data in result["sets"].items()}
+    probes = ("probe, all labels", "probe, 10 labels")
+    lines = {}
+    for measure in next(iter(agreements.values())):
+        values = [agreements[name][measure][probe] for name in agreements for probe in probes]
+        mean = sum(values) / len(values)
+        lines[f'"{measure}",{mean:.2f},' + ",".join(f"{value:.2f}" for value in values)] = mean
+    header = "measure,mean," + ",".join(f'"{name}, {probe[7:]}"' for name in agreements for probe in probes)
+    return "\n".join([header, *sorted(lines, key=lambda line: -lines[line])]) + "\n"
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -133,6 +146,7 @@ def main() -> None:
                 content = f"<!-- {name} -->\n{table(json.loads(path.read_text()))}\n<!-- /{name} -->"
                 text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, c=content: c, text, flags=re.DOTALL)
         page.write_text(text)
+    (HERE.parent / "docs" / "selection.csv").write_text(selection(json.loads((RESULTS / "selection.json").read_text())))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
 from skclr.encoders import Encoder
+from skclr.measures import info_nce_bound, spread_rows
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
 from skclr.parts.randomness import seeded
 from skclr.persistence import SavedModel
@@ -24,6 +25,7 @@ from skclr.training import (
     Samples,
     check_length,
     embed,
+    embed_views,
     free,
     is_out_of_memory,
     make_views,
@@ -323,6 +325,28 @@ default=None
         if width < self._n_features_out:
             embed(self._modality.features, samples, out=features[:, width:])
         return features
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Say how well one view of a sample tells which other view is its own, without labels.
+
+        It is the InfoNCE bound (`skclr.evaluation.info_nce_bound`) between two views of X, at one temperature for all
+        losses and frameworks; of many samples 5,000 are compared. It ranks models on samples of one number.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `fit`; better not those that it was fitted on.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        In nats, at most log n; greater is better.
+        """
+        views = self.make_views(X)[:2]
+        rows = spread_rows(len(views[0]))
+        z1, z2 = embed_views(self.encoder_, [view[rows] for view in views], self.device_)
+        return info_nce_bound(z1, z2)
 
     def make_views(self, X: Any, random_state: Any = 0) -> list[np.ndarray]:
         """Make views of samples as training does: what the network is shown.

@@ -184,6 +184,11 @@ def view_auc(z1: np.ndarray, z2: np.ndarray) -> float:
     return float(won / (n * (n - 1)))
 
 
+def spread_rows(n_samples: int, most: int = 5_000) -> np.ndarray:
+    """Give evenly spread row numbers, all if they are few: the time of measures grows with their square."""
+    return np.linspace(0, n_samples - 1, min(n_samples, most)).astype(int)
+
+
 def _rows(z: np.ndarray) -> np.ndarray:
     z = np.asarray(z)
     if z.ndim != 2 or len(z) < 2:

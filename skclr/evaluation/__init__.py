@@ -11,7 +11,7 @@ from skclr.evaluation.probes import (
     linear_probe,
     transfer_probe,
 )
-from skclr.evaluation.scorers import SCORERS, embed, embed_two_views
+from skclr.evaluation.scorers import SCORERS, EmbeddingScorer, ViewsScorer, embed, embed_two_views
 from skclr.evaluation.statistics import confidence_interval, corrected_t_test
 from skclr.measures import (
     alignment,
@@ -27,8 +27,10 @@ from skclr.measures import (
 __all__ = [
     "SCORERS",
     "Comparison",
+    "EmbeddingScorer",
     "Finding",
     "Verdict",
+    "ViewsScorer",
     "alignment",
     "beside_baselines",
     "collapsed_share",

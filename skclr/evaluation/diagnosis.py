@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.probes import beside_baselines, linear_probe, untrained
 from skclr.evaluation.scorers import embed
-from skclr.measures import collapsed_share, effective_rank, feature_std, view_auc
+from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
 from skclr.modalities import views_in
 from skclr.semi_supervised import take_rows
 from skclr.training import embed_views
@@ -89,7 +89,7 @@ def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_st
     """Embed some rows of X, their views, and what the encoder made of them before training."""
     sides = views_in(X, paired=isinstance(embedder.net_.view_maker, Paired))
     n_samples = len(embedder.transform(sides[0]))
-    rows = np.linspace(0, n_samples - 1, min(n_samples, _MOST_ROWS)).astype(int)
+    rows = spread_rows(n_samples, _MOST_ROWS)
     views = embedder.make_views(take_rows(X, rows), random_state)[:2]
     X = take_rows(sides[0], rows)
     z1, z2 = embed_views(embedder.encoder_, views, embedder.device_)

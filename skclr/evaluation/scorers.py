@@ -12,9 +12,6 @@ from skclr import measures
 from skclr.embedder import ContrastiveEmbedder
 from skclr.training import embed_views
 
-# Rows that a scorer of two views compares: its time grows with their square.
-_MOST_ROWS = 5_000
-
 
 class EmbeddingScorer:
     """Measure the embeddings of X, without what `passthrough` puts beside them.
@@ -54,7 +51,7 @@ class ViewsScorer(EmbeddingScorer):
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
         z1, z2 = embed_two_views(embedder, X)
-        rows = np.linspace(0, len(z1) - 1, min(len(z1), _MOST_ROWS)).astype(int)
+        rows = measures.spread_rows(len(z1))
         return [z1[rows], z2[rows]]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skclr import evaluation
@@ -50,3 +50,14 @@ def test_grid_search_without_labels(table, quick):
     search.fit(X)
     assert all(np.isfinite(search.cv_results_[f"mean_test_{name}"]).all() for name in SCORERS)
     assert 1 <= search.score(X) <= 60
+
+
+def test_score_is_loss_independent_and_needs_no_labels(table, quick):
+    X, y = table
+    embedder = quick().fit(X)
+    assert embedder.score(X) == embedder.score(X, y)
+    assert_allclose(embedder.score(X), SCORERS["info_nce_bound"](embedder, X))
+    pipe = make_pipeline(StandardScaler(), quick()).fit(X)
+    assert_allclose(pipe.score(X), pipe[-1].score(pipe[0].transform(X)))
+    search = GridSearchCV(quick(), {"framework": ["simclr", "byol"], "loss": ["auto"]}, cv=2).fit(X)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
