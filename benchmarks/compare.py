@@ -88,7 +88,8 @@ def main() -> None:
         results[name] = {
             "n_samples": len(y),
             "max_epochs": given.max_epochs,
-            "records": found.records,
+            # JSON knows no NaN, which baselines have for their difference from themselves.
+            "records": [{key: value for key, value in record.items() if value == value} for record in found.records],
             "sentence": found.verdict.sentence,
             "helped": found.verdict.helped,
             "difference": found.verdict.difference._asdict(),

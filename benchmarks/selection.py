@@ -163,7 +163,10 @@ def main() -> None:
         for label, configuration in configurations(views, epochs).items():
             rows[label] = measure(cached({**params, **configuration}, X, X_test), y, y_test)
             print(f"{name}: {label:42} {rows[label]['probe, all labels']:.3f}", flush=True)
-        results[name] = {"epochs": epochs, "configurations": rows, "spearman": agreement(rows)}
+        agreed = agreement(rows)
+        # JSON knows no NaN, which an untrained encoder has for its loss.
+        rows = {label: {key: v for key, v in row.items() if v == v} for label, row in rows.items()}
+        results[name] = {"epochs": epochs, "configurations": rows, "spearman": agreed}
         for key, row in results[name]["spearman"].items():
             print(f"{name}: {key:40}" + "".join(f"{value:8.2f}" for value in row.values()))
     write("selection", {"labels_per_class": LABELS, "n_draws": N_DRAWS, "sets": results})
