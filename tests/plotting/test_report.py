@@ -210,3 +210,10 @@ def test_what_is_wrong_is_said(tmp_path):
     assert {"labels leak", "small batch"} <= {finding.name for finding in found}
     for finding in found:
         assert f"<strong>{finding.name}.</strong> {finding.message}" in shown
+
+
+def test_pairs_have_a_report_of_their_first_side(quick, tmp_path):
+    X = np.random.default_rng(0).normal(size=(2, 40, 4))
+    embedder = quick().fit(tuple(X))
+    data = data_in(skclr.report(embedder, tuple(X), path=tmp_path / "report.html").read_text("utf-8"))["map"]
+    np.testing.assert_allclose(decoded(data["columns"][0]["numbers"], "<f8"), X[0, :, 0], rtol=1e-3, atol=1e-4)

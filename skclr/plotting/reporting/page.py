@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skclr.modalities import views_in
 from skclr.parts.atomic import replacing
 from skclr.plotting.base import COLORS, GREY, pyplot
 from skclr.plotting.reporting import sections
@@ -85,12 +86,14 @@ def report(
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
     extra = _extra_columns(X, y, metadata)
+    # Of pairs of the user's own, the map has the first of each.
+    own = views_in(X, paired=False)[0]
     rows = some_rows(X, max_points, random_state)
-    shown = X if len(rows) == n_rows(X) else take_rows(X, rows)
+    shown = own if len(rows) == n_rows(X) else take_rows(own, rows)
     extra = {name: np.asarray(values)[rows] for name, values in extra.items()}
     methods = [methods] if isinstance(methods, str) else methods
     embedding = embedder.transform(shown)
-    probes = None if y is None else probe_table(embedder, X, np.asarray(y), random_state)
+    probes = None if y is None else probe_table(embedder, own, np.asarray(y), random_state)
     points = map_data(embedder, shown, embedding, extra, methods, random_state)
     points["rows"] = None if len(rows) == n_rows(X) else encoded(rows, np.int32)
     data = {

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from skclr import evaluation
 from skclr.plotting.embedding import is_scale
 from skclr.plotting.label_efficiency import beside_baselines, colors, is_learned, label_efficiency
+from skclr.plotting.samples import readable
 from skclr.semi_supervised import take_rows
 
 _MOST_ROWS = 3_000
@@ -62,17 +63,13 @@ def _probed_rows(y: np.ndarray, random_state: int) -> np.ndarray:
     """Give row numbers with labels, of classes large enough to be split."""
     if is_scale(y):
         return np.array([], dtype=int)
-    values, codes, counts = np.unique(y.astype(str), return_inverse=True, return_counts=True)
-    known = ~np.isin(values, ["-1", "nan", "None"]) & (counts >= 2 / _TEST_SHARE)
-    rows = np.flatnonzero(known[codes])
-    if known.sum() < 2:
-        return rows[:0]
+    names = np.array([readable(label) for label in y])
+    rows = np.flatnonzero(~np.isin(names, ["-1", readable(None)]))
     if len(rows) > _MOST_ROWS:
-        splitter = StratifiedShuffleSplit(
-            1, train_size=max(_MOST_ROWS, int(7 * known.sum())), random_state=random_state
-        )
-        rows = rows[next(splitter.split(rows, codes[rows]))[0]] if len(rows) > splitter.train_size else rows
-    return np.sort(rows)
+        rows = np.sort(np.random.default_rng(random_state).choice(rows, _MOST_ROWS, replace=False))
+    _, codes, counts = np.unique(names[rows], return_inverse=True, return_counts=True)
+    is_large = counts >= 2 / _TEST_SHARE
+    return rows[is_large[codes]] if is_large.sum() > 1 else rows[:0]
 
 
 def _splits(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from skclr import evaluation
+from skclr.modalities import views_in
 from skclr.plotting.base import COLORS
 from skclr.plotting.embedding import is_scale
 from skclr.plotting.reporting.map import data_uri, tile_height
@@ -92,7 +93,8 @@ def findings(embedder: Any, X: Any, y: Any, random_state: int) -> list[tuple[str
 
 _MEASURES = {
     "effective rank": "directions that the embedding makes use of, of {width}",
-    "uniformity": "how evenly samples lie; 0 where all are one point, {even:.1f} where they could not lie more evenly",
+    # Of many points at random in many dimensions all squared distances are 2.
+    "uniformity": "how evenly samples lie; 0 where all are one point, near -4 where they lie as if at random",
     "alignment": "squared distance of two views of a sample; 0 where they are alike, 2 where they are strangers",
     "view AUC": "how often a view is more like the other view of its sample than like that of another; 50 % is chance",
     "neighbour overlap": "share of a sample's ten nearest that are the same in both views",
@@ -103,7 +105,7 @@ _MEASURES = {
 def measures(embedder: Any, X: Any, random_state: Any) -> list[dict[str, str]]:
     """Give measures that need no labels, and what they mean."""
     sample = take_rows(X, some_rows(X, _MEASURED_ROWS, random_state))
-    z = evaluation.embed(embedder, sample)
+    z = evaluation.embed(embedder, views_in(sample, paired=False)[0])
     z1, z2 = evaluation.embed_two_views(embedder, sample, random_state)
     values = {
         "effective rank": f"{evaluation.effective_rank(z):.1f}",
@@ -113,12 +115,8 @@ def measures(embedder: Any, X: Any, random_state: Any) -> list[dict[str, str]]:
         "neighbour overlap": f"{evaluation.neighbor_overlap(z1, z2):.1%}",
         "collapsed directions": f"{evaluation.collapsed_share(z):.1%}",
     }
-    width = min(z.shape)
-    # Of n points far from each other on a sphere of many dimensions, squared distances are all 2.
-    words = {"width": width, "even": -4.0}
-    return [
-        {"name": name, "value": value, "meaning": _MEASURES[name].format(**words)} for name, value in values.items()
-    ]
+    meanings = {name: meaning.format(width=min(z.shape)) for name, meaning in _MEASURES.items()}
+    return [{"name": name, "value": value, "meaning": meanings[name]} for name, value in values.items()]
 
 
 # -- charts -----------------------------------------------------------------------------------------
