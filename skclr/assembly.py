@@ -411,7 +411,8 @@ def _checkpoints(settings: Any) -> Checkpoints:
             f"checkpoint_dir={settings.checkpoint_dir!r} with random_state=None: the same call would draw another seed "
             "and could not go on from a checkpoint, give random_state a number"
         )
-    telling = {name: value for name, value in settings.get_params(deep=False).items() if name not in _NOT_TELLING}
+    # Names with an underscore at either end are no parameters.
+    telling = {n: v for n, v in vars(settings).items() if n == n.strip("_") and n not in _NOT_TELLING}
     return Checkpoints(settings.checkpoint_dir, settings.checkpoint_minutes, telling)
 
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
-from skclr import SemiSupervisedClassifier
+from skclr import SemiSupervisedClassifier, load
 from skclr.frameworks import FRAMEWORKS
 
 
@@ -292,6 +292,14 @@ def test_warm_start_goes_on_from_its_own(table, saving, tmp_path):
 def test_streams_are_not_saved(table, saving, tmp_path):
     saving(checkpoint_dir=tmp_path / "stream").partial_fit(table[0])
     assert not (tmp_path / "stream").exists()
+
+
+def test_a_model_that_was_checkpointed_can_be_saved(table, saving, tmp_path):
+    embedder = saving(callbacks=None).fit(table[0])
+    embedder.save(tmp_path / "model")
+    assert_array_equal(load(tmp_path / "model").transform(table[0]), embedder.transform(table[0]))
+    # A refit looks at parameters alone, and finds its run.
+    assert_array_equal(clone(embedder).fit(table[0]).transform(table[0]), embedder.fit(table[0]).transform(table[0]))
 
 
 def test_semi_supervised(table, saving):
