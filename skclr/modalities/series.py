@@ -36,6 +36,7 @@ class Series(Modality):
     views = "series"
     mean_: Tensor
     deviation_: Tensor
+    gaps_: bool
 
     def __init__(self, channel_axis: int | None = None) -> None:
         if channel_axis not in (None, 1, -1):
