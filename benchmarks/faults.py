@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import _faults_files as files
 import _faults_training as training
 from _common import RESULTS, write
 
@@ -19,6 +20,10 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "workers": training.workers,
     "leaks": training.leaks,
     "search": training.search,
+    "crashes": files.crashes,
+    "damage": files.damage,
+    "loads_beside_saves": files.loads_beside_saves,
+    "full_disk_saving": files.full_disk,
 }
 
 
