@@ -139,6 +139,8 @@ def to_paths(X: Iterable[Any]) -> np.ndarray:
             raise TypeError(f"X holds paths, but {path!r} in row {row}: give a str or a pathlib.Path")
         if not os.path.exists(path):
             raise FileNotFoundError(f"X names {os.fspath(path)} in row {row}, which is not there: correct or drop it")
+        if not os.path.isfile(path):
+            raise ValueError(f"X names {os.fspath(path)} in row {row}, which is no file: give files of images")
         paths.append(os.fspath(path))
     return np.array(paths, dtype=object)
 
@@ -184,6 +186,9 @@ def opened(path: str) -> Iterator[Any]:
     pillow = import_pillow()
     try:
         with pillow.Image.open(path) as image:
+            most = pillow.Image.MAX_IMAGE_PIXELS
+            if most is not None and image.width * image.height > most:
+                raise ValueError(f"{image.width} × {image.height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS")
             if image.mode[0] in "IF":
                 raise ValueError(f"more than 8 bits a channel, mode {image.mode!r}")
             yield image

@@ -1,0 +1,150 @@
+"""What nobody would give: readers, parameters and files answer with documented exceptions, and nothing else."""
+
+import contextlib
+import os
+import string
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from skclr import ContrastiveEmbedder, ModelFileError, load, storage
+from skclr.modalities import MODALITIES, infer_modality
+from skclr.persistence import CLASSES
+
+quickly = settings(max_examples=60, deadline=5_000, derandomize=True, suppress_health_check=list(HealthCheck))
+
+KNOWN = {"audio": {"sampling_rate": 1000, "n_mels": 3}, "text": {"tokenizer": "words"}}
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3)
+dtypes = hnp.scalar_dtypes() | hnp.unicode_string_dtypes(max_len=3)
+arrays = hnp.arrays(dtypes, hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5))
+samples = st.recursive(
+    scalars | arrays,
+    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=8,
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MODALITIES)
+def test_readers(name):
+    @quickly
+    @given(samples, samples)
+    def read(X, more):
+        modality, estimator = MODALITIES[name](**KNOWN.get(name, {})), ContrastiveEmbedder()
+        try:
+            infer_modality(X, {})
+            rows = modality.read(X, estimator, reset=True)
+            x = modality.to_tensor(rows[np.arange(min(2, rows.shape[0]))])
+            assert x.shape[1:] == modality.shape_
+            modality.read(more, estimator, reset=False)
+        except (ValueError, TypeError, FileNotFoundError):
+            pass
+
+    read()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_parameters():
+    names = sorted(set(ContrastiveEmbedder().get_params()) - {"checkpoint_dir", "verbose", "max_epochs"})
+
+    @quickly
+    @given(st.dictionaries(st.sampled_from(names), scalars | st.lists(scalars, max_size=2), min_size=1, max_size=3))
+    def fit(parameters):
+        embedder = ContrastiveEmbedder(max_epochs=0, **parameters)
+        try:
+            embedder.fit(np.arange(12.0).reshape(4, 3) % 5)
+        except (ValueError, TypeError):
+            assert not hasattr(embedder, "net_")
+
+    fit()
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(string.printable, max_size=4)
+    | st.sampled_from(sorted(CLASSES)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["float", "tuple", "dict", "tensor", "array", "objects", "missing", "class", "part", "code"]
+            ),
+            inner,
+            min_size=1,
+            max_size=1,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@quickly
+@given(json_values)
+def test_values_of_a_file(tree):
+    with contextlib.suppress(ModelFileError):
+        storage.Reader(CLASSES, {}).read(tree)
+
+
+def test_files_with_a_checksum_that_fits(tmp_path, table):
+    path = tmp_path / "model.skclr"
+    small = {"encoder_params": {"width": 2, "out_features": 2}, "framework_params": {"hidden_dim": 2}}
+    ContrastiveEmbedder(max_epochs=0, random_state=0, projection_dim=2, **small).fit(table[0]).save(path)
+    raw = path.read_bytes()
+    start = storage._DIGEST.stop
+
+    @quickly
+    @given(st.integers(start, len(raw)), st.integers(0, 9), st.binary(max_size=9))
+    def read(place, length, content):
+        altered = bytearray(raw[:place] + content + raw[place + length :])
+        altered[storage._DIGEST] = storage._digest(altered)
+        path.write_bytes(altered)
+        with contextlib.suppress(ValueError):
+            load(path)
+
+    read()
+
+
+# -- image files --------------------------------------------------------------------------------------
+
+
+def images(paths):
+    return MODALITIES["image"]().read(paths, ContrastiveEmbedder(), reset=True)
+
+
+def test_an_image_that_grows_beyond_pillows_limit(tmp_path, monkeypatch):
+    pillow = pytest.importorskip("PIL.Image")
+    monkeypatch.setattr(pillow, "MAX_IMAGE_PIXELS", None)
+    pillow.new("1", (2_000, 2_000)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 2_000
+    # Pillow itself warns beyond its limit, and refuses beyond twice that.
+    monkeypatch.setattr(pillow, "MAX_IMAGE_PIXELS", 3_000_000)
+    with pytest.raises(ValueError, match=r"bomb\.png, which cannot be read"):
+        images([tmp_path / "bomb.png"] * 2)
+
+
+def test_a_path_that_is_no_file(tmp_path):
+    pytest.importorskip("PIL.Image")
+    with pytest.raises(ValueError, match="no file"):
+        images([tmp_path] * 2)
+    if hasattr(os, "mkfifo"):
+        # Reading it would never end.
+        os.mkfifo(tmp_path / "pipe.png")
+        with pytest.raises(ValueError, match="no file"):
+            images([tmp_path / "pipe.png"] * 2)
+
+
+def test_links_lead_where_they_lead(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    pillow.new("L", (4, 4)).save(tmp_path / "one.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "one.png")
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "folder").mkdir()
+    assert images([tmp_path / "link.png", tmp_path / "folder" / ".." / "one.png"]).shape == (2, 4, 4)
+    with pytest.raises(FileNotFoundError, match="broken"):
+        images([tmp_path / "one.png", tmp_path / "broken.png"])
