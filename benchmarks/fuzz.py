@@ -6,6 +6,7 @@ over 5 s, and at an allocation over 1 GiB. Each target runs in a process of its 
 
 import argparse
 import contextlib
+import json
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _common import write
+from _common import RESULTS, write
 from scipy import sparse
 
 try:
@@ -205,7 +206,9 @@ def main() -> None:
         warnings.simplefilter("ignore")
         atheris.Setup([sys.argv[0], *flags], TARGETS[arguments.target]())
         atheris.Fuzz()
-    results = {}
+    path = RESULTS / "fuzz.json"
+    # Targets can be run one by one; the others' results stay.
+    results = json.loads(path.read_text())["targets"] if path.exists() else {}
     for name in arguments.targets or TARGETS:
         results[name] = fuzz(name, arguments.inputs, arguments.seconds, arguments.seed)
         print(name, results[name], flush=True)
