@@ -16,7 +16,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
 from skclr.encoders import ENCODERS, Encoder, Preprocessed
@@ -471,6 +471,12 @@ def _auto_or(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda v: (isinstance(v, str) and v == "auto") or check(v)
 
 
+def _is_callback(value: Any) -> bool:
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+        value = value[1]
+    return isinstance(value, Callback) or (isinstance(value, type) and issubclass(value, Callback))
+
+
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "freeze": (
         lambda v: _one_of("none", "all")(v) or _whole(0)(v),
@@ -501,6 +507,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "early_stopping": (
         lambda v: isinstance(v, bool) or _whole(1)(v),
         "True, False or the number of epochs to wait",
+    ),
+    "callbacks": (
+        lambda v: v is None or (isinstance(v, list | tuple) and all(map(_is_callback, v))),
+        "None or a list of skorch callbacks, each alone or as (name, callback)",
     ),
     "passthrough": (_auto_or(_one_of(True, False)), "'auto', True or False"),
     "warm_start": (_one_of(True, False), "True or False"),

@@ -63,6 +63,7 @@ BAD_PARAMETERS = {
     "modality_params": ({"modality_params": {"scale": 1}}, "modality_params has 'scale'"),
     "optimizer_params": ({"optimizer_params": {"beta": 1}}, "optimizer_params has 'beta'.*betas"),
     "net_params": ({"net_params": {"epochs": 1}}, "epochs"),
+    "callbacks": ({"callbacks": ["early"]}, "callbacks=.'early'.: give None or a list of skorch callbacks"),
     "params_type": ({"loss_params": 0.5}, "loss_params=0.5: give a dictionary"),
     "temperature": ({"loss_params": {"temperature": 0}}, "temperature"),
     "max_epochs": ({"max_epochs": -1}, "max_epochs=-1"),
