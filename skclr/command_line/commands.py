@@ -1,0 +1,231 @@
+"""The four commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from skclr.command_line.files import Data, check_output, read, write_features, write_records
+from skclr.embedder import ContrastiveEmbedder
+from skclr.frameworks import FRAMEWORKS
+
+_EXIT_CODES = "Exit codes: 0 done, 1 the data or the parameters cannot be used, 2 a wrong option, 130 interrupted."
+_DATA = """
+DATA is a .csv, .tsv or .parquet table, an .npz of arrays "X" and "y", an .npy, or a folder of images,
+whose folders are classes. --target names the labels: a column of a table, an array of an .npz.
+"""
+_EXAMPLES = {
+    "compare": """
+Does pretraining help? Every framework beside raw features, PCA, an untrained encoder and a supervised network, from a
+few labels of each class.
+
+  python -m skclr compare patients.parquet --target outcome --labels 5 10 50
+  python -m skclr compare photos/ --embedders simclr byol --set modality__size=[64,64] --cache cells/
+""",
+    "fit": """
+Learn an encoder, without labels, and save it.
+
+  python -m skclr fit patients.csv --target outcome --output patients.skclr
+  python -m skclr fit messages.csv --text body --set max_epochs=20 --output messages.skclr
+""",
+    "transform": """
+Embed samples with a saved encoder.
+
+  python -m skclr transform new_patients.csv --model patients.skclr --output embeddings.parquet
+""",
+    "report": """
+Write a page with what was learned: loss, views, a map of the embedding, probes beside baselines, warnings.
+
+  python -m skclr report patients.csv --target outcome --model patients.skclr --output patients.html
+""",
+}
+# What says to a user what is wrong; anything else is a fault of ours, and shows where.
+_EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : without the program's name; None takes those of the process.
+
+    Returns
+    -------
+    The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("skclr: interrupted", file=sys.stderr)
+        return 130
+    except _EXPECTED as error:
+        print(f"skclr: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+# -- commands ---------------------------------------------------------------------------------------
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print the table and the verdict; write the table where asked to."""
+    from skclr.evaluation import compare
+
+    if options.output:
+        check_output(options.output, (".csv",))
+    data = _read(options)
+    if data.y is None:
+        raise ValueError(f"compare needs labels, and {options.data} shows none: name them by --target")
+    found = compare(
+        data.X,
+        data.y,
+        options.embedders or "all",
+        labels_per_class=options.labels,
+        embedder_params=_params(options.set),
+        cv=options.folds,
+        scoring=options.scoring,
+        memory=options.cache,
+        n_jobs=options.jobs,
+        random_state=options.seed,
+        verbose=not options.quiet,
+    )
+    print(found)
+    if options.output:
+        write_records(options.output, found.records)
+
+
+def fit(options: argparse.Namespace) -> None:
+    """Fit an embedder and save it."""
+    check_output(options.output, (".skclr",))
+    _fit(options, _read(options)).save(options.output)
+
+
+def transform(options: argparse.Namespace) -> None:
+    """Write the embeddings of samples."""
+    from skclr import load
+
+    check_output(options.output, (".npy", ".csv", ".parquet"))
+    embedder = load(options.model)
+    write_features(options.output, embedder.transform(_read(options).X), embedder.get_feature_names_out())
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write the report on a saved embedder, or on one that is fitted for it."""
+    from skclr import load
+    from skclr.plotting import report
+
+    check_output(options.output, (".html",))
+    data = _read(options)
+    embedder = load(options.model) if options.model else _fit(options, data)
+    report(embedder, data.X, data.y, options.output, random_state=options.seed)
+
+
+def _read(options: argparse.Namespace) -> Data:
+    return read(options.data, options.target, options.text)
+
+
+def _fit(options: argparse.Namespace, data: Data) -> ContrastiveEmbedder:
+    embedder = ContrastiveEmbedder(options.framework, random_state=options.seed, verbose=not options.quiet)
+    return embedder.set_params(**_params(options.set)).fit(data.X, data.y)
+
+
+def _params(assignments: Sequence[str]) -> dict[str, Any]:
+    """Read `loss__temperature=0.5`: the value as JSON, and where it is none as text."""
+    params = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not separator:
+            raise ValueError(f"--set {assignment}: give NAME=VALUE, as in --set loss__temperature=0.5")
+        try:
+            params[name] = json.loads(value)
+        except json.JSONDecodeError:
+            params[name] = value
+    return params
+
+
+# -- options ----------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "skclr", description="Contrastive representation learning on files.", epilog=_EXIT_CODES
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run in (compare, fit, transform, report):
+        about = _EXAMPLES[run.__name__]
+        command = commands.add_parser(
+            run.__name__,
+            help=about.strip().partition(".")[0].partition("?")[0],
+            description=about + _DATA,
+            epilog=_EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(run=run)
+        command.add_argument("data", type=Path, metavar="DATA", help="file, or folder of images")
+        command.add_argument("--target", metavar="NAME", help="where the labels are")
+        command.add_argument("--text", metavar="COLUMN", help="column whose texts are the samples")
+        _ADD_OPTIONS[run.__name__](command)
+    return parser
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters of ContrastiveEmbedder, such as max_epochs=20 or loss__temperature=0.5",
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default: 0)")
+    command.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_framework(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--framework",
+        default="simclr",
+        choices=FRAMEWORKS,
+        help=f"{', '.join(FRAMEWORKS)} (default: simclr)",
+        metavar="NAME",
+    )
+    _add_training(command)
+
+
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--embedders", nargs="+", choices=FRAMEWORKS, metavar="NAME", help="frameworks (default: all)")
+    command.add_argument(
+        "--labels", nargs="+", type=int, default=[5, 10, 50], metavar="N", help="labels a class (default: 5 10 50)"
+    )
+    command.add_argument("--folds", type=int, default=5, metavar="N", help="of the cross-validation (default: 5)")
+    command.add_argument("--scoring", default="accuracy", metavar="NAME", help="a scorer of scikit-learn's")
+    command.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps finished cells, to go on after a stop")
+    command.add_argument("--jobs", type=int, metavar="N", help="cells at a time")
+    command.add_argument("--output", type=Path, metavar="FILE", help="the table, as .csv")
+    _add_training(command)
+
+
+def _add_fit(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--output", type=Path, required=True, metavar="FILE", help="the model, as .skclr")
+    _add_framework(command)
+
+
+def _add_transform(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", type=Path, required=True, metavar="FILE", help="what fit has written")
+    command.add_argument("--output", type=Path, required=True, metavar="FILE", help=".npy, .csv or .parquet")
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", type=Path, metavar="FILE", help="what fit has written (default: fit one now)")
+    command.add_argument(
+        "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page (default: report.html)"
+    )
+    _add_framework(command)
+
+
+_ADD_OPTIONS = {"compare": _add_compare, "fit": _add_fit, "transform": _add_transform, "report": _add_report}

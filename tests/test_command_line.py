@@ -1,0 +1,210 @@
+"""The command line: the same results as the methods, codes that tell how it went, and messages without tracebacks."""
+
+import csv
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from sklearn.datasets import load_iris
+
+from skclr import ContrastiveEmbedder, load
+from skclr.command_line import main
+from skclr.command_line.files import read
+
+QUICK = ["--set", "max_epochs=2", "--quiet"]
+
+
+@pytest.fixture
+def frame():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    return X.assign(kind=np.array(["a", "b", "c"])[y])
+
+
+@pytest.fixture(params=["csv", "tsv", "parquet"])
+def table(request, frame, tmp_path):
+    path = tmp_path / f"iris.{request.param}"
+    if request.param == "parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if request.param == "tsv" else ",")
+    return path
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    path = tmp_path / "iris.npz"
+    X, y = load_iris(return_X_y=True)
+    np.savez(path, X=X, y=y)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Six images in two folders, and what is none beside them."""
+    folder = tmp_path / "photos"
+    rng = np.random.default_rng(0)
+    for kind in ("cat", "dog"):
+        (folder / kind).mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(folder / kind / f"{i}.png")
+    (folder / "cat" / "notes.txt").write_text("no image")
+    return folder
+
+
+# -- files ------------------------------------------------------------------------------------------
+
+
+def test_tables(table, frame):
+    X, y = read(table, "kind")
+    pd.testing.assert_frame_equal(X, frame.drop(columns="kind"))
+    assert_array_equal(y, frame["kind"])
+    assert read(table).y is None
+
+
+def test_a_column_of_texts(table, frame):
+    assert frame["kind"].tolist() == read(table, text="kind").X
+
+
+@pytest.mark.parametrize("names", [{"X": "X", "y": "y"}, {"samples": "X", "y": "y"}])
+def test_arrays(names, tmp_path):
+    X, y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 0])
+    np.savez(tmp_path / "data.npz", **{name: {"X": X, "y": y}[of] for name, of in names.items()})
+    data = read(tmp_path / "data.npz")
+    assert_array_equal(data.X, X)
+    assert_array_equal(data.y, y)
+
+
+def test_one_array(tmp_path):
+    np.save(tmp_path / "X.npy", np.ones((3, 2)))
+    assert_array_equal(read(tmp_path / "X.npy").X, np.ones((3, 2)))
+
+
+def test_folders_are_classes(photos):
+    data = read(photos)
+    assert [path.name for path in data.X] == ["0.png", "1.png", "2.png"] * 2
+    assert data.y.tolist() == ["cat"] * 3 + ["dog"] * 3
+
+
+def test_images_without_classes(photos):
+    assert read(photos / "cat").y is None
+
+
+def test_links_out_of_the_folder_are_not_followed(photos, tmp_path):
+    outside = tmp_path / "outside.png"
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(outside)
+    (photos / "cat" / "link.png").symlink_to(outside)
+    assert len(read(photos).X) == 6
+
+
+# -- commands ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
+def test_fit_and_transform_are_the_methods(arrays, tmp_path, suffix):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    model, out = str(tmp_path / "iris.skclr"), tmp_path / f"features.{suffix}"
+    assert main(["fit", str(arrays), "--output", model, *QUICK]) == 0
+    assert main(["transform", str(arrays), "--model", model, "--output", str(out)]) == 0
+    readers = {"npy": np.load, "csv": pd.read_csv, "parquet": pd.read_parquet}
+    found = readers[suffix](out)
+    X = np.load(arrays)["X"]
+    expected = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    assert_array_equal(np.asarray(found, dtype=np.float32), expected.transform(X))
+    assert_array_equal(load(model).transform(X), expected.transform(X))
+    if suffix != "npy":
+        assert list(found.columns) == list(expected.get_feature_names_out())
+
+
+def test_fit_on_images(photos, tmp_path):
+    model = tmp_path / "photos.skclr"
+    call = ["fit", str(photos), "--framework", "byol", "--output", str(model), "--quiet"]
+    assert main([*call, "--set", "max_epochs=1", "modality__size=[8,8]"]) == 0
+    assert load(model).modality_ == "image"
+
+
+def test_compare_prints_and_writes_the_table(arrays, tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    call = ["compare", str(arrays), "--embedders", "simclr", "--labels", "5", "--folds", "3", "--output", str(out)]
+    assert main([*call, *QUICK]) == 0
+    printed = capsys.readouterr().out
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"raw features", "untrained encoder", "simclr"} <= {row["features"] for row in rows}
+    assert all(row["features"] in printed for row in rows)
+
+
+def test_report_with_a_model_and_without(arrays, tmp_path):
+    pytest.importorskip("plotly")
+    model, page = str(tmp_path / "iris.skclr"), tmp_path / "page.html"
+    main(["fit", str(arrays), "--output", model, *QUICK])
+    assert main(["report", str(arrays), "--model", model, "--output", str(page)]) == 0
+    assert "</html>" in page.read_text()
+    assert main(["report", str(arrays), "--output", str(page), *QUICK]) == 0
+
+
+def test_progress_unless_quiet(arrays, tmp_path, capsys):
+    call = ["fit", str(arrays), "--output", str(tmp_path / "iris.skclr"), "--set", "max_epochs=2"]
+    main(call)
+    assert "epoch 2/2" in capsys.readouterr().err
+    main([*call, "--quiet"])
+    assert capsys.readouterr().err == ""
+
+
+# -- what goes wrong --------------------------------------------------------------------------------
+
+MISTAKES = {
+    "no_file": (["fit", "{tmp}/none.csv", "--output", "{tmp}/m.skclr"], "none.csv is not there"),
+    "suffix": (["fit", "{tmp}/notes.txt", "--output", "{tmp}/m.skclr"], "has the suffix '.txt'"),
+    "no_table": (["fit", "{tmp}/broken.parquet", "--output", "{tmp}/m.skclr"], "parquet"),
+    "no_arrays": (["fit", "{tmp}/broken.npz", "--output", "{tmp}/m.skclr"], "holds no plain arrays"),
+    "pickle": (["fit", "{tmp}/pickle.npz", "--output", "{tmp}/m.skclr"], "holds no plain arrays"),
+    "target": (["fit", "{tmp}/iris.npz", "--target", "z", "--output", "{tmp}/m.skclr"], "'z' is no array.*'X', 'y'"),
+    "output": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.pt"], r"ends in \.skclr"),
+    "folder": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/none/m.skclr"], "make the folder"),
+    "parameter": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "epochs=2"], "epochs"),
+    "assignment": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "epochs"], "NAME=VALUE"),
+    "value": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "batch_size=1"], "batch_size=1"),
+    "model": (["transform", "{tmp}/iris.npz", "--model", "{tmp}/broken.npz", "--output", "{tmp}/e.npy"], "broken.npz"),
+    "no_labels": (["compare", "{tmp}/X.npy"], "name them by --target"),
+    "no_images": (["fit", "{tmp}/empty", "--output", "{tmp}/m.skclr"], "holds no images"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_are_said_in_one_line(case, arrays, tmp_path, capsys):
+    arguments, message = MISTAKES[case]
+    for name in ("notes.txt", "broken.parquet", "broken.npz"):
+        (tmp_path / name).write_bytes(b"what is this?")
+    np.savez(tmp_path / "pickle.npz", X=np.array([{}, {}], dtype=object))
+    np.save(tmp_path / "X.npy", np.ones((4, 3)))
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert main([argument.format(tmp=tmp_path) for argument in arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("skclr: ")
+    assert re.search(message, said)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_ctrl_c_is_130(arrays, tmp_path, monkeypatch, capsys):
+    def stop(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ContrastiveEmbedder, "fit", stop)
+    assert main(["fit", str(arrays), "--output", str(tmp_path / "m.skclr")]) == 130
+    assert not (tmp_path / "m.skclr").exists()
+
+
+def test_help_of_a_process():
+    run = [sys.executable, "-m", "skclr"]
+    shown = subprocess.run([*run, "compare", "--help"], capture_output=True, text=True, check=True).stdout
+    assert "python -m skclr compare patients.parquet --target outcome" in shown
+    assert "Exit codes" in shown
+    assert subprocess.run([*run, "compute"], capture_output=True, check=False).returncode == 2
