@@ -14,6 +14,7 @@ import skclr
 from skclr import ContrastiveEmbedder, diagnose, evaluation
 from skclr.plotting.reporting.map import encode_column
 from skclr.plotting.reporting.probes import probe_table
+from tests.evaluation.test_diagnosis import Constant, noise
 
 from .conftest import N
 
@@ -199,15 +200,25 @@ def test_an_untrained_embedder_has_a_report(quick, tmp_path):
     assert "The encoder was not trained." in page
 
 
-def test_what_is_wrong_is_said(tmp_path):
+INJECTED = {
+    "collapsed encoder": {"encoder": Constant(), "passthrough": False},
+    "views destroy the signal": {"views": noise},
+    "labels leak": {},
+    "small batch": {"batch_size": 8},
+}
+
+
+@pytest.mark.parametrize("name", INJECTED)
+def test_what_is_wrong_is_said(name, quick, tmp_path):
     X = np.random.default_rng(0).normal(size=(80, 6))
     y = (X[:, 2] > 0).astype(int)
-    leaky = np.column_stack([X, y])
-    embedder = ContrastiveEmbedder(max_epochs=3, batch_size=8, random_state=0).fit(leaky)
-    page = skclr.report(embedder, leaky, y, tmp_path / "report.html").read_text("utf-8")
+    if name == "labels leak":
+        X = np.column_stack([X, y])
+    embedder = quick(**INJECTED[name]).fit(X)
+    page = skclr.report(embedder, X, y, tmp_path / "report.html").read_text("utf-8")
     shown = html.unescape(page)
-    found = diagnose(embedder, leaky, y)
-    assert {"labels leak", "small batch"} <= {finding.name for finding in found}
+    found = diagnose(embedder, X, y)
+    assert name in {finding.name for finding in found}
     for finding in found:
         assert f"<strong>{finding.name}.</strong> {finding.message}" in shown
 
