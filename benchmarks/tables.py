@@ -126,6 +126,17 @@ def selection(result: dict[str, Any]) -> str:
     return "\n".join([header, *sorted(lines, key=lambda line: -lines[line])]) + "\n"
 
 
+def table_settings(result: dict[str, Any]) -> str:
+    """What settings add to the inputs of tables, on held-out training rows."""
+    sets = result["sets"]
+    rows = ["| setting |" + "".join(f" {name} |" for name in sets), "| --- " * (1 + len(sets)) + "|"]
+    for setting in next(iter(sets.values())):
+        gains = [found[setting]["gain"] if setting in found else None for found in sets.values()]
+        cells = "".join(f" {100 * g['mean']:+.1f} ± {100 * g['std']:.1f} |" if g else " |" for g in gains)
+        rows.append(f"| {setting} |{cells}")
+    return "\n".join(rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -133,6 +144,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality_losses": ("quality", quality_losses),
     "losses": ("losses", losses),
     "modalities": ("modalities", modalities),
+    "table_settings": ("table_settings", table_settings),
     "faults": ("faults", faults),
 }
 

@@ -1,0 +1,81 @@
+"""Which settings serve tables? Chosen on training rows held out of the fit: the test rows are not looked at.
+
+For each set a quarter of its training rows is kept back. The classifier has 10 labels a class of the rest, in 20 draws,
+and the standardised inputs, alone and with the embedding beside them; shown is what the embedding adds.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+from _common import parser, saved, write
+from modalities import CLASSIFIER, LABELS, READERS
+from sklearn.model_selection import train_test_split
+
+from skclr import ContrastiveEmbedder
+from skclr.evaluation import draw_labels
+from skclr.semi_supervised import take_rows
+
+N_DRAWS = 20
+SETS = ("covtype_20k", "PenDigits, flat")
+CORRUPTION: dict[str, Any] = {"views": "corruption", "views_params": {"rate": (0.2, 0.2)}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "half the steps": {"max_epochs": 26},
+    "plain MLP": {"encoder": "mlp"},
+    "feature-tokenising transformer, 5 epochs": {"encoder": "feature_transformer", "max_epochs": 5},
+    "temperature 0.1": {"loss_params": {"temperature": 0.1}},
+    "temperature 0.5": {"loss_params": {"temperature": 0.5}},
+    "batch of 512": {"batch_size": 512},
+    "3 neighbours": {"views_params": {"n_neighbors": 3}},
+    "30 neighbours": {"views_params": {"n_neighbors": 30}},
+    "corruption at 0.2": CORRUPTION,
+    "SCARF's corruption at 0.6": {"views": "corruption"},
+    "NNCLR, corruption at 0.2": {"framework": "nnclr", **CORRUPTION},
+    "Barlow Twins": {"framework": "barlow_twins"},
+    "untrained": {"max_epochs": 0},
+}
+
+
+def gains(X: Any, y: np.ndarray, params: dict[str, Any]) -> dict[str, Any]:
+    """Fit on three quarters, and score what the embedding adds to the inputs on the rest, draw by draw."""
+    rows, held = train_test_split(np.arange(len(y)), test_size=0.25, random_state=0, stratify=y)
+    embedder = ContrastiveEmbedder(random_state=0, **params)
+    start = time.process_time()
+    embedder.fit(take_rows(X, rows))
+    seconds = time.process_time() - start
+    train, test = (embedder.transform(take_rows(X, part)) for part in (rows, held))
+    width = embedder.encoder_.out_features
+    scores = [
+        [
+            CLASSIFIER.fit(train[drawn, first:], y[rows][drawn]).score(test[:, first:], y[held])
+            for drawn in draw_labels(y[rows], LABELS, N_DRAWS)
+        ]
+        for first in (width, 0)
+    ]
+    inputs, both = np.array(scores)
+    return {
+        "inputs": float(inputs.mean()),
+        "gain": {"mean": float((both - inputs).mean()), "std": float((both - inputs).std(ddof=1))},
+        "epochs": embedder.n_iter_,
+        "processor_seconds": seconds,
+    }
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--sets", nargs="+", choices=READERS["tables"], default=SETS)
+    options.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    arguments = options.parse_args()
+    results = saved("table_settings").get("sets", {})
+    for setting in arguments.settings:
+        for name in arguments.sets:
+            data = READERS["tables"][name](arguments.data)
+            found = results.setdefault(name, {})[setting] = gains(data.X, data.y, SETTINGS[setting])
+            gain = found["gain"]
+            print(f"{name:20}{setting:44}{100 * gain['mean']:+6.1f} ± {100 * gain['std']:.1f}", flush=True)
+            write("table_settings", {"labels_per_class": LABELS, "n_draws": N_DRAWS, "sets": results})
+
+
+if __name__ == "__main__":
+    main()
