@@ -77,6 +77,7 @@ def main() -> None:
     options.add_argument("--folds", type=int, default=3)
     arguments = options.parse_args()
     results = saved("compare").get("sets", {})
+    settings = {"seed": SEED, "folds": arguments.folds, "frameworks": FRAMEWORKS, "labels_per_class": LABELS}
     for name in arguments.sets:
         given = SETS[name]
         X, y = given.read(arguments.data)
@@ -95,8 +96,8 @@ def main() -> None:
             "difference": found.verdict.difference._asdict(),
             "equal_twice": equal,
         }
-    settings = {"seed": SEED, "folds": arguments.folds, "frameworks": FRAMEWORKS, "labels_per_class": LABELS}
-    write("compare", {**settings, "sets": results})
+        # Set by set: a run that is cut off keeps what it has.
+        write("compare", {**settings, "sets": results})
 
 
 if __name__ == "__main__":
