@@ -137,6 +137,15 @@ def table_settings(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def compare(result: dict[str, Any]) -> str:
+    """Say what `compare` said of each set, and whether twice the same."""
+    rows = ["| set | rows | epochs | what it says | the same twice |", "| --- | --- | --- | --- | --- |"]
+    for name, found in result["sets"].items():
+        same = "yes" if found["equal_twice"] else "no"
+        rows.append(f"| {name} | {found['n_samples']} | {found['max_epochs']} | {found['sentence']} | {same} |")
+    return "\n".join(rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -146,6 +155,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "modalities": ("modalities", modalities),
     "table_settings": ("table_settings", table_settings),
     "faults": ("faults", faults),
+    "compare": ("compare", compare),
 }
 
 
