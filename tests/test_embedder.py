@@ -309,14 +309,19 @@ def test_unlabeled_rows_are_trained_on(table, quick):
 
 
 def fit_transform_on_one_thread(embedder, X):
-    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
-        return embedder.fit_transform(X)
-    finally:
-        torch.set_num_threads(n_threads)
+    return embedder.fit_transform(X)
 
 
+@pytest.fixture
+def threads_of_torch():
+    """Set torch's number of threads back: what one thread sets is also what later ones start with."""
+    n_threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.usefixtures("threads_of_torch")
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_parallel_fits_are_bit_equal(backend, table, digits, quick):
     for X in (table[0], digits[0]):
