@@ -16,6 +16,14 @@ from torch import nn
 from skclr.training.checkpoint import read_newest
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """A process started in the background by a shell has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class AtStep(Callback):
     """Does something at a step of the run."""
 
