@@ -36,5 +36,5 @@ class Conv(Encoder):
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, H, W) to (B, out_features)."""
-        return self.layers(x)
+        """Take (B, C, H, W) to (B, out_features); a frame of sound that is not there is as the mean."""
+        return self.layers(x.nan_to_num(0.0))

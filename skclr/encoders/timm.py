@@ -68,8 +68,8 @@ class Timm(Encoder):
         return {name: value for name, value in params.items() if name not in sources}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, H, W) to (B, out_features)."""
-        return self.network(x)
+        """Take (B, C, H, W) to (B, out_features); a frame of sound that is not there is as the mean."""
+        return self.network(x.nan_to_num(0.0))
 
 
 def _import_timm() -> ModuleType:

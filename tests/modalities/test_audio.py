@@ -182,6 +182,12 @@ def test_fit_can_be_repeated_to_the_bit(fitted, clips):
     np.testing.assert_array_equal(again.transform(clips), embedder.transform(clips))
 
 
+@pytest.mark.parametrize("encoder", ["conv", "resnet18"])
+def test_networks_of_images_take_spectrograms(encoder, clips):
+    embedder = ContrastiveEmbedder(modality="audio", modality_params=RATE, encoder=encoder, max_epochs=1).fit(clips)
+    assert np.isfinite(embedder.transform(clips)).all()
+
+
 # -- mistakes ---------------------------------------------------------------------------------------
 
 
