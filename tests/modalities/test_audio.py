@@ -184,7 +184,7 @@ def test_fit_can_be_repeated_to_the_bit(fitted, clips):
 
 @pytest.mark.parametrize("encoder", ["conv", "resnet18"])
 def test_networks_of_images_take_spectrograms(encoder, clips):
-    embedder = ContrastiveEmbedder(modality="audio", modality_params=RATE, encoder=encoder, max_epochs=1).fit(clips)
+    embedder = ContrastiveEmbedder(modality="audio", modality_params=RATE, encoder=encoder, max_epochs=0).fit(clips)
     assert np.isfinite(embedder.transform(clips)).all()
 
 
