@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 from torch.testing import assert_close
 
 from skclr import ContrastiveEmbedder
@@ -197,3 +198,14 @@ def test_words_in_a_column_of_numbers_at_transform(quick):
     embedder = quick().fit(frame)
     with pytest.raises(ValueError, match="text where a table needs numbers"):
         embedder.transform(frame.assign(rooms="many"))
+
+
+@every_frame
+def test_behind_the_vectorizer_of_skrub(kind):
+    skrub = pytest.importorskip("skrub", reason="skrub is not installed")
+    frame = FRAMES[kind](mixed_columns())
+    pipe = make_pipeline(skrub.TableVectorizer(), ContrastiveEmbedder(max_epochs=1, random_state=0)).fit(frame)
+    assert pipe[-1].modality_ == "tabular"
+    embedding = pipe.transform(frame[:5])
+    assert embedding.shape == (5, len(pipe.get_feature_names_out()))
+    assert np.isfinite(embedding).all()
