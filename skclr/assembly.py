@@ -33,6 +33,7 @@ from skclr.training import (
     Samples,
     WarmupThen,
     fused_arguments,
+    is_out_of_memory,
     validation_size,
 )
 from skclr.views import VIEWS, CallableViews, Paired, Views
@@ -91,11 +92,18 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
 
     Raises
     ------
-    ValueError : for a parameter that the part does not have; the message lists those it has.
+    ValueError : for a parameter that the part does not have (the message lists those it has), and for values of which
+        torch can make nothing.
     """
     signature = inspect.signature(part)
     check_names(argument, part, params or {}, given=tuple(signature.parameters)[: len(given)])
-    return part(*given, **{**preset, **(params or {})})
+    try:
+        return part(*given, **{**preset, **(params or {})})
+    except (RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        # As of a negative width; parts of ours check what torch does not.
+        raise ValueError(f"{argument}_params={params}: {part.__name__} cannot be made of them ({error})") from error
 
 
 def knowing(part: Callable[..., Any], modality: Modality) -> dict[str, Any]:
@@ -471,6 +479,14 @@ def _auto_or(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda v: (isinstance(v, str) and v == "auto") or check(v)
 
 
+def _name_or(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, str) or check(v)
+
+
+def _class_of(base: type) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, type) and issubclass(v, base)
+
+
 def _is_callback(value: Any) -> bool:
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
         value = value[1]
@@ -478,6 +494,19 @@ def _is_callback(value: Any) -> bool:
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "framework": (_name_or(_class_of(Framework)), "a name in skclr.frameworks.FRAMEWORKS, or a class of that kind"),
+    "loss": (_name_or(callable), "'auto', a name in skclr.losses.LOSSES, a class or a function"),
+    "encoder": (
+        _name_or(lambda v: callable(v) or isinstance(v, BaseEstimator)),
+        "'auto', a name in skclr.encoders.ENCODERS, a class, a torch.nn.Module or a fitted embedder",
+    ),
+    "views": (_name_or(callable), "'auto', a name in skclr.views.VIEWS, a class or a function"),
+    "modality": (
+        _name_or(_class_of(Modality)),
+        "'auto', a name in skclr.modalities.MODALITIES, or a class of that kind",
+    ),
+    "optimizer": (_name_or(_class_of(torch.optim.Optimizer)), "'auto', 'adamw', 'sgd', 'lars' or a class of torch's"),
+    "lr_schedule": (_name_or(callable), "'cosine', 'linear', 'constant' or a function of progress"),
     "freeze": (
         lambda v: _one_of("none", "all")(v) or _whole(0)(v),
         "'none', 'all' or the number of first layers to leave as they are",

@@ -1,5 +1,7 @@
 """Bad input: every error names the argument, its value and a remedy, and leaves nothing half done."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +60,7 @@ BAD_PARAMETERS = {
     "loss_params": ({"loss_params": {"temprature": 1}}, "loss_params has 'temprature'.*NTXent.*temperature"),
     "framework_params": ({"framework_params": {"queue": 1}}, "framework_params has 'queue'.*hidden_dim"),
     "encoder_params": ({"encoder_params": {"depth": 1}}, "encoder_params has 'depth'.*n_blocks"),
+    "negative_width": ({"framework_params": {"hidden_dim": -1}}, "framework_params=.*SimCLR cannot be made of them"),
     "views_params": ({"views_params": {"p": 1}}, "views_params has 'p'.*n_neighbors"),
     "views_value": ({"views": "corruption", "views_params": {"rate": 2}}, "rate=2.*in \\[0, 1\\]"),
     "modality_params": ({"modality_params": {"scale": 1}}, "modality_params has 'scale'"),
@@ -111,6 +114,13 @@ def test_bad_parameter(case, table, quick):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         embedder.fit(table[0])
     assert [name for name in vars(embedder) if name.endswith("_")] == []
+
+
+@pytest.mark.parametrize("name", ["framework", "loss", "encoder", "views", "modality", "optimizer", "lr_schedule"])
+@pytest.mark.parametrize("value", [True, 0.5, [], b"simclr"])
+def test_part_that_is_no_part(name, value, table, quick):
+    with pytest.raises(ValueError, match=re.escape(f"{name}={value!r}: give ")):
+        quick(**{name: value}).fit(table[0])
 
 
 def test_failed_refit_leaves_the_old_fit_whole(table, quick):
