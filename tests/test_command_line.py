@@ -1,9 +1,13 @@
 """The command line: the same results as the methods, codes that tell how it went, and messages without tracebacks."""
 
 import csv
+import io
+import os
 import re
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -100,6 +104,48 @@ def test_links_out_of_the_folder_are_not_followed(photos, tmp_path):
     Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(outside)
     (photos / "cat" / "link.png").symlink_to(outside)
     assert len(read(photos).X) == 6
+
+
+@pytest.mark.parametrize("name", ["../up", "/root/up", "C:\\up", "photos/../up"])
+def test_members_of_an_archive_are_names_and_no_places(name, tmp_path):
+    place = tmp_path / "here"
+    place.mkdir()
+    np.savez(place / "data.npz", **{name: np.ones((3, 2)), "y": np.arange(3)})
+    assert_array_equal(read(place / "data.npz").X, np.ones((3, 2)))
+    assert os.listdir(tmp_path) == ["here"]
+    assert os.listdir(place) == ["data.npz"]
+
+
+def test_archives_that_would_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("skclr.command_line.files._MOST_BYTES", 10_000)
+    np.savez_compressed(tmp_path / "bomb.npz", X=np.zeros((1_000, 100)))
+    np.savez(tmp_path / "plain.npz", X=np.zeros((1_000, 100)))
+    pd.DataFrame({"a": np.zeros(100_000)}).to_parquet(tmp_path / "bomb.parquet")
+    for name in ("bomb.npz", "bomb.parquet"):
+        assert (tmp_path / name).stat().st_size < 4_000
+        with pytest.raises(ValueError, match=f"{name}.*would grow to 0.0 GiB.*give an .npy"):
+            read(tmp_path / name)
+    assert read(tmp_path / "plain.npz").X.shape == (1_000, 100)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_arrays_that_claim_to_be_larger_than_any_memory(suffix, tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**4)})
+    path = tmp_path / f"data.{suffix}"
+    if suffix == "npy":
+        path.write_bytes(header.getvalue())
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("X.npy", header.getvalue())
+    with pytest.raises(ValueError, match="holds no plain arrays"):
+        read(path)
+
+
+def test_folders_named_by_dots(photos, monkeypatch):
+    monkeypatch.chdir(photos / "cat")
+    assert set(read(Path("..")).y) == {"cat", "dog"}
+    assert len(read(Path()).X) == 3
 
 
 # -- commands ---------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ import numpy as np
 from skclr.parts.atomic import replacing
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+# A file that grows beyond both when it is unpacked is taken for one that was made to fill the memory.
+_MOST_BYTES = 2**30
+_MOST_GROWTH = 100
 
 
 class Data(NamedTuple):
@@ -48,6 +52,27 @@ def read(path: Path, target: str | None = None, text: str | None = None) -> Data
     raise ValueError(f"{path} has the suffix {path.suffix!r}: give {known}, or a folder of images")
 
 
+@contextmanager
+def _readable(path: Path, fault: str) -> Iterator[None]:
+    """Make a ValueError of whatever a library says of a file that is not what its suffix says."""
+    try:
+        yield
+    except (ImportError, OSError):
+        raise
+    except Exception as error:
+        # pandas, pyarrow, numpy and zipfile raise a dozen classes of their own.
+        raise ValueError(f"{path} {fault} ({error})") from error
+
+
+def _check_growth(path: Path, n_bytes: int) -> None:
+    """Raise a ValueError before a small file becomes so many bytes."""
+    if n_bytes > max(_MOST_BYTES, _MOST_GROWTH * path.stat().st_size):
+        raise ValueError(
+            f"it would grow to {n_bytes / 2**30:,.1f} GiB, more than {_MOST_GROWTH} times its size: unpack it "
+            "yourself if you trust it, and give an .npy, of which only what is needed is read"
+        )
+
+
 # -- tables -----------------------------------------------------------------------------------------
 
 
@@ -59,21 +84,26 @@ def _pandas() -> Any:
     return pandas
 
 
+def _read_parquet(path: Path) -> Any:
+    pandas = _pandas()
+    from pyarrow.parquet import read_metadata
+
+    header = read_metadata(path)
+    # At the least: texts are longer.
+    _check_growth(path, 8 * header.num_rows * header.num_columns)
+    return pandas.read_parquet(path)
+
+
 _TABLES: dict[str, Callable[[Path], Any]] = {
     ".csv": lambda path: _pandas().read_csv(path),
     ".tsv": lambda path: _pandas().read_csv(path, sep="\t"),
-    ".parquet": lambda path: _pandas().read_parquet(path),
+    ".parquet": _read_parquet,
 }
 
 
 def _read_table(path: Path) -> Any:
-    try:
+    with _readable(path, f"is no readable {path.suffix} table"):
         return _TABLES[path.suffix](path)
-    except (ImportError, OSError):
-        raise
-    except Exception as error:
-        # pandas and pyarrow raise a dozen classes of their own for a file that is not what its suffix says.
-        raise ValueError(f"{path} is no readable {path.suffix} table: {error}") from error
 
 
 def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -> Data:
@@ -92,11 +122,9 @@ def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -
 
 
 def _read_arrays(path: Path, target: str | None) -> Data:
-    try:
+    with _readable(path, "holds no plain arrays, as numpy.savez(path, X=X, y=y) writes them"):
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        arrays = {"X": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, KeyError, NotImplementedError) as error:
-        raise ValueError(f"{path} holds no plain arrays: write it by numpy.savez(path, X=X, y=y) ({error})") from error
+        arrays = {"X": loaded} if isinstance(loaded, np.ndarray) else _unpack(path, loaded)
     target = "y" if target is None and "y" in arrays else target
     if target is not None and target not in arrays:
         raise ValueError(f"--target {target!r} is no array of {path}: it has {', '.join(map(repr, arrays))}")
@@ -105,6 +133,12 @@ def _read_arrays(path: Path, target: str | None) -> Data:
         raise ValueError(f"{path} holds {', '.join(map(repr, arrays)) or 'nothing'}: call the samples 'X'")
     X = arrays["X"] if "X" in arrays else next(iter(arrays.values()))
     return Data(X.tolist() if X.dtype.kind == "U" else X, y)
+
+
+def _unpack(path: Path, archive: Any) -> dict[str, np.ndarray]:
+    with archive:
+        _check_growth(path, sum(member.file_size for member in archive.zip.infolist()))
+        return {name: archive[name] for name in archive.files}
 
 
 # -- images -----------------------------------------------------------------------------------------
