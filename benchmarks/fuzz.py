@@ -6,20 +6,29 @@ over 5 s, and at an allocation over 1 GiB. Each target runs in a process of its 
 
 import argparse
 import contextlib
+import functools
+import io
 import json
+import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
-import pandas as pd
+import torch
 from _common import RESULTS, write
-from scipy import sparse
+from _fuzz_inputs import Folder, altered, anything, command_line, pick, scalar, several
+from joblib import parallel_config
+from skorch import NeuralNet
 
 try:
     import atheris
@@ -28,75 +37,57 @@ except ImportError:
 
 with atheris.instrument_imports(include=["skclr"]):
     from skclr import ContrastiveEmbedder, load, storage
+    from skclr.command_line import main as skclr
+    from skclr.encoders import ENCODERS
+    from skclr.evaluation import comparison
+    from skclr.frameworks import FRAMEWORKS
+    from skclr.losses import LOSSES
     from skclr.modalities import MODALITIES, infer_modality
     from skclr.persistence import CLASSES
+    from skclr.plotting.reporting import page
+    from skclr.training import ContrastiveNet
+    from skclr.views import VIEWS
 
-LIMITS = ["-timeout=5", "-malloc_limit_mb=1024", "-rss_limit_mb=4096", "-max_len=4096"]
-DTYPES = ["f4", "f8", "i8", "u1", "i2", "?", "c16", "O", "U3", "M8[s]", "f2"]
-SPECIAL = [
-    0,
-    1,
-    -1,
-    1.5,
-    float("nan"),
-    float("inf"),
-    -float("inf"),
-    1e308,
-    2**70,
-    None,
-    "",
-    "a b",
-    b"x",
-    True,
-    pd.NA,
-    [],
-    {},
-]
+LIMITS = ["-timeout=5", "-rss_limit_mb=4096", "-max_len=4096"]
+# libFuzzer's own limit of an allocation sees nothing of memory that is mapped.
+MOST_BYTES = 2**30
 MODALITY_PARAMS: dict[str, dict[str, Any]] = {
     "audio": {"sampling_rate": 1000, "n_mels": 3},
     "text": {"tokenizer": "words"},
 }
-
-
-# -- inputs from bytes ----------------------------------------------------------------------------------------
-
-
-def scalar(draw: Any) -> Any:
-    if draw.ConsumeBool():
-        return SPECIAL[draw.ConsumeIntInRange(0, len(SPECIAL) - 1)]
-    return draw.ConsumeFloat() if draw.ConsumeBool() else draw.ConsumeUnicode(6)
-
-
-def array(draw: Any) -> np.ndarray:
-    shape = [draw.ConsumeIntInRange(0, 6) for _ in range(draw.ConsumeIntInRange(0, 5))]
-    values = np.array([draw.ConsumeFloat() for _ in range(8)])
-    with np.errstate(all="ignore"):
-        return np.resize(values, shape).astype(DTYPES[draw.ConsumeIntInRange(0, len(DTYPES) - 1)])
-
-
-def frame(draw: Any) -> Any:
-    n_rows = draw.ConsumeIntInRange(0, 5)
-    columns = {scalar(draw) if draw.ConsumeBool() else f"c{j}": None for j in range(draw.ConsumeIntInRange(0, 4))}
-    return pd.DataFrame({str(name): [scalar(draw) for _ in range(n_rows)] for name in columns})
-
-
-def anything(draw: Any, depth: int = 0) -> Any:
-    match draw.ConsumeIntInRange(0, 7):
-        case 0 | 1:
-            return array(draw)
-        case 2:
-            return frame(draw)
-        case 3:
-            return [draw.ConsumeUnicode(9) for _ in range(draw.ConsumeIntInRange(0, 5))]
-        case 4 if depth < 3:
-            items = [anything(draw, depth + 1) for _ in range(draw.ConsumeIntInRange(0, 4))]
-            return tuple(items) if draw.ConsumeBool() else items
-        case 5:
-            return [array(draw) for _ in range(draw.ConsumeIntInRange(0, 4))]
-        case 6:
-            dense = np.resize(np.array([0.0, draw.ConsumeFloat()]), (draw.ConsumeIntInRange(0, 4), 3))
-            return sparse.csr_array(dense)
-    return scalar(draw)
+TABLE = np.arange(12.0).reshape(4, 3) % 5
+SMALL = {
+    "encoder_params": {"width": 2, "out_features": 2},
+    "framework_params": {"hidden_dim": 2},
+    "projection_dim": 2,
+}
+# Values of parameters with which a fit goes further than with what `scalar` gives.
+GOOD = [
+    *FRAMEWORKS,
+    *LOSSES,
+    *ENCODERS,
+    *VIEWS,
+    *MODALITIES,
+    "auto",
+    "labels",
+    "sgd",
+    "all",
+    "constant",
+    "keep",
+    3,
+    0.1,
+]
+ENTRIES = [
+    "temperature",
+    "n_views",
+    "rate",
+    "width",
+    "hidden_dim",
+    "betas",
+    "image_shape",
+    "sampling_rate",
+    "n_neighbors",
+]
 
 
 # -- targets --------------------------------------------------------------------------------------------------
@@ -118,38 +109,68 @@ def reading(name: str) -> Callable[[bytes], None]:
     return target
 
 
-def parameters(data: bytes) -> None:
-    draw = atheris.FuzzedDataProvider(data)
+def one_epoch(net: ContrastiveNet, X: Any, y: Any = None, epochs: int = 0, **params: Any) -> ContrastiveNet:
+    """Train as skorch's `fit_loop` does, not for long."""
+    return NeuralNet.fit_loop(net, X, y, epochs=min(epochs, 1), **params)
+
+
+@contextlib.contextmanager
+def cheap() -> Iterator[None]:
+    """Cut off what costs seconds and nothing that looks at what was given: later epochs, the compiler, later cells."""
+    cells: list[Any] = []
+
+    @functools.wraps(comparison.run_cell)
+    def first_cell(*arguments: Any) -> Any:
+        cells.append(cells[0] if cells else run_cell(*arguments))
+        return cells[-1]
+
+    run_cell = comparison.run_cell
+    with (
+        patch.object(ContrastiveNet, "fit_loop", one_epoch),
+        patch.object(torch, "compile", lambda module, **params: module),
+        patch.object(comparison, "run_cell", first_cell),
+        patch.object(page, "_engines", functools.cache(page._engines)),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        yield
+
+
+def parameters() -> Callable[[bytes], None]:
+    os.chdir(tempfile.mkdtemp())
     names = sorted(ContrastiveEmbedder().get_params())
-    chosen = {
-        names[draw.ConsumeIntInRange(0, len(names) - 1)]: scalar(draw) for _ in range(draw.ConsumeIntInRange(1, 3))
-    }
-    # What is right trains: not for long.
-    chosen = {**chosen, "max_epochs": chosen.get("max_epochs", 0) and "many", "checkpoint_dir": None, "verbose": 0}
-    with contextlib.suppress(ValueError, TypeError):
-        ContrastiveEmbedder(**chosen).fit(np.arange(12.0).reshape(4, 3) % 5)
+
+    def value(draw: Any, name: str) -> Any:
+        if name.endswith("_params") and draw.ConsumeBool():
+            return {
+                pick(draw, ENTRIES) if draw.ConsumeBool() else draw.ConsumeUnicode(4): scalar(draw)
+                for _ in several(draw, 2)
+            }
+        drawn = pick(draw, GOOD) if draw.ConsumeBool() else scalar(draw)
+        # It runs as whoever runs it.
+        return (
+            drawn.replace("/", "").replace("..", "") if name == "checkpoint_dir" and isinstance(drawn, str) else drawn
+        )
+
+    def target(data: bytes) -> None:
+        draw = atheris.FuzzedDataProvider(data)
+        chosen = {name: value(draw, name) for name in [pick(draw, names) for _ in range(draw.ConsumeIntInRange(1, 4))]}
+        with cheap(), contextlib.suppress(ValueError, TypeError, FloatingPointError, MemoryError):
+            ContrastiveEmbedder(**chosen).fit(TABLE)
+
+    return target
 
 
 def loading() -> Callable[[bytes], None]:
     path = Path(tempfile.mkdtemp()) / "model.skclr"
-    small = {
-        "encoder_params": {"width": 2, "out_features": 2},
-        "framework_params": {"hidden_dim": 2},
-        "projection_dim": 2,
-    }
-    ContrastiveEmbedder(max_epochs=0, random_state=0, **small).fit(np.arange(12.0).reshape(4, 3) % 5).save(path)
+    ContrastiveEmbedder(max_epochs=0, random_state=0, **SMALL).fit(TABLE).save(path)
     raw = path.read_bytes()
 
     def target(data: bytes) -> None:
         draw = atheris.FuzzedDataProvider(data)
-        altered = bytearray(raw)
-        for _ in range(draw.ConsumeIntInRange(0, 4)):
-            start, length = draw.ConsumeIntInRange(0, len(altered)), draw.ConsumeIntInRange(0, 8)
-            altered[start : start + length] = draw.ConsumeBytes(draw.ConsumeIntInRange(0, 12))
-        if draw.ConsumeBool() and len(altered) > 200:
-            # As a stranger would: the checksum fits.
-            altered[storage._DIGEST] = storage._digest(altered)
-        path.write_bytes(altered)
+        content = altered(draw, raw)
+        # As a stranger would: the checksum fits.
+        path.write_bytes(storage.sealed(content) if draw.ConsumeBool() else content)
         with contextlib.suppress(ValueError):
             load(path)
 
@@ -171,26 +192,70 @@ def values(data: bytes) -> None:
         storage.Reader(CLASSES, {}).read(tree(0))
 
 
+def run(arguments: list[str]) -> None:
+    """Run the command line in this process, and hold what it says against what it documents."""
+    with cheap(), parallel_config("threading"):
+        try:
+            code = skclr(arguments)
+        except SystemExit as end:
+            # Of argparse: help, or a wrong option.
+            code = end.code
+        said = sys.stderr.getvalue()
+    if code not in (0, 1, 2) or (code == 1 and not said.startswith("skclr: ")):
+        raise AssertionError(f"{arguments} ended with {code}, saying {said!r}")
+
+
+def commands() -> Callable[[bytes], None]:
+    scratch = Path(tempfile.mkdtemp()) / "here"
+    scratch.mkdir()
+    os.chdir(scratch)
+    model, good = scratch.parent / "model.skclr", scratch / "good.csv"
+    folder = Folder(scratch)
+    good.write_bytes(folder.good.to_csv(index=False).encode())
+    # What they import late is no input's time.
+    run(["fit", str(good), "--target", "label", "--output", str(model)])
+    run(["report", str(good), "--target", "label", "--model", str(model)])
+    run(["compare", str(good), "--target", "label", "--labels", "1", "--folds", "2"])
+
+    def target(data: bytes) -> None:
+        draw = atheris.FuzzedDataProvider(data)
+        for left in scratch.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        (scratch / "model.skclr").symlink_to(model)
+        run(command_line(draw, folder.fill(draw)))
+
+    return target
+
+
 TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     **{f"read {name}": lambda name=name: reading(name) for name in MODALITIES},
-    "parameters": lambda: parameters,
+    "parameters": parameters,
     "load": loading,
     "values of a file": lambda: values,
+    "command line": commands,
 }
+
+
+def bound_memory(n_bytes: int) -> None:
+    """Make every allocation fail that would take the process so much above what it has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + n_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def fuzz(name: str, n_inputs: int, seconds: int, seed: int) -> dict[str, Any]:
     limits = [*LIMITS, f"-runs={n_inputs}", f"-max_total_time={seconds}", f"-seed={seed + 1}"]
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--target", name, *limits, f"-artifact_prefix={folder}/"]
-        ended = subprocess.run(command, capture_output=True, text=True)
-    done = re.search(r"Done (\d+) runs in (\d+) second", ended.stderr)
-    if ended.returncode or not done:
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if ended.returncode:
         print(ended.stdout[-3000:] + ended.stderr[-3000:])
+    counts = [int(count) for count in re.findall(r"^#(\d+)", ended.stderr, re.MULTILINE)]
     return {
-        "inputs": int(done[1]) if done else 0,
-        "seconds": int(done[2]) if done else None,
-        "failed": ended.returncode != 0,
+        "inputs": max(counts, default=0),
+        "seconds": round(time.monotonic() - start),
+        "failures": int(ended.returncode != 0),
     }
 
 
@@ -204,7 +269,9 @@ def main() -> None:
     arguments, flags = options.parse_known_args()
     if arguments.target:
         warnings.simplefilter("ignore")
-        atheris.Setup([sys.argv[0], *flags], TARGETS[arguments.target]())
+        target = TARGETS[arguments.target]()
+        atheris.Setup([sys.argv[0], *flags], target)
+        bound_memory(MOST_BYTES)
         atheris.Fuzz()
     path = RESULTS / "fuzz.json"
     # Targets can be run one by one; the others' results stay.
@@ -212,7 +279,7 @@ def main() -> None:
     for name in arguments.targets or TARGETS:
         results[name] = fuzz(name, arguments.inputs, arguments.seconds, arguments.seed)
         print(name, results[name], flush=True)
-    write("fuzz", {"seed": arguments.seed, "targets": results}, packages=("atheris",))
+        write("fuzz", {"seed": arguments.seed, "targets": results}, packages=("atheris",))
 
 
 if __name__ == "__main__":

@@ -68,9 +68,12 @@ def to_bytes(tree: Any, classes: Mapping[str, type]) -> bytes:
     """
     tensors: dict[str, Tensor] = {}
     document = {"sha256": "0" * 64, "version": VERSION, "tree": _Writer(classes, tensors).write(tree, "")}
-    raw = bytearray(write_tensors(tensors, {"skclr": json.dumps(document, separators=(",", ":"), allow_nan=False)}))
-    raw[_DIGEST] = _digest(raw)
-    return bytes(raw)
+    return sealed(write_tensors(tensors, {"skclr": json.dumps(document, separators=(",", ":"), allow_nan=False)}))
+
+
+def sealed(raw: bytes) -> bytes:
+    """Put the checksum that fits into the bytes of a file, as whoever writes one can."""
+    return raw[: _DIGEST.start] + _digest(raw) + raw[_DIGEST.stop :]
 
 
 def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
@@ -111,7 +114,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     return Path(path).read_bytes()
 
 
-def _digest(raw: bytes | bytearray) -> bytes:
+def _digest(raw: bytes) -> bytes:
     view = memoryview(raw)
     digest = hashlib.sha256(view[: _DIGEST.start])
     digest.update(view[_DIGEST.stop :])
