@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import copyreg
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -153,8 +153,7 @@ class SavedModel(PartParameters):
             _check_recorded(content.recorded)
             assembly.check_parameters(then)
             settings = SimpleNamespace(**then)
-            trusted = bool(given.keys() & {"encoder", "encoder_params"})
-            framework = _rebuild_learner(settings, content, trusted=trusted)
+            framework = _rebuild_learner(settings, content, given)
             net = _rebuild_net(settings, content, framework, assembly.device_or_cpu(now["device"]))
             self.__dict__.update(now, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
             self._keep(net, content.modality)
@@ -222,7 +221,7 @@ def _one_error() -> Iterator[None]:
 # -- from settings and weights to a net ---------------------------------------------------------------
 
 
-def _rebuild_learner(settings: Any, content: Content, *, trusted: bool) -> Framework:
+def _rebuild_learner(settings: Any, content: Content, given: Collection[str]) -> Framework:
     """Make encoder and framework around weights that were read.
 
     They are planned without memory first: no size that a file names is made before it is known to be that of a
@@ -232,14 +231,14 @@ def _rebuild_learner(settings: Any, content: Content, *, trusted: bool) -> Frame
     ----------
     settings : parameters of the fit.
     content : of the file.
-    trusted : whether the user gave the encoder or its parameters.
+    given : names of the parameters that the user gave, who may have an encoder made of files.
     """
     weights = content.net["module"]
     encoder = assembly.find_encoder(settings.encoder, content.modality)
-    if not isinstance(encoder, type):
+    if not isinstance(encoder, type) or "encoder_params" in given:
         settings.encoder = assembly.build_encoder(settings.encoder, settings.encoder_params, content.modality)
         settings.encoder_params = None
-    elif not trusted:
+    elif "encoder" not in given:
         settings.encoder_params = encoder.without_fetching(settings.encoder_params or {})  # type: ignore[attr-defined]
     # The outermost puts gradients back on where what is bounded ends in the middle of a no_grad.
     with torch.enable_grad(), torch.device("meta"), _Bounded(1_000 + 100 * len(weights)):

@@ -131,6 +131,16 @@ def test_every_encoder(modality, encoder, quick, file):
     assert_array_equal(loaded.transform(X), embedder.transform(X))
 
 
+def test_a_tokenizer_is_in_the_file(quick, file, monkeypatch):
+    pytest.importorskip("wordllama")
+    X = INPUTS["text"]
+    embedder = quick(modality_params={"tokenizer": "wordllama"}).fit(X)
+    embedder.save(file)
+    # Where it is not installed.
+    monkeypatch.setattr("skclr.modalities.tokenizers.find_spec", lambda name: None)
+    assert_same(embedder, load(file), X)
+
+
 def test_no_registry_is_forgotten():
     assert set(ENCODERS_OF) == set(MODALITIES)
     # Of ResNets the smallest will do, and one encoder is made of another model's own files.

@@ -121,6 +121,10 @@ class Text(Modality):
             "on_top": TextViews(),
         }
 
+    def state(self) -> dict[str, Any]:
+        """See `Plain.state`; of a tokenizer that is an object, which no file may hold, the fitted one says all."""
+        return {**super().state(), "tokenizer": self.tokenizer if isinstance(self.tokenizer, str) else None}
+
     def check_state(self) -> None:
         """See `Plain.check_state`."""
         super().check_state()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
+from skclr import ContrastiveEmbedder, ModelFileError, SemiSupervisedClassifier, load
 from skclr.encoders.sentence_transformer import SentenceTransformer
 from skclr.modalities import Text
 
@@ -105,6 +105,29 @@ def test_a_fitted_embedder_over_a_model_is_tuned_further_and_pickled(model):
     params = {"encoder": first, "encoder_params": None, "freeze": "all", "max_epochs": 1, "framework": "byol"}
     frozen = embedder(model, **params).fit(TEXTS[:12])
     assert_close(pickle.loads(pickle.dumps(frozen)).transform(TEXTS), first.transform(TEXTS), rtol=0, atol=0)
+
+
+def test_saved_it_asks_for_the_model(model, tmp_path):
+    file = tmp_path / "model.skclr"
+    given = {"encoder_params": {"model": model, "trainable": 1}, "modality_params": {"tokenizer": model}}
+    tuned = embedder(model, **given, max_epochs=1).fit(TEXTS)
+    tuned.save(file)
+    with pytest.raises(
+        ValueError, match=r"without its encoder_params.*modality_params.*load\(path, encoder_params=\.\.\."
+    ):
+        load(file)
+    # Its weights are the file's.
+    assert_close(load(file, **given).transform(TEXTS), tuned.transform(TEXTS), rtol=0, atol=0)
+
+
+def test_no_file_says_which_folder_is_opened(model, tmp_path):
+    file, folder = tmp_path / "model.skclr", str(minilm.get_model_path())
+    by_name = embedder(folder).fit(TEXTS)
+    by_name.save(file)
+    with pytest.raises(ModelFileError, match=r"made of a model's own files: give load\(path, encoder_params="):
+        load(file)
+    loaded = load(file, encoder_params={"model": folder})
+    assert_close(loaded.transform(TEXTS), by_name.transform(TEXTS), rtol=0, atol=0)
 
 
 # Of what banks are asked: four labelled texts of each kind, then others of the same kinds in other words.
