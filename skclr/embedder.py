@@ -508,7 +508,8 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> ContrastiveEmbedder
         Of the file.
     **parameters
         Parameters of `ContrastiveEmbedder` that take the place of those in the file. What no file holds, an
-        encoder or a function of your own, has to be given here.
+        encoder or a function of your own, has to be given here. `checkpoint_dir` is None unless it is given: no place
+        to write to comes from a file.
 
     Returns
     -------

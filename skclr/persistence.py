@@ -144,8 +144,10 @@ class SavedModel(PartParameters):
         defaults = type(self)().get_params(deep=False)
         with _one_error():
             content = Content(**reader.read(tree))
-            then = {**defaults, **content.fitted_with, **given}
-            now = {**then, **content.changed, **given}
+            # No place to write to comes from a file.
+            here = {"checkpoint_dir": None, **given}
+            then = {**defaults, **content.fitted_with, **here}
+            now = {**then, **content.changed, **here}
         _ask_for_missing({**then, **now})
         with _one_error():
             if reader.tensors or now.keys() != defaults.keys():

@@ -437,6 +437,18 @@ def test_forgeries_are_refused_before_they_cost(case, saved, file):
     assert torch.empty(0).device == torch.device("cpu")
 
 
+def test_no_file_says_where_to_write(saved, table, file, tmp_path):
+    place = tmp_path / "place"
+    for edit in (setting("checkpoint_dir", str(place)), lambda c: c["changed"].update(checkpoint_dir=str(place))):
+        file.write_bytes(forge(saved[1], edit))
+        loaded = load(file)
+        assert loaded.checkpoint_dir is None
+        loaded.fit(table[0])
+        assert not place.exists()
+    load(file, checkpoint_dir=place).fit(table[0])
+    assert place.is_dir()
+
+
 def test_a_view_maker_of_a_billion_views_costs_nothing_to_load(saved, table, file):
     file.write_bytes(forge(saved[1], setting("views_params", {"n_views": 10**9})))
     assert_array_equal(load(file).transform(table[0]), saved[0].transform(table[0]))
