@@ -259,8 +259,8 @@ default=None
         ValueError
             For data or parameters that cannot be used; the estimator stays as it was before.
         FloatingPointError
-            Where the loss stops being finite and no epoch ended well before. Where one did, a ConvergenceWarning
-            says so, and the weights are those of its end.
+            Where the loss stops being finite, or explodes, and no epoch ended well before. Where one did, a
+            ConvergenceWarning says so, and the weights are those of its end.
         MemoryError
             Where training does not fit; says what to lower.
         """

@@ -1,4 +1,4 @@
-"""What may cut a run short: Ctrl-C, a loss that is no number any more, and too little memory."""
+"""What may cut a run short: Ctrl-C, a loss that is no number any more or explodes, and too little memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from typing import Any
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
+from skorch.history import History
 from torch import Tensor
+
+# So many times the untrained network's: no run that learns comes near, and none that was there has come back.
+_MOST_GROWTH = 100.0
 
 
 class StopTraining(Exception):
@@ -26,7 +30,7 @@ class StopTraining(Exception):
 
 
 class Diverged(FloatingPointError):
-    """The loss or the weights are no finite numbers any more."""
+    """The loss explodes, or it or the weights are no finite numbers any more."""
 
 
 @contextmanager
@@ -58,8 +62,13 @@ def at_ctrl_c(act: Callable[[], None], *, swallow: bool) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def largest_loss(history: History) -> float:
+    """Give the training loss beyond which a run has diverged: a hundred times that of its first step, or of 1."""
+    return _MOST_GROWTH * max(1.0, abs(history[0]["batches"][0]["train_loss"]))
+
+
 class LastGood:
-    """The weights at the ends of the last epochs, to go back to where the loss stops being finite."""
+    """The weights at the ends of the last epochs, to go back to where the loss stops being finite, or explodes."""
 
     def __init__(self) -> None:
         # Two: the weights at the end of the last epoch may be those that gave the bad loss.
@@ -72,9 +81,10 @@ class LastGood:
         self._states.append((len(net.history), net.step_, copied))
 
     def go_back(self, net: NeuralNet, error: Diverged) -> None:
-        """Give the net the last weights whose loss was finite, and warn of `error`; raise it where there are none."""
+        """Give the net the last weights whose loss was good, and warn of `error`; raise it where there are none."""
         batches = net.history[-1]["batches"]
-        if batches and not math.isfinite(batches[0]["train_loss"]) and self._states:
+        good = batches and -math.inf < batches[0]["train_loss"] <= largest_loss(net.history)
+        if batches and not good and self._states:
             self._states.pop()
         if not self._states:
             raise error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from skclr.frameworks import Framework
 from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
-from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c
+from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c, largest_loss
 from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
 from skclr.views import Views
@@ -48,7 +49,7 @@ class ContrastiveNet(NeuralNet):
 
     Raises
     ------
-    Diverged : where the loss stops being finite before there are weights to go back to.
+    Diverged : where the loss explodes or stops being finite before there are weights to go back to.
     """
 
     module_: Framework
@@ -236,6 +237,10 @@ class ContrastiveNet(NeuralNet):
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         super().on_epoch_end(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
+        # The median: one batch of strange rows is no divergence.
+        loss = statistics.median(b["train_loss"] for b in self.history[-1]["batches"] if "train_loss" in b)
+        if loss > (largest := largest_loss(self.history)):
+            self._diverged(f"train_loss grew to {loss:.3g}, beyond {largest:.3g}, a hundred times what it began with,")
         if not nn.utils.get_total_norm(self.module_.parameters()).isfinite():
             self._diverged("a weight became infinite or NaN")
         self.last_good_.remember(self)

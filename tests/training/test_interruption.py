@@ -125,7 +125,7 @@ def test_keeping_in_a_thread_trains_as_ever(table, quick):
     assert_array_equal(embedder.transform(table[0]), quick().fit(table[0]).transform(table[0]))
 
 
-# -- a loss that is no number ---------------------------------------------------------------------
+# -- a loss that is no number, or explodes --------------------------------------------------------
 
 
 class Break(Callback):
@@ -163,6 +163,48 @@ def test_weights_that_gave_the_bad_loss_are_not_kept(table, quick):
         embedder.fit(table[0])
     good = quick(batch_size=16, max_epochs=1, lr_schedule="constant", warmup_epochs=0).fit(table[0])
     assert_array_equal(embedder.transform(table[0]), good.transform(table[0]))
+
+
+class Enlarge(Callback):
+    """Makes the last weights 10,000 times as large at a step: all stays finite, and the loss explodes."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        if training and net.step_ == self.step:
+            net.module_.projector[-1].weight.data.mul_(1e4)
+
+
+EXPLODING = {"framework": "vicreg", "batch_size": 16, "lr_schedule": "constant", "warmup_epochs": 0}
+
+
+@pytest.mark.parametrize("step", [7, 8, 9])
+def test_an_exploding_loss_goes_back_too(step, table, quick):
+    embedder = quick(**EXPLODING, max_epochs=9, callbacks=[Enlarge(step)])
+    with pytest.warns(ConvergenceWarning, match=r"grew to .*e\+.*in epoch [34].*those of step 6, after epoch 2"):
+        embedder.fit(table[0])
+    good = quick(**EXPLODING, max_epochs=2).fit(table[0])
+    assert_array_equal(embedder.transform(table[0]), good.transform(table[0]))
+    assert embedder.loss_curve_ == good.loss_curve_
+
+
+def test_an_explosion_before_any_good_epoch_raises(table, quick):
+    embedder = quick(**EXPLODING, callbacks=[Enlarge(1)])
+    with pytest.raises(FloatingPointError, match=r"grew to .*in epoch 1: lower learning_rate"):
+        embedder.fit(table[0])
+    assert not hasattr(embedder, "net_")
+
+
+def test_one_strange_batch_is_no_explosion(table, quick):
+    steps = iter(range(9))
+
+    def loss(embeddings, groups, candidates=None, candidate_groups=None):
+        return embeddings.square().mean() * (1e9 if next(steps) == 4 else 1)
+
+    embedder = quick(loss=loss, batch_size=16, max_epochs=3).fit(table[0])
+    assert embedder.history_[1]["batches"][1]["train_loss"] > 1e6
+    assert embedder.n_iter_ == 3
 
 
 def test_a_checkpoint_is_never_of_a_bad_step(table, quick, tmp_path):
