@@ -40,6 +40,9 @@ class Neighbors(Views):
     Up to 50,000 rows the neighbours are exact. Of more, pynndescent finds nearly all, where it is installed
     (`skclr[tables]`). Without it they are looked for among 50,000 rows taken at equal steps, and lie farther away: of n
     rows the k-th that is found is about the (k · n / 50,000)-th nearest.
+
+    Where labels or groups make positives, a neighbour that is known to be of another class is none: the sample itself
+    takes its place.
     """
 
     def __init__(
@@ -67,7 +70,9 @@ class Neighbors(Views):
         n_samples = len(samples)
         chunks = [samples[np.arange(i, min(i + _CHUNK, n_samples))] for i in range(0, n_samples, _CHUNK)]
         points = np.concatenate([self._features(x).float().cpu().numpy() for x in chunks])
-        self.neighbors_ = torch.from_numpy(_without_itself(nearest(points, self.n_neighbors + 1)))
+        found = _without_itself(nearest(points, self.n_neighbors + 1))
+        groups = getattr(samples, "groups", None)
+        self.neighbors_ = torch.from_numpy(found if groups is None else _without_strangers(found, groups.numpy()))
         return self
 
     def release(self) -> None:
@@ -113,3 +118,12 @@ def _without_itself(found: np.ndarray) -> np.ndarray:
     others = np.ones(found.shape, dtype=bool)
     others[rows, np.where(itself.any(1), itself.argmax(1), -1)] = False
     return found[others].reshape(len(found), -1)
+
+
+def _without_strangers(found: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Put each row itself in place of neighbours that are known to be of another group than it; (n, k)."""
+    _, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    # A row that is alone in its group may be of any.
+    known = counts[numbers] > 1
+    strangers = known[:, None] & known[found] & (groups[found] != groups[:, None])
+    return np.where(strangers, np.arange(len(found))[:, None], found)

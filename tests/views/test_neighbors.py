@@ -100,6 +100,27 @@ def test_a_row_is_no_neighbour_of_itself_though_others_equal_it():
     assert (Neighbors(n_neighbors=3).fit(x).neighbors_ != torch.arange(5)[:, None]).all()
 
 
+def test_neighbours_known_to_be_of_another_class_are_none(clusters):
+    x, y = clusters
+    # Every third row has a label.
+    y = torch.where(torch.arange(len(x)) % 3 == 0, y.long(), -1 - torch.arange(len(x)))
+
+    class Labelled:
+        groups = y
+
+        def __len__(self):
+            return len(x)
+
+        def __getitem__(self, rows):
+            return x[rows]
+
+    plain, aware = (Neighbors(n_neighbors=60).fit(samples).neighbors_ for samples in (x, Labelled()))
+    rows = torch.arange(len(x))[:, None].expand_as(plain)
+    strangers = (y[plain] >= 0) & (y >= 0)[:, None] & (y[plain] != y[:, None])
+    assert 0 < strangers.sum() < strangers.numel() / 4
+    assert torch.equal(aware, torch.where(strangers, rows, plain))
+
+
 def test_jitter_and_mixup_leave_categories_whole():
     x = torch.stack([torch.randn(50), torch.randint(0, 4, (50,)).float()], 1)
     for maker in (Jitter(rate=0.5, cardinalities=(0, 4)), Mixup(rate=0.9, cardinalities=(0, 4))):
