@@ -1,7 +1,7 @@
 """SimCLR: a simple framework for contrastive learning of visual representations."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses import NTXent, PairwiseLoss
@@ -18,6 +18,7 @@ class SimCLR(Framework):
     encoder : takes (B, *shape) to (B, encoder.out_features).
     projection_dim : width of the space in which the loss compares.
     hidden_dim : width of the projector's hidden layer; None is the encoder's own width.
+    n_layers : linear layers of the projector; with 0 the loss compares the embeddings themselves.
     loss : any pairwise loss.
 
     References
@@ -42,10 +43,14 @@ class SimCLR(Framework):
         encoder: Encoder,
         projection_dim: int = 128,
         hidden_dim: int | None = None,
+        n_layers: int = 2,
         loss: PairwiseLoss = NTXent(),
     ) -> None:
         super().__init__(encoder)
-        self.projector = mlp_head(encoder.out_features, hidden_dim or encoder.out_features, projection_dim)
+        width = encoder.out_features
+        self.projector = (
+            mlp_head(width, hidden_dim or width, projection_dim, n_layers=n_layers) if n_layers else nn.Identity()
+        )
         self.loss = loss
 
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ def mlp_head(
     Parameters
     ----------
     in_features, hidden_dim, out_features : widths; hidden_dim is not used with one layer.
-    n_layers : number of linear layers.
+    n_layers : number of linear layers, 1 or more.
     batch_norm : whether the hidden layers are normalised over the batch.
     normalize_output : whether the output is too, without a learned scale or shift.
 
@@ -25,11 +25,17 @@ def mlp_head(
     -------
     A module that takes (B, in_features) to (B, out_features).
 
+    Raises
+    ------
+    ValueError : for fewer layers.
+
     References
     ----------
     Chen et al. 2020 (SimCLR), sec. 4.2. Differs: as in SimCLR's code and all papers after it, hidden
     layers are normalised over the batch.
     """
+    if n_layers < 1:
+        raise ValueError(f"n_layers={n_layers}: give 1 or more")
     layers: list[nn.Module] = []
     for _ in range(n_layers - 1):
         # The bias before a BatchNorm has no effect: the mean is subtracted again.
