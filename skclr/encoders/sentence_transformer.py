@@ -32,7 +32,7 @@ class SentenceTransformer(Encoder):
 
     Notes
     -----
-    Tuning takes small steps: `learning_rate=2e-5`, where the frameworks' own are made for new networks.
+    Tuning takes small steps: `learning_rate=5e-5`, where the frameworks' own are made for new networks.
 
     References
     ----------
