@@ -195,7 +195,8 @@ def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
             rows["embedding beside the features"] = scores(CLASSIFIER, train, y, test, y_test)
         else:
             rows["plain features"] = scores(CLASSIFIER, train[:, width:], y, test[:, width:], y_test)
-            rows |= fields_own(kind, given, train[:, width:], test[:, width:])
+    # Last: their threads would cost the fits time.
+    rows |= fields_own(kind, given, train[:, width:], test[:, width:])
     default = ContrastiveEmbedder(**given.params, max_epochs=0).fit(given.X)
     beside = default.transform(given.X[:2]).shape[1] > width
     return {"rows": rows, **spent, "epochs": embedder.n_iter_, "passthrough": bool(beside)}
