@@ -1,8 +1,9 @@
-"""What nobody would give: readers, parameters and files answer with documented exceptions, and nothing else."""
+"""What nobody would give to readers, parameters, files and commands: documented exceptions answer, and nothing else."""
 
 import contextlib
 import os
 import string
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from skclr import ContrastiveEmbedder, ModelFileError, load, storage
+from skclr.command_line import main
+from skclr.frameworks import FRAMEWORKS
 from skclr.modalities import MODALITIES, infer_modality
 from skclr.persistence import CLASSES
+from skclr.training import ContrastiveNet
+from skclr.views import VIEWS
 
 quickly = settings(max_examples=60, deadline=5_000, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -47,17 +52,27 @@ def test_readers(name):
     read()
 
 
+@pytest.fixture
+def one_epoch(monkeypatch):
+    """Let what is valid train, not for long."""
+    fit_loop = ContrastiveNet.fit_loop
+    monkeypatch.setattr(ContrastiveNet, "fit_loop", lambda net, X, epochs: fit_loop(net, X, epochs=min(epochs, 1)))
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_parameters():
-    names = sorted(set(ContrastiveEmbedder().get_params()) - {"checkpoint_dir", "verbose", "max_epochs"})
+def test_parameters(one_epoch, capsys):
+    # A folder for checkpoints may be anywhere, and "compile" takes minutes where it is right.
+    names = sorted(set(ContrastiveEmbedder().get_params()) - {"checkpoint_dir", "compile"})
+    entries = st.dictionaries(st.sampled_from(["temperature", "width", "hidden_dim", "n_views"]), scalars, max_size=2)
+    values = scalars | st.lists(scalars, max_size=2) | entries | st.sampled_from([*FRAMEWORKS, *VIEWS, "auto", 2])
 
     @quickly
-    @given(st.dictionaries(st.sampled_from(names), scalars | st.lists(scalars, max_size=2), min_size=1, max_size=3))
+    @given(st.dictionaries(st.sampled_from(names), values, min_size=1, max_size=3))
     def fit(parameters):
-        embedder = ContrastiveEmbedder(max_epochs=0, **parameters)
+        embedder = ContrastiveEmbedder(**{"max_epochs": 0, **parameters})
         try:
             embedder.fit(np.arange(12.0).reshape(4, 3) % 5)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, FloatingPointError, MemoryError):
             assert not hasattr(embedder, "net_")
 
     fit()
@@ -106,6 +121,50 @@ def test_files_with_a_checksum_that_fits(tmp_path, table):
             load(path)
 
     read()
+
+
+# -- the command line ---------------------------------------------------------------------------------
+
+cells = st.sampled_from(["", "1", "-2.5", "nan", "a", '"', "a,b", "é", "\0", "<b>"]) | st.text(max_size=3)
+tables = st.lists(st.lists(cells, min_size=1, max_size=3).map(",".join), max_size=6).map("\n".join)
+contents = tables.map(lambda text: text.encode(errors="replace")) | st.binary(max_size=60)
+names = st.sampled_from(
+    ["a", "b", "X", "y", "", "../x", "out.npy", "max_epochs=0", "batch_size=x", "data.csv", "1", "-1"]
+)
+options = st.sampled_from(
+    ["--target", "--text", "--set", "--seed", "--quiet", "--framework", "--model", "--folds", "-x"]
+)
+# A report would take a second where all is well.
+calls = {
+    "compare": [],
+    "fit": ["--output", "out.skclr"],
+    "transform": ["--model", "model.skclr", "--output", "out.csv"],
+    "report": ["--output", "none/out.html"],
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_command_line(one_epoch, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ContrastiveEmbedder(max_epochs=0).fit(np.arange(12.0).reshape(4, 3) % 5).save("model.skclr")
+
+    @quickly
+    @given(
+        st.sampled_from(sorted(calls)),
+        st.sampled_from(["csv", "tsv", "npy", "npz", "parquet"]),
+        contents,
+        st.lists(options | names, max_size=4),
+    )
+    def run(command, suffix, content, arguments):
+        Path(f"data.{suffix}").write_bytes(content)
+        try:
+            code = main([command, f"data.{suffix}", *calls[command], *arguments])
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr().err
+        assert code in (0, 2) or (code == 1 and said.startswith("skclr: "))
+
+    run()
 
 
 # -- image files --------------------------------------------------------------------------------------
