@@ -269,28 +269,36 @@ def leaks(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def search(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time a grid search on one job and on two."""
+    """Time a grid search on one job and on two, by turns."""
     X, y = load_digits(return_X_y=True)
     pipe = make_pipeline(ContrastiveEmbedder(max_epochs=20, random_state=0), LogisticRegression(max_iter=200))
     grid = {"contrastiveembedder__loss__temperature": [0.1, 0.2, 0.3, 0.5]}
+    n_cores = os.cpu_count() or 1
 
-    def seconds(n_jobs: int, n_threads: int) -> float:
+    def seconds(n_jobs: int, backend: str, n_threads: int) -> float:
         torch.set_num_threads(n_threads)
         start = time.perf_counter()
-        GridSearchCV(pipe, grid, cv=2, n_jobs=n_jobs, refit=False).fit(X, y)
+        with parallel_config(backend):
+            GridSearchCV(pipe, grid, cv=2, n_jobs=n_jobs, refit=False).fit(X, y)
         return time.perf_counter() - start
 
     # The workers start.
     Parallel(2)(delayed(fit_alone)("simclr") for _ in range(2))
-    ways = {"1 job, 1 thread": (1, 1), "1 job, 2 threads": (1, 2), "2 jobs": (2, 1)}
-    times = {name: [] for name in ways}
-    for _ in range(3):
+    ways = {
+        f"1 job on {n_cores} threads": (1, "loky", n_cores),
+        "1 job on 1 thread": (1, "loky", 1),
+        "2 jobs, loky": (2, "loky", n_cores),
+        f"2 jobs, threading, {n_cores} threads each": (2, "threading", n_cores),
+        "2 jobs, threading, 1 thread each": (2, "threading", 1),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(arguments.rounds):
         for name, way in ways.items():
             times[name].append(round(seconds(*way), 2))
-    two = statistics.median(times["2 jobs"])
-    ratios = {name: round(statistics.median(times[name]) / two, 2) for name in ways if name != "2 jobs"}
+    one = statistics.median(times[f"1 job on {n_cores} threads"])
+    speed = {name: round(one / statistics.median(taken), 2) for name, taken in times.items()}
     n_threads = Parallel(2)(delayed(torch.get_num_threads)() for _ in range(2))
     return {
-        "faults": {"2 jobs compete for the cores": counted(1, int(max(n_threads) * 2 <= (os.cpu_count() or 1)))},
-        "measured": {"seconds": times, "speed of 2 jobs, as a multiple": ratios, "threads a job": n_threads},
+        "faults": {"2 jobs compete for the cores": counted(1, int(max(n_threads) * 2 <= n_cores))},
+        "measured": {"seconds": times, "speed, as a multiple of 1 job's": speed, "threads a job": n_threads},
     }

@@ -50,6 +50,7 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=207, help="processes to kill in the middle of a fit")
     options.add_argument("--minutes", type=float, default=60, help="after which no more processes are killed")
     options.add_argument("--fits", type=int, default=200, help="fits whose leftovers are counted")
+    options.add_argument("--rounds", type=int, default=5, help="times that each way to search is timed")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--add", action="store_true", help="add to the counts that stand there, from another seed")
     arguments = options.parse_args()
