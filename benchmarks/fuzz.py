@@ -1,7 +1,7 @@
-"""Feed readers, parameters and `skclr.load` what nobody would: only documented exceptions may come out.
+"""Feed readers, parameters, `skclr.load` and the command line what nobody would: only documented answers may come out.
 
 atheris guides the bytes by the lines that they reach; a run ends at the first other exception, at an input that takes
-over 5 s, and at an allocation over 1 GiB. Each target runs in a process of its own.
+over 5 s, and where the process would grow by more than 1 GiB. Each target runs in a process of its own.
 """
 
 import argparse
@@ -48,7 +48,7 @@ with atheris.instrument_imports(include=["skclr"]):
     from skclr.training import ContrastiveNet
     from skclr.views import VIEWS
 
-LIMITS = ["-timeout=5", "-rss_limit_mb=4096", "-max_len=4096"]
+LIMITS = ["-timeout=5", "-rss_limit_mb=4096", "-max_len=512", "-len_control=0"]
 # libFuzzer's own limit of an allocation sees nothing of memory that is mapped.
 MOST_BYTES = 2**30
 MODALITY_PARAMS: dict[str, dict[str, Any]] = {
@@ -56,10 +56,13 @@ MODALITY_PARAMS: dict[str, dict[str, Any]] = {
     "text": {"tokenizer": "words"},
 }
 TABLE = np.arange(12.0).reshape(4, 3) % 5
+# A model whose file is small, and soon read.
 SMALL = {
-    "encoder_params": {"width": 2, "out_features": 2},
+    "encoder": "mlp",
+    "encoder_params": {"n_layers": 1, "width": 2, "out_features": 2},
     "framework_params": {"hidden_dim": 2},
     "projection_dim": 2,
+    "random_state": 0,
 }
 # Values of parameters with which a fit goes further than with what `scalar` gives.
 GOOD = [
@@ -163,7 +166,7 @@ def parameters() -> Callable[[bytes], None]:
 
 def loading() -> Callable[[bytes], None]:
     path = Path(tempfile.mkdtemp()) / "model.skclr"
-    ContrastiveEmbedder(max_epochs=0, random_state=0, **SMALL).fit(TABLE).save(path)
+    ContrastiveEmbedder(max_epochs=1, **SMALL).fit(TABLE).save(path)
     raw = path.read_bytes()
 
     def target(data: bytes) -> None:

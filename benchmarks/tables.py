@@ -113,6 +113,14 @@ def faults(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def fuzz(result: dict[str, Any]) -> str:
+    """What was fed with what nobody would give, and whether anything undocumented came out."""
+    rows = ["| fed by a fuzzer | inputs | failures | seconds |", "| --- | --- | --- | --- |"]
+    for name, row in result["targets"].items():
+        rows.append(f"| {name} | {row['inputs']:,} | {row['failures']:,} | {row['seconds']:,} |")
+    return "\n".join(rows)
+
+
 def selection(result: dict[str, Any]) -> str:
     """How measures without labels rank models, as CSV for the user guide."""
     agreements = {name: data["spearman"] for name, data in result["sets"].items()}
@@ -155,6 +163,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "modalities": ("modalities", modalities),
     "table_settings": ("table_settings", table_settings),
     "faults": ("faults", faults),
+    "fuzz": ("fuzz", fuzz),
     "compare": ("compare", compare),
 }
 
