@@ -8,7 +8,8 @@ import inspect
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -97,13 +98,22 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
     """
     signature = inspect.signature(part)
     check_names(argument, part, params or {}, given=tuple(signature.parameters)[: len(given)])
-    try:
+    with possible(f"{argument}_params={params}: {getattr(part, '__name__', repr(part))} cannot be made of them"):
         return part(*given, **{**preset, **(params or {})})
+
+
+@contextmanager
+def possible(fault: str) -> Iterator[None]:
+    """Make a ValueError that begins with `fault` of what torch says of sizes and values with which it can do nothing.
+
+    Parts of ours check the rest. Too little memory is another thing, and said elsewhere.
+    """
+    try:
+        yield
     except (RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
-        # As of a negative width; parts of ours check what torch does not.
-        raise ValueError(f"{argument}_params={params}: {part.__name__} cannot be made of them ({error})") from error
+        raise ValueError(f"{fault} ({error})") from error
 
 
 def knowing(part: Callable[..., Any], modality: Modality) -> dict[str, Any]:
@@ -206,7 +216,10 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
         x = preprocessing(example)
         _check_samples(encoder, part, x)
         network = build("encoder", part, params, tuple(x.shape[1:]), **knowing(part, modality))
-    return Preprocessed(preprocessing, network, example)
+    with possible(
+        f"encoder={type(network).__name__} takes no samples of shape {tuple(example.shape[1:])}, as X was read"
+    ):
+        return Preprocessed(preprocessing, network, example)
 
 
 def _check_samples(encoder: Any, part: Any, x: Tensor) -> None:

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
+from torch import nn
 
 from skclr import ContrastiveEmbedder
 
@@ -61,6 +62,10 @@ BAD_PARAMETERS = {
     "framework_params": ({"framework_params": {"queue": 1}}, "framework_params has 'queue'.*hidden_dim"),
     "encoder_params": ({"encoder_params": {"depth": 1}}, "encoder_params has 'depth'.*n_blocks"),
     "negative_width": ({"framework_params": {"hidden_dim": -1}}, "framework_params=.*SimCLR cannot be made of them"),
+    "encoder_of_others": (
+        {"encoder": nn.Linear(3, 2)},
+        r"encoder=Linear takes no samples of shape \(5,\), as X was read",
+    ),
     "views_params": ({"views_params": {"p": 1}}, "views_params has 'p'.*n_neighbors"),
     "views_value": ({"views": "corruption", "views_params": {"rate": 2}}, "rate=2.*in \\[0, 1\\]"),
     "modality_params": ({"modality_params": {"scale": 1}}, "modality_params has 'scale'"),
@@ -212,8 +217,6 @@ def test_warm_start_with_other_parts(table, quick):
 
 
 def test_encoder_that_gives_no_rows(digits, quick):
-    from torch import nn
-
     with pytest.raises(ValueError, match=r"encoder takes \(2, 1, 8, 8\) to \(2, 3, 6, 6\)"):
         quick(encoder=nn.Conv2d(1, 3, 3)).fit(digits[0])
 
