@@ -95,7 +95,7 @@ def archive(draw: Any) -> bytes:
         for _ in several(draw, 3):
             content = io.BytesIO()
             np.save(content, array(draw), allow_pickle=True)
-            members.writestr(pick(draw, NAMES) + pick(draw, [".npy", ""]), altered(draw, content.getvalue()))
+            members.writestr((pick(draw, NAMES) or "_") + pick(draw, [".npy", ""]), altered(draw, content.getvalue()))
     return altered(draw, raw.getvalue())
 
 
@@ -172,9 +172,9 @@ OPTIONS = {
 }
 USUAL = {
     "compare": [],
-    "fit": ["--output", "out.skclr"],
+    "fit": ["--output", "out.skclr", "--set", "encoder__width=4", "framework__hidden_dim=4", "projection_dim=4"],
     "transform": ["--model", "model.skclr", "--output", "out.csv"],
-    "report": ["--output", "out.html"],
+    "report": ["--output", "out.html", "--set", "encoder__width=4", "framework__hidden_dim=4", "projection_dim=4"],
 }
 
 

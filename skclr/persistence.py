@@ -28,7 +28,7 @@ from skclr.modalities.tokenizers import OfModel
 from skclr.parameters import PartParameters
 from skclr.parts.atomic import replacing
 from skclr.parts.plain import expect
-from skclr.storage import Missing, ModelFileError, NotPlainError, Reader, from_bytes, read_file, to_bytes
+from skclr.storage import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
 from skclr.training import OPTIMIZERS, ContrastiveNet
 from skclr.views import VIEWS, Paired
 
@@ -186,11 +186,7 @@ class Content:
 
 
 def _plain_or_missing(value: Any) -> Any:
-    try:
-        to_bytes(value, CLASSES)
-    except NotPlainError:
-        return Missing(type(value).__name__)
-    return value
+    return value if is_plain(value, CLASSES) else Missing(type(value).__name__)
 
 
 def _ask_for_missing(parameters: dict[str, Any]) -> None:

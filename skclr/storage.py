@@ -76,6 +76,15 @@ def sealed(raw: bytes) -> bytes:
     return raw[: _DIGEST.start] + _digest(raw) + raw[_DIGEST.stop :]
 
 
+def is_plain(tree: Any, classes: Mapping[str, type]) -> bool:
+    """Tell whether `to_bytes` can write values down."""
+    try:
+        _Writer(classes, {}).write(tree, "")
+    except NotPlainError:
+        return False
+    return True
+
+
 def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
     """Take a file apart into the tree, for `read` to look at, and the tensors that it names.
 
