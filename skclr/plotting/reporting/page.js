@@ -139,10 +139,17 @@ function card(i, note) {
 
 let hidden = new Set();
 
+function extent(values) {
+  const there = values.filter((v) => !Number.isNaN(v));
+  return [there.reduce((a, b) => Math.min(a, b)), there.reduce((a, b) => Math.max(a, b))];
+}
+
+const scaled = (v, [low, high]) => (Number.isNaN(v) ? rgb(data.grey) : onScale(data.scale, (v - low) / (high - low || 1)));
+
 // Groups of rows that share a colour, or one group on a scale.
 function groups(column) {
   if (!column) return [{ name: "all rows", color: data.colors[0], rows: [...Array(map.n).keys()] }];
-  if (!column.names) return [{ name: column.name, scale: true, rows: [...Array(map.n).keys()] }];
+  if (!column.names) return [{ name: column.name, scale: extent(column.values), rows: [...Array(map.n).keys()] }];
   const rows = column.names.map(() => []);
   column.values.forEach((code, i) => rows[code].push(i));
   const codes = [...rows.keys()].filter((code) => rows[code].length);
@@ -162,9 +169,7 @@ function legend(shown, column) {
   box.replaceChildren();
   if (!column) return;
   if (shown[0].scale) {
-    const there = column.values.filter((v) => !Number.isNaN(v));
-    const [low, high] = [there.reduce((a, b) => Math.min(a, b)), there.reduce((a, b) => Math.max(a, b))];
-    const ends = [low, high].map((v) => element("span", "", String(Number(v.toPrecision(4)))));
+    const ends = shown[0].scale.map((v) => element("span", "", String(Number(v.toPrecision(4)))));
     box.append(ends[0], element("span", "scale"), ends[1]);
     return;
   }
@@ -184,12 +189,15 @@ function legend(shown, column) {
 
 // -- the map -----------------------------------------------------------------------------------
 
-const kind = document.createElement("canvas").getContext("webgl") ? "scattergl" : "scatter";
+const plot = $("map");
 const points = map.projections.map((projection) => numbers(projection.points, Float32Array));
 const nearest = numbers(map.neighbors.rows, Int32Array);
 const similarities = numbers(map.neighbors.similarities, Float32Array);
 const size = Math.max(3, Math.min(9, 500 / Math.sqrt(map.n)));
 let traces = [];
+let painted = []; // their rows
+let tints = new Uint8Array(0); // red, green and blue of every row
+let selected = null; // the rows in the lasso
 let chosen = []; // a row and its neighbours, ringed on the map
 let mode = "pan";
 
@@ -211,24 +219,47 @@ function ring() {
   };
 }
 
+function tinted(shown, column) {
+  const found = new Uint8Array(3 * map.n);
+  for (const { color, scale, rows } of shown) {
+    const tint = color ? () => rgb(color) : (i) => scaled(column.values[i], scale);
+    for (const i of rows) found.set(tint(i), 3 * i);
+  }
+  return found;
+}
+
+function paint() {
+  const { xaxis, yaxis, _size: inside } = plot._fullLayout;
+  const [left, right] = xaxis.range;
+  const [bottom, top] = yaxis.range;
+  const xy = points[Number($("projection").value)];
+  paintPoints($("points"), painted, {
+    place: (i, place) => {
+      place[0] = inside.l + ((xy[2 * i] - left) / (right - left)) * inside.w;
+      place[1] = inside.t + ((top - xy[2 * i + 1]) / (top - bottom)) * inside.h;
+    },
+    tints,
+    opacity: (i) => (selected && !selected.has(i) ? 0.12 : 0.8),
+    size,
+    background: style("--card"),
+  });
+}
+
 function drawMap() {
   const column = columns[Number($("color").value)];
   const shown = groups(column);
   legend(shown, column);
   traces = shown.filter((group) => !hidden.has(group.name));
+  painted = traces.flatMap((group) => group.rows);
+  tints = tinted(shown, column);
+  // Plotly knows where the points are, and shows none of them.
   const drawn = traces.map((group) => ({
-    type: kind,
+    type: "scatter",
     mode: "markers",
     x: group.rows.map((i) => at(i, 0)),
     y: group.rows.map((i) => at(i, 1)),
     hoverinfo: "none",
-    marker: {
-      size,
-      opacity: 0.8,
-      color: group.scale ? group.rows.map((i) => column.values[i]) : group.color,
-      colorscale: group.scale ? data.scale : undefined,
-    },
-    unselected: { marker: { opacity: 0.12 } },
+    marker: { opacity: 0, maxdisplayed: 1 },
   }));
   const bare = { showgrid: false, showline: false, showticklabels: false, title: { text: "" } };
   const shape = layout({
@@ -243,14 +274,7 @@ function drawMap() {
     newselection: { line: { color: style("--text"), width: 1, dash: "dot" } },
     activeselection: { fillcolor: "rgba(0,0,0,0)" },
   });
-  const config = {
-    displayModeBar: false,
-    scrollZoom: true,
-    responsive: true,
-    doubleClick: "reset",
-    // Plotly's own is always 2: four times the pixels on most screens.
-    plotGlPixelRatio: Math.min(2, devicePixelRatio),
-  };
+  const config = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset" };
   Plotly.react("map", [...drawn, ring()], shape, config);
 }
 
@@ -288,7 +312,13 @@ function ringUpdate() {
   return { x: [x], y: [y], "marker.size": [marker.size], "marker.line.width": [marker.line.width] };
 }
 
+function select(rows) {
+  selected = rows && new Set(rows);
+  paint();
+}
+
 function showSelection(rows) {
+  select(rows);
   const column = columns[Number($("color").value)];
   const counts = new Map();
   if (column && column.names) for (const i of rows) counts.set(value(column, i), (counts.get(value(column, i)) || 0) + 1);
@@ -334,13 +364,15 @@ function start() {
   $("row").max = rowNumber(map.n - 1);
   charts.push(drawMap);
   redraw();
-  const plot = $("map");
+  plot.on("plotly_relayouting", paint);
+  plot.on("plotly_afterplot", paint);
   plot.on("plotly_hover", hover);
   plot.on("plotly_unhover", () => ($("hover").hidden = true));
   plot.on("plotly_click", (event) => rowOf(event.points[0]) !== undefined && showNeighbors(rowOf(event.points[0])));
   plot.on("plotly_selected", (event) => {
     if (event && event.points.length) showSelection(event.points.map(rowOf).filter((i) => i !== undefined));
   });
+  plot.on("plotly_deselect", () => select(null));
   $("color").addEventListener("change", () => {
     hidden = new Set();
     drawMap();
@@ -351,6 +383,7 @@ function start() {
   }
   $("reset").addEventListener("click", () => {
     chosen = [];
+    selected = null;
     $("panel").replaceChildren();
     Plotly.relayout("map", { "xaxis.autorange": true, "yaxis.autorange": true, selections: [] });
     Plotly.restyle("map", { selectedpoints: [null] }).then(drawMap);

@@ -24,6 +24,7 @@ from skclr.semi_supervised import take_rows
 from skclr.training import check_length
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("points.js", "page.js")
 _SCALE = ((0.0, "#00224e"), (0.25, "#414d6b"), (0.5, "#7c7b78"), (0.75, "#bbad6d"), (1.0, "#fee838"))  # cividis
 
 
@@ -147,12 +148,12 @@ def _sampled(n_shown: int, n_samples: int) -> str:
 
 
 def _render(jinja2: Any, plotly: str, data: dict[str, Any], **sections: Any) -> str:
-    # The page's own code is all that may run. Plotly compiles its drawing commands, which needs unsafe-eval.
-    scripts = [_inline(plotly), _inline((_HERE / "page.js").read_text("utf-8"))]
+    scripts = [_inline(script) for script in (plotly, *((_HERE / name).read_text("utf-8") for name in _SCRIPTS))]
+    # The page's own code is all that may run.
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src 'unsafe-eval' {' '.join(map(_hash, scripts))}",
+            f"script-src {' '.join(map(_hash, scripts))}",
             "style-src 'unsafe-inline'",
             "img-src data:",
             "base-uri 'none'",
@@ -167,8 +168,7 @@ def _render(jinja2: Any, plotly: str, data: dict[str, Any], **sections: Any) -> 
         policy=policy,
         css=safe((_HERE / "page.css").read_text("utf-8")),
         data=safe(_json(data)),
-        plotly=safe(scripts[0]),
-        script=safe(scripts[1]),
+        scripts=map(safe, scripts),
     )
 
 
