@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.probes import fine_tune_probe, linear_probe, untrained
 from skclr.frameworks import FRAMEWORKS
+from skclr.modalities import views_in
 from skclr.semi_supervised import take_rows
 
 BASELINES = ("raw features", "PCA", "untrained encoder", "supervised network", "UMAP")
@@ -47,7 +48,7 @@ class Frozen(Candidate):
         start = time.perf_counter()
         transformer = clone(self.transformer).fit(X_train)
         middle = time.perf_counter()
-        self.train_, self.test_ = transformer.transform(X_train), transformer.transform(X_test)
+        self.train_, self.test_ = (transformer.transform(views_in(X, paired=False)[0]) for X in (X_train, X_test))
         self.fit_seconds_ = middle - start
         self.rows_per_second_ = (len(self.train_) + len(self.test_)) / (time.perf_counter() - middle)
         return self

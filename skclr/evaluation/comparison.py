@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_memory
 from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, named_embedders
 from skclr.evaluation.probes import Record, draw_labels
 from skclr.evaluation.statistics import Difference, corrected_t_test
+from skclr.modalities import views_in
 from skclr.parts.randomness import derive_seeds
 from skclr.semi_supervised import take_rows
 
@@ -120,7 +122,7 @@ def compare(
     Parameters
     ----------
     X : array or DataFrame of n samples
-        As for `ContrastiveEmbedder.fit`.
+        As for `ContrastiveEmbedder.fit`; of pairs the baselines see the first of each.
     y : array of shape (n,)
         Classes.
     embedders : "all", list of str, or dict of str to ContrastiveEmbedder, default="all"
@@ -169,26 +171,30 @@ def compare(
     ['raw features', 'PCA', 'simclr']
     """
     y = column_or_1d(y)
-    check_consistent_length(X, y)
     check_classification_targets(y)
     learners = named_embedders(embedders, embedder_params or {})
-    candidates = named_baselines(baselines, next(iter(learners.values())))
-    candidates |= {name: Frozen(embedder, standardize=True) for name, embedder in learners.items()}
+    views = views_in(X, paired=any(embedder.views == "paired" for embedder in learners.values()))
+    check_consistent_length(*views, y)
+    first = named_baselines(baselines, next(iter(learners.values())))
+    candidates = first | {name: Frozen(embedder, standardize=True) for name, embedder in learners.items()}
+    # Of pairs the baselines see what `transform` does, the first of each.
+    samples = dict.fromkeys(first, views[0]) | dict.fromkeys(learners, tuple(views) if len(views) > 1 else views[0])
     folds = _folds(cv, y, random_state)
     settings = (tuple(labels_per_class), n_draws, scoring)
     run = check_memory(memory).cache(run_cell, ignore=["X", "y"])
     data = joblib.hash((X, y))
     cells = [(fold, name) for fold in range(len(folds)) for name in candidates]
     calls = (
-        delayed(run)(candidates[name], X, y, data, *folds[fold], *settings, *derive_seeds(1, random_state, fold))
+        delayed(run)(
+            candidates[name], samples[name], y, data, *folds[fold], *settings, *derive_seeds(1, random_state, fold)
+        )
         for fold, name in cells
     )
     results: dict[str, list[Record]] = {name: [] for name in candidates}
     for (fold, name), result in zip(cells, Parallel(n_jobs, return_as="generator")(calls), strict=True):
         results[name].append(result)
         if verbose:
-            shown = "  ".join(f"{n}: {score:.3f}" for n, score in result["scores"].items())
-            print(f"fold {fold + 1}/{len(folds)}  {name:20}{shown}  ({result['fit_seconds']:.1f} s)", flush=True)
+            print(f"fold {fold + 1}/{len(folds)}  {_progress(name, result)}", flush=True)
     test_share = float(np.mean([len(test) / len(train) for train, test in folds]))
     return summarize_cells(results, list(learners), test_share)
 
@@ -242,29 +248,22 @@ def summarize_cells(results: Mapping[str, list[Record]], embedders: Sequence[str
     ranked = sorted(results, key=lambda name: scores[name].mean(), reverse=True)
     best = next(name for name in ranked if name in embedders)
     baseline = next(name for name in ranked if name not in embedders)
-
-    def against_baseline(name: str, columns: Any) -> Difference:
-        difference = scores[name][:, columns] - scores[baseline][:, columns]
-        return corrected_t_test(difference.mean(1), test_share, n_tests=len(embedders))
-
-    records = []
-    for name, cells in results.items():
-        for column, n_labels in enumerate(counts):
-            found = against_baseline(name, [column]) if name in embedders else _UNTESTED
-            records.append(
-                {
-                    "features": name,
-                    "kind": "embedder" if name in embedders else "baseline",
-                    "labels_per_class": n_labels,
-                    **_summary(scores[name][:, column], test_share),
-                    **{f"difference{suffix}": value for suffix, value in zip(_SUFFIXES, found, strict=True)},
-                    **{
-                        key: float(np.mean([cell[key] for cell in cells])) for key in ("fit_seconds", "rows_per_second")
-                    },
-                }
-            )
-    found = against_baseline(best, slice(None))
-    said = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
+    test = partial(corrected_t_test, test_share=test_share, n_tests=len(embedders))
+    gains = {name: scores[name] - scores[baseline] for name in embedders}
+    records = [
+        {
+            "features": name,
+            "kind": "embedder" if name in gains else "baseline",
+            "labels_per_class": n_labels,
+            **_summary(scores[name][:, column], test_share),
+            **_prefixed(test(gains[name][:, column]) if name in gains else _UNTESTED),
+            **{key: float(np.mean([cell[key] for cell in cells])) for key in ("fit_seconds", "rows_per_second")},
+        }
+        for name, cells in results.items()
+        for column, n_labels in enumerate(counts)
+    ]
+    found = test(gains[best].mean(1))
+    said = sentence(best, baseline, found, counts, len(gains[best]), len(embedders))
     return Comparison(records, Verdict(best, baseline, found, said))
 
 
@@ -296,6 +295,15 @@ def reseeded(estimator: Any, seed: int) -> Any:
 def _summary(scores: np.ndarray, test_share: float) -> Record:
     mean, low, high, _ = corrected_t_test(scores, test_share)
     return {"mean": mean, "low": low, "high": high, "scores": scores.tolist()}
+
+
+def _prefixed(difference: Difference) -> Record:
+    return {f"difference{suffix}": value for suffix, value in zip(_SUFFIXES, difference, strict=True)}
+
+
+def _progress(name: str, result: Record) -> str:
+    scores = "  ".join(f"{n}: {score:.3f}" for n, score in result["scores"].items())
+    return f"{name:20}{scores}  ({result['fit_seconds']:.1f} s)"
 
 
 def _folds(cv: Any, y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

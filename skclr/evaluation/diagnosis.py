@@ -18,7 +18,7 @@ from skclr.evaluation.scorers import embed
 from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
 from skclr.modalities import views_in
 from skclr.semi_supervised import take_rows
-from skclr.training import embed_views
+from skclr.training import check_length, embed_views
 from skclr.views import Paired
 
 # Samples that are looked at: enough for every measure below.
@@ -71,7 +71,8 @@ def diagnose(
     ----------
     embedder : fitted.
     X : samples it was fitted on, as its `fit` takes them.
-    y : (n,) classes, to look for labels that leak and hold the embedding against its baselines; None to do without.
+    y : (n,) classes, to look for labels that leak and hold the embedding against its baselines; None to do without,
+        and what needs two classes is left out where there is one.
     X_test : samples it will be tested on, to look for those of X among them.
     random_state : seed of views and splits.
 
@@ -89,6 +90,8 @@ def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_st
     """Embed some rows of X, their views, and what the encoder made of them before training."""
     sides = views_in(X, paired=isinstance(embedder.net_.view_maker, Paired))
     n_samples = len(embedder.transform(sides[0]))
+    if y is not None:
+        check_length("y", y, n_samples)
     rows = spread_rows(n_samples, _MOST_ROWS)
     views = embedder.make_views(take_rows(X, rows), random_state)[:2]
     X = take_rows(sides[0], rows)
@@ -193,7 +196,8 @@ def constant_loss(evidence: Evidence) -> str | None:
 
 def no_better_features(evidence: Evidence) -> str | None:
     """A linear probe that is as good without training."""
-    if evidence.y is None or np.unique(evidence.y, return_counts=True)[1].min() < 2 or not evidence.embedder.n_iter_:
+    counts = [] if evidence.y is None else np.unique(evidence.y, return_counts=True)[1]
+    if len(counts) < 2 or min(counts) < 2 or not evidence.embedder.n_iter_:
         return None
     features = beside_baselines(evidence.embedder, evidence.X, evidence.X)
     splits = StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0)

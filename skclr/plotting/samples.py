@@ -249,13 +249,14 @@ DRAWINGS: dict[str, type[Drawing]] = {
 
 def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
     """Make a drawing of each row of X."""
-    return _drawings(embedder, X, [_read(embedder, X)])[0]
+    return _drawings(embedder, [X], [_read(embedder, X)])[0]
 
 
 def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Make a drawing of each row of X, and of each view of it, one list per view."""
     views = [torch.from_numpy(view) for view in embedder.make_views(X, random_state=random_state)]
-    originals, *drawn = _drawings(embedder, X, [_read(embedder, X), *views])
+    sides = views_in(X, paired=embedder.views == "paired")
+    originals, *drawn = _drawings(embedder, sides, [_read(embedder, sides[0]), *views])
     return originals, drawn
 
 
@@ -281,20 +282,15 @@ def some_rows(X: Any, most: int, random_state: Any) -> np.ndarray:
 def _read(embedder: Any, X: Any) -> torch.Tensor:
     check_is_fitted(embedder)
     modality = embedder._modality
-    rows = modality.read(_sides(embedder, X)[0], embedder, reset=False)
+    rows = modality.read(X, embedder, reset=False)
     return modality.to_tensor(rows[np.arange(rows.shape[0])])
 
 
-def _sides(embedder: Any, X: Any) -> list[Any]:
-    return views_in(X, paired=embedder.views == "paired")
-
-
-def _drawings(embedder: Any, X: Any, batches: list[torch.Tensor]) -> list[list[Drawing]]:
+def _drawings(embedder: Any, sides: list[Any], batches: list[torch.Tensor]) -> list[list[Drawing]]:
     name = embedder.modality_
     if name not in DRAWINGS:
         raise ValueError(f"samples of modality {name!r} cannot be drawn: add its Drawing to skclr.plotting.DRAWINGS")
     # Of pairs, each view may show another side.
-    sides = _sides(embedder, X)
     sides = [sides[0], *sides[: len(batches) - 1]] if len(sides) > 1 else sides * len(batches)
     restored = [embedder._modality.restore(x, side) for x, side in zip(batches, sides, strict=True)]
     settings = DRAWINGS[name].settings(embedder, restored[0])

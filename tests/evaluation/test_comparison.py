@@ -45,6 +45,19 @@ def without_times(comparison):
     return [{key: value for key, value in r.items() if key not in TIMES} for r in comparison.records]
 
 
+def test_pairs_in_one_array_are_compared_as_those_in_a_tuple(noisy):
+    X, y = noisy
+    pairs = np.stack([X, X + 0.1], 1)
+    embedders = {"pairs": ContrastiveEmbedder(views="paired", max_epochs=1)}
+    stacked, given = (
+        compare(P, y, embedders, ["raw features", "untrained encoder"], **FAST) for P in (pairs, (X, X + 0.1))
+    )
+    assert without_times(stacked) == without_times(given)
+    # Baselines see what `transform` does.
+    alone = compare(X, y, {"alone": ContrastiveEmbedder(max_epochs=1)}, ["raw features"], **FAST)
+    assert without_times(stacked)[:2] == without_times(alone)[:2]
+
+
 def test_the_table_has_every_row_and_number_of_labels(found):
     frame = found.to_frame()
     names = [*NAMED, "simclr", "byol"]

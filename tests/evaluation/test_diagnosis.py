@@ -123,6 +123,13 @@ def test_pairs_are_looked_at_as_fit_took_them(table, names):
     assert "small batch" in names(np.stack([X, X + 0.1], 1), y, views="paired", batch_size=8)
 
 
+def test_one_class_is_no_class(table, names):
+    X, y = table
+    assert names(X, np.zeros(len(X))) == names(X)
+    with pytest.raises(ValueError, match="y has 59"):
+        names(X, y[1:])
+
+
 def test_every_check_is_tested_here():
     assert list(CHECKS) == [
         "collapsed encoder",

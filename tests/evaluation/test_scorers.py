@@ -61,3 +61,11 @@ def test_score_is_loss_independent_and_needs_no_labels(table, quick):
     assert_allclose(pipe.score(X), pipe[-1].score(pipe[0].transform(X)))
     search = GridSearchCV(quick(), {"framework": ["simclr", "byol"], "loss": ["auto"]}, cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_pairs_in_one_array_are_scored_as_those_in_a_tuple(table, quick, name):
+    X, _ = table
+    pairs = np.stack([X, X + 0.1], 1)
+    embedder = quick(views="paired").fit(pairs)
+    assert SCORERS[name](embedder, pairs) == SCORERS[name](embedder, (X, X + 0.1))

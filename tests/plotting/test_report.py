@@ -223,8 +223,12 @@ def test_what_is_wrong_is_said(name, quick, tmp_path):
         assert f"<strong>{finding.name}.</strong> {finding.message}" in shown
 
 
-def test_pairs_have_a_report_of_their_first_side(quick, tmp_path):
-    X = np.random.default_rng(0).normal(size=(2, 40, 4))
-    embedder = quick().fit(tuple(X))
-    data = data_in(skclr.report(embedder, tuple(X), path=tmp_path / "report.html").read_text("utf-8"))["map"]
-    np.testing.assert_allclose(decoded(data["columns"][0]["numbers"], "<f8"), X[0, :, 0], rtol=1e-3, atol=1e-4)
+@pytest.mark.parametrize("views", ["auto", "paired"])
+def test_pairs_have_a_report_of_their_first_side(views, quick, tmp_path):
+    sides = np.random.default_rng(0).normal(size=(2, 40, 4))
+    X = tuple(sides) if views == "auto" else np.stack(sides, 1)
+    page = skclr.report(quick(views=views).fit(X), X, np.arange(40) % 2, tmp_path / "report.html").read_text("utf-8")
+    data = data_in(page)["map"]
+    assert data["n"] == 40
+    np.testing.assert_allclose(decoded(data["columns"][1]["numbers"], "<f8"), sides[0, :, 0], rtol=1e-3, atol=1e-4)
+    assert "Did it help?" in page

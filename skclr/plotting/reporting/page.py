@@ -49,7 +49,7 @@ def report(
     embedder : ContrastiveEmbedder
         Fitted.
     X : array or DataFrame of n samples
-        As for `transform`, such as the data of the fit.
+        As for `fit`, such as its data. Of pairs the map shows the first of each.
     y : array of shape (n,), default=None
         Labels: points are coloured by them, and probes tell whether the embedding beats the raw features, their PCA
         and the untrained encoder.
@@ -86,9 +86,10 @@ def report(
     """
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
-    extra = _extra_columns(X, y, metadata)
+    views = views_in(X, paired=embedder.views == "paired")
     # Of pairs of the user's own, the map has the first of each.
-    own = views_in(X, paired=False)[0]
+    X, own = tuple(views) if len(views) > 1 else X, views[0]
+    extra = _extra_columns(X, y, metadata)
     rows = some_rows(X, max_points, random_state)
     shown = own if len(rows) == n_rows(X) else take_rows(own, rows)
     extra = {name: np.asarray(values)[rows] for name, values in extra.items()}
