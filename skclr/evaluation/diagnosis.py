@@ -196,8 +196,10 @@ def constant_loss(evidence: Evidence) -> str | None:
 
 def no_better_features(evidence: Evidence) -> str | None:
     """A linear probe that is as good without training."""
-    counts = [] if evidence.y is None else np.unique(evidence.y, return_counts=True)[1]
-    if len(counts) < 2 or min(counts) < 2 or not evidence.embedder.n_iter_:
+    if evidence.y is None or not evidence.embedder.n_iter_:
+        return None
+    counts = np.unique(evidence.y, return_counts=True)[1]
+    if len(counts) < 2 or counts.min() < 2:
         return None
     features = beside_baselines(evidence.embedder, evidence.X, evidence.X)
     splits = StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0)

@@ -83,6 +83,8 @@ def report(
     -----
     The probes are fitted on 70 % of the labelled rows and scored on the others. Where the embedder was fitted on all
     of X it has seen the others too, without their labels.
+
+    The file has 5 MB, and with 20,000 rows some 10 to 20: the more images, the smaller their pictures are.
     """
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
