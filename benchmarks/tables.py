@@ -145,6 +145,17 @@ def table_settings(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def few_texts(result: dict[str, Any]) -> str:
+    """A pretrained model with few labels: frozen, by SetFit and here."""
+    sets = result["sets"]
+    rows = ["| model |" + "".join(f" {name} |" for name in sets), "| --- " * (1 + len(sets)) + "|"]
+    for label in next(iter(sets.values())):
+        found = [measured.get(label) for measured in sets.values()]
+        cells = [f" {percent(row)} ({row['processor_seconds']:.0f} s) |" if row else " |" for row in found]
+        rows.append(f"| {label} |" + "".join(cells))
+    return "\n".join(rows)
+
+
 def compare(result: dict[str, Any]) -> str:
     """Say what `compare` said of each set, and whether twice the same."""
     rows = ["| set | rows | epochs | what it says | the same twice |", "| --- | --- | --- | --- | --- |"]
@@ -162,6 +173,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "losses": ("losses", losses),
     "modalities": ("modalities", modalities),
     "table_settings": ("table_settings", table_settings),
+    "few_texts": ("few_texts", few_texts),
     "faults": ("faults", faults),
     "fuzz": ("fuzz", fuzz),
     "compare": ("compare", compare),
