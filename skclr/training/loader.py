@@ -110,12 +110,14 @@ class Batches:
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
             self.epoch += 1
+        samples, device = self.samples, self.samples.device
+        # Once an epoch: at every such copy the host waits for the device.
+        host_rows = torch.from_numpy(samples.rows[order])
+        rows, groups = host_rows.to(device), samples.groups[host_rows].to(device)
         for start in range(n_batches * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            rows = torch.from_numpy(self.samples.rows[chosen])
-            groups = self.samples.groups[rows]
-            device = self.samples.device
-            yield self.samples[chosen], rows.to(device), groups.to(device)
+            batch = slice(start, start + self.batch_size)
+            x = samples[order[batch]] if samples.resident is None else samples.resident[rows[batch]]
+            yield x, rows[batch], groups[batch]
 
 
 def validation_size(n_samples: int, fraction: float) -> int:

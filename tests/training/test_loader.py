@@ -29,8 +29,13 @@ def test_an_epoch_has_full_batches_of_different_rows(samples):
     assert len(set(sum(batches, []))) == 8
 
 
-def test_batches_hold_the_rows_they_name(samples):
-    for x, rows, groups in Batches(samples, 4):
+@pytest.mark.parametrize("resident", [False, True])
+def test_batches_hold_the_rows_they_name(samples, resident):
+    if resident:
+        samples.settle()
+    chosen = samples.subset(np.arange(1, 11))
+    assert (chosen.resident is not None) == resident
+    for x, rows, groups in Batches(chosen, 4):
         assert torch.equal(x, torch.from_numpy(samples.X[rows]))
         assert torch.equal(groups, rows)
 
