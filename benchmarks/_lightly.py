@@ -215,6 +215,36 @@ def train(
     return time.perf_counter() - start
 
 
+def simclr(
+    encoder: nn.Module, width: int, images: np.ndarray, *, epochs: int, batch_size: int, workers: int, tuned: bool
+) -> None:
+    """Train SimCLR as lightly's documentation does; tuned, with channels last, in bfloat16 and one forward.
+
+    Its transforms stay per sample: on a batch they would draw once for all images.
+    """
+    model = SimCLR(encoder, width).train()
+    layout = torch.channels_last if tuned else torch.contiguous_format
+    model.to(memory_format=layout)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
+    loader = DataLoader(
+        Pictures(images, simclr_views(images.shape[1])),
+        batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+    for views in (views for _ in range(epochs) for views in loader):
+        with torch.autocast("cpu", torch.bfloat16, enabled=tuned):
+            if tuned:
+                projections = model([torch.cat(views).contiguous(memory_format=layout)])[0].float().chunk(2)
+            else:
+                projections = model(views)
+        optimizer.zero_grad()
+        model.loss(*projections).backward()
+        optimizer.step()
+
+
 def as_it_sees(images: np.ndarray) -> Tensor:
     """Take images (n, H, W, 3) uint8 to what its transforms end with, (n, 3, H, W)."""
     mean, std = (torch.tensor(IMAGENET_NORMALIZE[key]) for key in ("mean", "std"))

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import torch
 from _common import write
+from _measuring import memory
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -116,13 +116,6 @@ LIBRARIES: dict[str, tuple[Callable[[str], Loss], list[str]]] = {
     ),
 }
 PEERS = ("lightly", "pytorch-metric-learning")
-
-
-def memory(field: str) -> float:
-    """Read this process's memory in MiB: VmRSS is now, VmHWM the peak, VmData what could be written."""
-    # Not ru_maxrss: a child begins with that of its parent.
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
 def measure(result: Connection, library: str, name: str, n_rows: int, arguments: argparse.Namespace) -> None:

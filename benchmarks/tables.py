@@ -165,6 +165,31 @@ def compare(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def vs_peers(result: dict[str, Any]) -> str:
+    """What was asked of the work done in several ways, and what came of it."""
+    rows = ["| work | what | measured | asked |", "| --- | --- | --- | --- |"]
+    for row in result["rows"].values():
+        for claim in row["claims"]:
+            asked = [
+                f"{s} {claim[key]:g}" for key, s in (("at_least", "≥"), ("at_most", "≤")) if claim[key] is not None
+            ]
+            verdict = "" if claim["holds"] else ", falls short"
+            what = f"{claim['what']}, {claim['unit']}"
+            rows.append(f"| {row['title']} | {what} | {claim['value']:.2f} | {''.join(asked)}{verdict} |")
+        rows += [f"| {row['title']} | {way} | left out: {why} |  |" for way, why in row["missing"].items()]
+    return "\n".join(rows)
+
+
+def vs_peers_runs(result: dict[str, Any]) -> str:
+    """The medians of the ways themselves."""
+    rows = ["| work | way | median |", "| --- | --- | --- |"]
+    for row in result["rows"].values():
+        for way, measures in row["medians"].items():
+            values = ", ".join(f"{value:,.{0 if value >= 100 else 2}f} {unit}" for unit, value in measures.items())
+            rows.append(f"| {row['title']} | {way} | {values} |")
+    return "\n".join(rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -177,6 +202,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "faults": ("faults", faults),
     "fuzz": ("fuzz", fuzz),
     "compare": ("compare", compare),
+    "vs_peers": ("vs_peers", vs_peers),
+    "vs_peers_runs": ("vs_peers", vs_peers_runs),
 }
 
 
