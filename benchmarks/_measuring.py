@@ -44,7 +44,7 @@ class Claim:
         return {"what": self.what, "unit": self.unit, "value": value, **asked, "holds": holds}
 
 
-def times(unit: str, ours: str, theirs: Sequence[str], at_least: float | None = None, name: str = "") -> Claim:
+def times(unit: str, ours: str, theirs: Sequence[str], at_least: float | None = None, what: str = "") -> Claim:
     """Claim that a way is so many times as good as the best of others."""
 
     def value(medians: Medians) -> float:
@@ -54,7 +54,7 @@ def times(unit: str, ours: str, theirs: Sequence[str], at_least: float | None = 
         own = medians[ours][unit]
         return min(others) / own if unit in COSTS else own / max(others)
 
-    return Claim(f"{ours} against {name or ', '.join(theirs)}", unit, value, at_least)
+    return Claim(what or f"{ours} against {', '.join(theirs)}", unit, value, at_least)
 
 
 def greatest(unit: str, at_most: float) -> Claim:

@@ -88,7 +88,13 @@ def views(tiny: bool) -> Work:
             "torchvision per sample": one_by_one,
         },
         [
-            times("views/s", "skclr", ["kornia, crops by slices", "kornia, crops by resampling"], 4.5, "kornia"),
+            times(
+                "views/s",
+                "skclr",
+                ["kornia, crops by slices", "kornia, crops by resampling"],
+                4.5,
+                "skclr against kornia",
+            ),
             times("views/s", "skclr", ["torchvision per sample"], 25),
         ],
         repeats=9,
@@ -187,6 +193,6 @@ def transform(kind: str, tiny: bool) -> Work:
     return Work(
         f"`transform`, {n:,} {kind}",
         ways,
-        [times(unit, "transform", list(forwards), 0.95, "the fastest bare forward")],
+        [times(unit, "transform", list(forwards), 0.95, "transform against the fastest bare forward")],
         settings={kind: n},
     )

@@ -40,6 +40,12 @@ def seen(embedder: ContrastiveEmbedder, n: int) -> int:
 # -- beside lightly ---------------------------------------------------------------------------------------
 
 
+def auto_precision() -> str:
+    """Name what `precision="auto"` is on this machine."""
+    dtype = ContrastiveEmbedder(max_epochs=0, device="cpu").fit(pictures(2)).net_.autocast
+    return "float32" if dtype is None else str(dtype).removeprefix("torch.")
+
+
 def simclr(encoder: str, tiny: bool) -> Work:
     """SimCLR of a small CNN or a ResNet-18."""
     small = encoder == "conv"
@@ -65,14 +71,15 @@ def simclr(encoder: str, tiny: bool) -> Work:
     workers = (0, 2) if small else (0,)
     documented = {f"lightly, {w} workers": lightly(w, tuned=False) for w in workers}
     tuned = {f"lightly tuned by hand, {w} workers": lightly(w, tuned=True) for w in workers}
-    plain, auto = (1.7, 2.8) if small else (1.25, 2.3)
+    auto = f"skclr, {auto_precision()}"
+    at_float32, at_auto = (1.7, 2.8) if small else (1.25, 2.3)
     return Work(
         f"SimCLR `fit`, {'small CNN' if small else 'ResNet-18'}",
-        {f"skclr, {precision}": ours(precision) for precision in ("float32", "auto")} | documented | tuned,
+        {f"skclr, {precision}": ours(precision) for precision in ("float32", "bfloat16")} | documented | tuned,
         [
-            times("images/s", "skclr, float32", list(documented), plain, "lightly"),
-            times("images/s", "skclr, auto", list(documented), auto, "lightly"),
-            times("images/s", "skclr, auto", list(tuned), 1.1, "lightly tuned by hand"),
+            times("images/s", "skclr, float32", list(documented), at_float32, "skclr, float32 against lightly"),
+            times("images/s", auto, list(documented), at_auto, f"{auto} (auto) against lightly"),
+            times("images/s", auto, list(tuned), 1.1, f"{auto} (auto) against lightly tuned by hand"),
         ],
         repeats=4 if small else 3,
         settings={"images": n, "batch_size": batch_size, "epochs": epochs},
