@@ -28,13 +28,8 @@ def fit(X: Any, unit: str, **params: Any) -> Measures:
     embedder = ContrastiveEmbedder(device="cpu", random_state=0, **params)
     start = time.perf_counter()
     embedder.fit(X)
-    return rate(unit, seen(embedder, len(X)), start)
-
-
-def seen(embedder: ContrastiveEmbedder, n: int) -> int:
-    """Count the samples that a fit is shown."""
-    size = min(embedder.batch_size, n)
-    return embedder.max_epochs * (n // size) * size
+    steps = embedder.max_epochs * (len(X) // embedder.batch_size)
+    return rate(unit, steps * embedder.batch_size, start)
 
 
 # -- beside lightly ---------------------------------------------------------------------------------------
@@ -91,20 +86,18 @@ def simclr(encoder: str, tiny: bool) -> Work:
 
 def bare_loop(X: np.ndarray, ready: Tensor, unit: str, *, premade: bool = False, **params: Any) -> Measures:
     """Time the framework's own mathematics in the loop that one would write, on samples that lie ready."""
-    embedder = ContrastiveEmbedder(device="cpu", random_state=0, **params)
-    net = embedder.set_params(max_epochs=0).fit(X).net_
+    epochs, size = params["max_epochs"], params["batch_size"]
+    net = ContrastiveEmbedder(device="cpu", random_state=0, **params | {"max_epochs": 0}).fit(X).net_
     module, optimizer, maker = net.module_.train(), net.optimizer_, net.view_maker.fit(ready)
-    embedder.set_params(max_epochs=params["max_epochs"])
     generator = torch.Generator().manual_seed(0)
-    size, n_steps = embedder.batch_size, seen(embedder, len(X)) // embedder.batch_size
+    done, n_steps = 0, epochs * (len(X) // size)
 
     def orders() -> list[Tensor]:
         return [rows for rows in torch.randperm(len(X)).split(size) if len(rows) == size]
 
     made = [maker(ready[rows], rows, generator) for rows in orders()] if premade else []
     start = time.perf_counter()
-    done = 0
-    for _ in range(embedder.max_epochs):
+    for _ in range(epochs):
         for number, rows in enumerate(orders()):
             views = made[number] if premade else maker(ready[rows], rows, generator)
             optimizer.zero_grad()
