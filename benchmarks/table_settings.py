@@ -22,6 +22,13 @@ CORRUPTION: dict[str, Any] = {"views": "corruption", "views_params": {"rate": (0
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "half the steps": {"max_epochs": 26},
+    "twice the steps": {"max_epochs": 140},
+    "twice the steps, 30 neighbours, temperature 0.5": {
+        "max_epochs": 140,
+        "views_params": {"n_neighbors": 30},
+        "loss_params": {"temperature": 0.5},
+    },
+    "embedding of 512": {"encoder_params": {"out_features": 512}},
     "plain MLP": {"encoder": "mlp"},
     "feature-tokenising transformer, 5 epochs": {"encoder": "feature_transformer", "max_epochs": 5},
     "temperature 0.1": {"loss_params": {"temperature": 0.1}},

@@ -138,7 +138,7 @@ def table_settings(result: dict[str, Any]) -> str:
     """What settings add to the inputs of tables, on held-out training rows."""
     sets = result["sets"]
     rows = ["| setting |" + "".join(f" {name} |" for name in sets), "| --- " * (1 + len(sets)) + "|"]
-    for setting in next(iter(sets.values())):
+    for setting in dict.fromkeys(setting for found in sets.values() for setting in found):
         gains = [found[setting]["gain"] if setting in found else None for found in sets.values()]
         cells = "".join(f" {100 * g['mean']:+.1f} ± {100 * g['std']:.1f} |" if g else " |" for g in gains)
         rows.append(f"| {setting} |{cells}")
