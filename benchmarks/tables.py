@@ -190,6 +190,22 @@ def vs_peers_runs(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def report(result: dict[str, Any]) -> str:
+    """What a report of many rows takes, and what a frame of its map."""
+    rows = [
+        "| rows | file, MB | written in, s | | frames a second | a frame, ms | 95 %, ms | of the processor, ms |",
+        "| --- " * 8 + "|",
+    ]
+    for name, found in result["reports"].items():
+        made = f"| {result['n_rows']:,} of {name} | {found['megabytes']} | {found['processor_seconds']} |"
+        for act in ("hover", "pan", "zoom"):
+            f = found[act]
+            cells = f["frames_per_second"], f["frame_ms"], f["frame_ms_95"], f["processor_ms"]
+            rows.append(f"{made} {act} | {' | '.join(map(str, cells))} |")
+            made = "| | | |"
+    return "\n".join(rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -204,6 +220,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "compare": ("compare", compare),
     "vs_peers": ("vs_peers", vs_peers),
     "vs_peers_runs": ("vs_peers", vs_peers_runs),
+    "report": ("report", report),
 }
 
 
