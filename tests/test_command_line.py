@@ -119,6 +119,13 @@ def test_members_of_an_archive_are_names_and_no_places(name, tmp_path):
     assert os.listdir(place) == ["data.npz"]
 
 
+def test_members_of_an_archive_that_are_no_arrays(tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("notes.txt", "what is this?")
+    with pytest.raises(ValueError, match="holds no plain arrays.*'notes.txt' is a file of another kind"):
+        read(tmp_path / "data.npz")
+
+
 def test_archives_that_would_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("skclr.command_line.files._MOST_BYTES", 10_000)
     np.savez_compressed(tmp_path / "bomb.npz", X=np.zeros((1_000, 100)))

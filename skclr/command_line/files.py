@@ -138,7 +138,11 @@ def _read_arrays(path: Path, target: str | None) -> Data:
 def _unpack(path: Path, archive: Any) -> dict[str, np.ndarray]:
     with archive:
         _check_growth(path, sum(member.file_size for member in archive.zip.infolist()))
-        return {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name!r} is a file of another kind")
+    return arrays
 
 
 # -- images -----------------------------------------------------------------------------------------
