@@ -122,7 +122,7 @@ def test_members_of_an_archive_are_names_and_no_places(name, tmp_path):
 def test_members_of_an_archive_that_are_no_arrays(tmp_path):
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("notes.txt", "what is this?")
-    with pytest.raises(ValueError, match="holds no plain arrays.*'notes.txt' is a file of another kind"):
+    with pytest.raises(ValueError, match=r"holds no plain arrays.*'notes\.txt' is a file of another kind"):
         read(tmp_path / "data.npz")
 
 
