@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,16 @@ def faults(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def search(result: dict[str, Any]) -> str:
+    """How fast a grid search is on one job and on two."""
+    measured = result["sections"]["search"]["measured"]
+    rows = ["| search | seconds, median | all | speed |", "| --- | --- | --- | --- |"]
+    for name, seconds in measured["seconds"].items():
+        speed = measured["speed, as a multiple of 1 job's"][name]
+        rows.append(f"| {name} | {statistics.median(seconds):.1f} | {', '.join(map(str, seconds))} | {speed:.2f} |")
+    return "\n".join(rows)
+
+
 def fuzz(result: dict[str, Any]) -> str:
     """What was fed with what nobody would give, and whether anything undocumented came out."""
     rows = ["| fed by a fuzzer | inputs | failures | seconds |", "| --- | --- | --- | --- |"]
@@ -216,6 +227,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "table_settings": ("table_settings", table_settings),
     "few_texts": ("few_texts", few_texts),
     "faults": ("faults", faults),
+    "search": ("faults", search),
     "fuzz": ("fuzz", fuzz),
     "compare": ("compare", compare),
     "vs_peers": ("vs_peers", vs_peers),
