@@ -364,7 +364,9 @@ def build_net(
     share = plan.pop("validation_fraction")
     plan["train_split"] = HoldOut(share, seed) if share else None
     net = build("net", ContrastiveNet, settings.net_params, framework, view_maker=views, seed=seed, verbose=0, **plan)
-    return net.initialize()
+    given_params = f"optimizer_params={settings.optimizer_params}, net_params={settings.net_params}"
+    with possible(f"{given_params}: no net can be made of them"):
+        return net.initialize()
 
 
 def choose_validation(fraction: Any, early_stopping: bool | int) -> float:

@@ -70,6 +70,10 @@ BAD_PARAMETERS = {
     "views_value": ({"views": "corruption", "views_params": {"rate": 2}}, "rate=2.*in \\[0, 1\\]"),
     "modality_params": ({"modality_params": {"scale": 1}}, "modality_params has 'scale'"),
     "optimizer_params": ({"optimizer_params": {"beta": 1}}, "optimizer_params has 'beta'.*betas"),
+    "optimizer_value": (
+        {"optimizer_params": {"betas": ""}},
+        "optimizer_params={'betas': ''}.*no net can be made of them",
+    ),
     "net_params": ({"net_params": {"epochs": 1}}, "epochs"),
     "callbacks": ({"callbacks": ["early"]}, "callbacks=.'early'.: give None or a list of skorch callbacks"),
     "params_type": ({"loss_params": 0.5}, "loss_params=0.5: give a dictionary"),
