@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 from skclr import ContrastiveEmbedder
 from skclr.encoders import ENCODERS
@@ -77,15 +78,13 @@ def test_an_encoder_of_other_samples_names_those_that_fit(modality, encoder, fit
         embedder(modality, encoder=ENCODERS[encoder]).fit(SAMPLES[modality][0])
 
 
-@pytest.mark.parametrize("encoder", ["conv", "resnet18"])
-def test_an_encoder_that_makes_nan_of_padding_says_so_before_training(encoder):
+def test_a_network_that_makes_nan_of_padding_says_so_before_training():
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(ValueError, match=r"encoder makes NaN of samples with NaN.*choose the default encoder"):
-        embedder("audio", encoder=encoder).fit(CLIPS)
+        embedder("audio", encoder=network).fit(CLIPS)
 
 
 def test_a_network_that_knows_nothing_of_gaps_is_for_series_without():
-    from torch import nn
-
     network = nn.Sequential(nn.Conv1d(2, 3, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten())
     whole = SAMPLES["series"][0]
     gap = whole.copy()
