@@ -45,6 +45,7 @@ BAD_TABLES = {
     ),
     "one_dimension": (lambda X: X[:, 0], "Reshape your data"),
     "nan_in_sparse": (lambda X: sparse.csr_array(nan_at(X, 7, 2)), "NaN or infinity"),
+    "names_of_files": (lambda X: [__file__] * 10, "is the name of a file: set modality='image'.*or modality='text'"),
     "ambiguous": (lambda X: X[:, :4].reshape(15, 4, 4), "modality='image'.*modality='series'"),
 }
 
@@ -151,6 +152,8 @@ def test_failed_refit_leaves_the_old_fit_whole(table, quick):
         ([0, 1], {}, "y has 2 values, but X has 60 rows"),
         ([0, 1], {"positives": "labels"}, "y has 2 values, but X has 60 rows"),
         (np.linspace(0, 1, 60), {"positives": "labels"}, "continuous.*positives='views'"),
+        (["a", None] * 30, {"positives": "labels"}, "y holds missing values: mark rows without a label with -1"),
+        (np.append(np.ones(59), np.nan), {"positives": "labels"}, "y holds missing values"),
     ],
 )
 def test_bad_labels(table, quick, y, params, message):

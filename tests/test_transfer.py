@@ -101,6 +101,19 @@ def test_pairs_of_images(digits, quick):
     assert embedder.modality_ == "image"
 
 
+def test_pairs_of_unequal_lengths(quick):
+    asked = [f"what is {i} and {i % 7}" for i in range(40)]
+    answered = [f"the answer to {i} has so many words more than the question ever had: {i % 5}" for i in range(40)]
+    for X in ((asked, answered), (answered, asked)):
+        embedder = quick(modality_params={"tokenizer": "words"}).fit(X)
+        assert np.isfinite(embedder.transform(answered)).all()
+    rng = np.random.default_rng(0)
+    short, long = ([rng.normal(size=(2, n + i % 5)) for i in range(40)] for n in (10, 20))
+    assert np.isfinite(quick().fit((short, long)).transform(long)).all()
+    with pytest.raises(ValueError, match="give views of one shape"):
+        quick().fit((rng.normal(size=(40, 2, 30)), rng.normal(size=(40, 2, 25))))
+
+
 def test_the_network_sees_the_pairs(pairs):
     x = torch.from_numpy(np.stack(pairs, 1).astype(np.float32))
     views = Paired().fit(x)(x, torch.arange(60), torch.Generator())

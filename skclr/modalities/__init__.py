@@ -44,6 +44,11 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
     if "sampling_rate" in modality_params:
         return "audio"
     first = _first(X)
+    if isinstance(first, str) and _is_file(first):
+        raise ValueError(
+            f"X holds str, and the first, {first!r}, is the name of a file: set modality='image' for images to be "
+            "read from there, or modality='text' for texts"
+        )
     if isinstance(first, str | bytes):
         return "text"
     if isinstance(first, os.PathLike) or isinstance(X, os.PathLike):
@@ -76,6 +81,14 @@ def _first(X: Any) -> Any:
     if is_sequence or (hasattr(X, "to_list") and not hasattr(X, "columns")):
         return next((sample for sample in X if not is_missing(sample)), None)
     return None
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return os.path.isfile(text)
+    except ValueError:
+        # Some texts can be no name.
+        return False
 
 
 def _infer_3d(shape: tuple[int, ...], dtype: Any) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.modalities.ragged import Ragged
+
 
 class Aligned:
     """Rows of several arrays side by side; `aligned[rows]` is one slice of each.
@@ -19,7 +21,7 @@ class Aligned:
 
     Raises
     ------
-    ValueError : where they differ in length.
+    ValueError : where they differ in number or in shape.
     """
 
     def __init__(self, sides: list[Any]) -> None:
@@ -29,6 +31,13 @@ class Aligned:
                 f"X gives {len(sides)} view(s) of {', '.join(map(str, lengths))} samples: give two or more, of the "
                 "same samples in the same order"
             )
+        for side in sides:
+            if isinstance(side, Ragged):
+                # Of question and answer one is longer.
+                side.length = max(other.shape[1] for other in sides)
+        if len({side.shape[1:] for side in sides}) > 1:
+            shapes = " and ".join(str(tuple(side.shape[1:])) for side in sides)
+            raise ValueError(f"X gives views of shapes {shapes}: give views of one shape")
         self.sides = sides
 
     def __len__(self) -> int:

@@ -50,6 +50,9 @@ def _encode(values: Any) -> np.ndarray:
 
 
 def _encode_labels(labels: Any) -> np.ndarray:
+    # Only what is missing is not equal to itself.
+    if any(label is None or label != label for label in np.asarray(labels, dtype=object).ravel()):
+        raise ValueError("y holds missing values: mark rows without a label with -1")
     kind = type_of_target(labels, input_name="y")
     if kind not in ("binary", "multiclass"):
         raise ValueError(
