@@ -126,6 +126,14 @@ def test_members_of_an_archive_that_are_no_arrays(tmp_path):
         read(tmp_path / "data.npz")
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_text_of_characters_that_are_none(tmp_path, order):
+    codes = np.full(4, 0x7FFFFFFF, dtype=f"{order}u4")
+    np.savez(tmp_path / "data.npz", X=np.arange(8.0).reshape(4, 2), y=codes.view(f"{order}U1"))
+    with pytest.raises(ValueError, match="'y' holds characters that are none"):
+        read(tmp_path / "data.npz")
+
+
 def test_archives_that_would_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("skclr.command_line.files._MOST_BYTES", 10_000)
     np.savez_compressed(tmp_path / "bomb.npz", X=np.zeros((1_000, 100)))

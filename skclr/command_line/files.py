@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,6 +126,8 @@ def _read_arrays(path: Path, target: str | None) -> Data:
     with _readable(path, "holds no plain arrays, as numpy.savez(path, X=X, y=y) writes them"):
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         arrays = {"X": loaded} if isinstance(loaded, np.ndarray) else _unpack(path, loaded)
+        for name, array in arrays.items():
+            _check_characters(name, array)
     target = "y" if target is None and "y" in arrays else target
     if target is not None and target not in arrays:
         raise ValueError(f"--target {target!r} is no array of {path}: it has {', '.join(map(repr, arrays))}")
@@ -143,6 +146,14 @@ def _unpack(path: Path, archive: Any) -> dict[str, np.ndarray]:
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{name!r} is a file of another kind")
     return arrays
+
+
+def _check_characters(name: str, array: np.ndarray) -> None:
+    """Raise a ValueError for text that numpy holds and Python cannot: its characters are whatever the file says."""
+    if array.dtype.kind == "U" and array.dtype.itemsize:
+        native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
+        if native.view(np.uint32).max(initial=0) > sys.maxunicode:
+            raise ValueError(f"{name!r} holds characters that are none")
 
 
 # -- images -----------------------------------------------------------------------------------------
