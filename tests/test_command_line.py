@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import struct
 import subprocess
 import sys
 import zipfile
@@ -255,6 +256,20 @@ def test_mistakes_are_said_in_one_line(case, arrays, tmp_path, capsys):
     assert said.startswith("skclr: ")
     assert re.search(message, said)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_pillow_logs_is_not_printed(tmp_path):
+    Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8)).save(tmp_path / "colors.tif")
+    raw = (tmp_path / "colors.tif").read_bytes()
+    # Of SamplesPerPixel: one short number, 3.
+    field = struct.pack("<HHI", 277, 3, 1)
+    assert field in raw
+    (tmp_path / "colors.tif").write_bytes(re.sub(re.escape(field) + b"..", field + b"\x64\x00", raw))
+    command = [sys.executable, "-m", "skclr", "fit", str(tmp_path), "--output", str(tmp_path / "m.skclr")]
+    # Not in this process, whose root logger has handlers of pytest's.
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+    assert len(said) == 1
+    assert re.match("skclr: X names .*colors.tif, which cannot be read", said[0])
 
 
 def test_ctrl_c_is_130(arrays, tmp_path, monkeypatch, capsys):

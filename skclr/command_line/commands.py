@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,9 @@ Write a page with what was learned: loss, views, a map of the embedding, probes 
   python -m skclr report patients.csv --target outcome --model patients.skclr --output patients.html
 """,
 }
+# Pillow logs what is wrong with a file. Without a handler, Python would print that line beside ours.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
 # What says to a user what is wrong; anything else is a fault of ours, and shows where.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError)
 
