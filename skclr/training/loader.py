@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 # As float32: what a laptop has to spare.
 _HOST_BYTES = 2**28
@@ -51,7 +55,11 @@ class Samples(Dataset[Tensor]):
         chosen = self.rows[rows]
         if self.resident is not None:
             return self.resident[torch.from_numpy(chosen).to(self.device)]
-        return self.to_tensor(self.X[chosen]).to(self.device)
+        batch = self.to_tensor(self.X[chosen])
+        if self.device.type == "cuda":
+            # The host goes on while memory that is pinned is copied.
+            batch = batch.pin_memory()
+        return batch.to(self.device, non_blocking=True)
 
     def settle(self) -> None:
         """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
@@ -114,10 +122,26 @@ class Batches:
         # Once an epoch: at every such copy the host waits for the device.
         host_rows = torch.from_numpy(samples.rows[order])
         rows, groups = host_rows.to(device), samples.groups[host_rows].to(device)
-        for start in range(n_batches * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            x = samples[order[batch]] if samples.resident is None else samples.resident[rows[batch]]
+        starts = range(n_batches * self.batch_size, len(self) * self.batch_size, self.batch_size)
+        slices = [slice(start, start + self.batch_size) for start in starts]
+        if (resident := samples.resident) is not None:
+            batches: Iterator[Tensor] = (resident[rows[batch]] for batch in slices)
+        else:
+            batches = one_ahead(lambda batch: samples[order[batch]], slices)
+        for x, batch in zip(batches, slices, strict=True):
             yield x, rows[batch], groups[batch]
+
+
+def one_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Give what a function makes of each item; a thread makes the next while the caller is busy with the last."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for item in items:
+            last, waiting = waiting, pool.submit(function, item)
+            if last is not None:
+                yield last.result()
+        if waiting is not None:
+            yield waiting.result()
 
 
 def validation_size(n_samples: int, fraction: float) -> int:

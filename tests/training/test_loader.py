@@ -1,8 +1,11 @@
+from threading import Event
+
 import numpy as np
 import pytest
 import torch
 
 from skclr.training import Batches, HoldOut, Samples
+from skclr.training.loader import one_ahead
 
 
 @pytest.fixture
@@ -38,6 +41,33 @@ def test_batches_hold_the_rows_they_name(samples, resident):
     for x, rows, groups in Batches(chosen, 4):
         assert torch.equal(x, torch.from_numpy(samples.X[rows]))
         assert torch.equal(groups, rows)
+
+
+def test_the_next_item_is_made_meanwhile():
+    made = [Event() for _ in range(4)]
+
+    def make(number):
+        made[number].set()
+        return number
+
+    items = one_ahead(make, range(4))
+    assert next(items) == 0
+    assert made[1].wait(10)
+    # And no further: what lies ready takes memory.
+    assert not made[2].wait(0.1)
+    assert list(items) == [1, 2, 3]
+
+
+def test_what_goes_wrong_while_a_batch_is_read_is_raised_at_its_turn(samples):
+    def to_tensor(rows):
+        if 9 in rows:
+            raise ValueError("row 9 cannot be read")
+        return torch.from_numpy(rows)
+
+    batches = iter(Batches(Samples(np.arange(12), to_tensor, torch.device("cpu")), 4, shuffle=False))
+    assert [next(batches)[1].tolist() for _ in range(2)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    with pytest.raises(ValueError, match="row 9"):
+        next(batches)
 
 
 def test_shuffles_follow_from_seed_and_epoch_alone(samples):
