@@ -24,6 +24,7 @@ from skclr.encoders import ENCODERS, Encoder, Preprocessed
 from skclr.frameworks import FRAMEWORKS, Framework, Recipe
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
+from skclr.parts.precision import multiplies_faster_in_bfloat16
 from skclr.training import (
     LR_SCHEDULES,
     OPTIMIZERS,
@@ -464,10 +465,9 @@ def device_or_cpu(device: Any) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype | None:
-    """Give the dtype for autocast, None for float32; "auto" is bfloat16 on GPUs that compute in it."""
+    """Give the dtype for autocast, None for float32; "auto" is bfloat16 where that is faster."""
     if precision == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if fast else None
+        return torch.bfloat16 if multiplies_faster_in_bfloat16(device) else None
     return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 

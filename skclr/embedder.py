@@ -84,7 +84,8 @@ default=None
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then MPS, then the CPU.
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
-        Of the forward pass in training; "auto" is bfloat16 on GPUs that compute in it, else float32.
+        Of the forward pass in training; "auto" is bfloat16 on hardware with units for it (NVIDIA's since Ampere,
+        CPUs with AMX, AMD's with AVX-512), else float32.
     compile : bool, default=False
         Whether torch compiles the framework: minutes at the start, faster steps after.
     validation_fraction : float, default="auto"
