@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
 from skclr.encoders import Encoder
+from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
 from skclr.parts.randomness import seeded
@@ -34,7 +35,7 @@ from skclr.training import (
 from skclr.views import Paired
 
 
-class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SavedModel):
+class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ExportedModel, SavedModel):
     """Learn features without labels by contrasting views of the same sample.
 
     Each sample is shown to a network in several views (a crop of an image, a row with some entries

@@ -60,6 +60,6 @@ class FeatureTransformer(Encoder):
         codes = torch.where(self.is_number, 0.0, x).masked_fill(x.isnan(), -1.0).long() + 1
         slopes = torch.where(self.is_number, x.nan_to_num(0.0), 0.0)[:, :, None] * self.slopes
         tokens = self.vectors(codes + self.offsets) + slopes
-        summary = self.summary.expand(len(x), 1, -1)
+        summary = self.summary.expand(x.shape[0], 1, -1)
         embedding: Tensor = self.blocks(torch.cat([summary, tokens], 1))[:, 0]
         return embedding

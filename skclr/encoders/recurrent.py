@@ -70,6 +70,7 @@ class LSTM(Recurrent):
 def _run(layers: nn.GRU | nn.LSTM, x: Tensor, there: Tensor) -> Tensor:
     """Give the mean state (B, width) over the steps of (B, C, T) that are there."""
     # What is not there comes last, where no state that counts has seen it; lengths stay on the device.
-    order = there.int().argsort(dim=1, descending=True, stable=True)
+    n_steps = there.shape[1]
+    order = (torch.arange(n_steps, device=x.device) + n_steps * ~there).argsort(dim=1)
     states, _ = layers(x.gather(2, order[:, None].expand_as(x)).mT)
     return masked_mean(states.mT, there.gather(1, order))

@@ -60,7 +60,7 @@ class SeriesTransformer(Encoder):
         """Take (B, C, T) to (B, width)."""
         x, there = split_missing(x)
         rest = -x.shape[2] % self.patch_size
-        there = F.pad(there, (0, rest)).view(len(x), -1, self.patch_size).any(2)
+        there = F.pad(there, (0, rest)).view(x.shape[0], -1, self.patch_size).any(2)
         tokens = self.patches(F.pad(x, (0, rest))).mT
         tokens = tokens + sinusoids(tokens.shape[1], tokens.shape[2], tokens.device)
         # A series without any step attends to zeros: a softmax over nothing is NaN.

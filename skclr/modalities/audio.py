@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from torch import Tensor
+from torch import Tensor, nn
 
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
 from skclr.modalities.ragged import Ragged, ending_early
@@ -118,6 +118,10 @@ class Audio(Modality):
     def preprocessing(self) -> LogMel:
         """Give the log-mel spectrogram, each band standardised to what the fit has heard."""
         return self._log_mel(self.mean_, self.deviation_)
+
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """See `Modality.reader`; X is float32, full scale at 1, as long as the longest of `fit`, NaN after an end."""
+        return nn.Identity(), torch.zeros(2, *self.shape_)
 
     def features(self, x: Tensor) -> Tensor:
         """Give the mean of each band in 8 equal parts of the clip, (B, 8 · n_mels)."""

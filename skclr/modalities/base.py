@@ -79,6 +79,19 @@ class Modality(Plain, ABC):
         """Give the fixed first layer of the encoder, between views and network."""
         return nn.Identity()
 
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """Give what `read` and `to_tensor` do, checks aside, as a layer, for networks that leave Python.
+
+        Returns
+        -------
+        The layer, and two samples (2, ...) as tensors that it takes.
+
+        Raises
+        ------
+        ValueError : where X holds what no tensor does; the message says what.
+        """
+        raise ValueError(f"modality={type(self).__name__} has no reader() that an exported network could begin with")
+
     def features(self, x: Tensor) -> Tensor:
         """Give the plain features of samples: the baseline of an embedding, and where neighbours are looked for.
 

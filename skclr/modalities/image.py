@@ -43,6 +43,8 @@ class Image(Modality):
     input_shape_: tuple[int, ...]
     axis_: int | None
     rgb_: bool
+    # Of models that were saved before it was written down, pixels are taken for floats.
+    uint8_: bool = False
     mean_: Tensor
     deviation_: Tensor
 
@@ -76,6 +78,7 @@ class Image(Modality):
             check_two_samples(rows)
             self.input_shape_ = shape
             self.axis_ = self._find_channels((rows.shape[0], *shape))
+            self.uint8_ = rows.dtype == np.uint8
             self._learn_statistics(rows)
             self._know_colors()
         elif shape != self.input_shape_:
@@ -95,6 +98,12 @@ class Image(Modality):
         if images.dtype == np.uint8:
             return torch.from_numpy(images).float().div_(255)
         return torch.from_numpy(images.astype(np.float32))
+
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """See `Modality.reader`; X is uint8 where that of `fit` was, else float32, and files are to be decoded."""
+        shape = self.input_shape_ if self.image_shape is None else (math.prod(self.input_shape_),)
+        example = torch.zeros(2, *shape, dtype=torch.uint8 if self.uint8_ else torch.float32)
+        return ReadPixels(self.input_shape_, self.axis_, 255 if self.uint8_ else 1), example
 
     def restore(self, x: Tensor, X: Any) -> np.ndarray:
         """See `Modality.restore`: (B, H, W, C), or (B, H, W) of one channel."""
@@ -201,6 +210,29 @@ class Image(Modality):
         if self.rgb is True and n_channels != 3:
             raise ValueError(f"rgb=True, but X has {n_channels} channels: drop the others, or leave rgb at 'auto'")
         self.rgb_ = n_channels == 3 if self.rgb == "auto" else self.rgb
+
+
+class ReadPixels(nn.Module):
+    """Bring images to (B, C, H, W) float32.
+
+    Parameters
+    ----------
+    shape : of one image, which may come flat.
+    axis : of the channels; None where there are none.
+    full : the pixel that becomes 1.
+    """
+
+    def __init__(self, shape: tuple[int, ...], axis: int | None, full: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.axis = axis
+        self.full = full
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, *shape) or (B, values) to (B, C, H, W)."""
+        images = x.reshape(-1, *self.shape)
+        images = images[:, None] if self.axis is None else images.movedim(self.axis, 1)
+        return images.float() / self.full
 
 
 class StandardizeChannels(nn.Module):

@@ -83,6 +83,12 @@ class Series(Modality):
         """Standardise the channels; NaN stays."""
         return StandardizeSeries(self.mean_, self.deviation_)
 
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """See `Modality.reader`; X is float32 with channels, as long as the longest of `fit`, NaN after an end."""
+        if self.channel_axis == -1:
+            return TimeLast(), torch.zeros(2, *self.shape_[::-1])
+        return nn.Identity(), torch.zeros(2, *self.shape_)
+
     def features(self, x: Tensor) -> Tensor:
         """Give the standardised values in a row, with 0 for NaN, cut or filled up to the length of `fit`."""
         standardized = (x - self.mean_.to(x.device)) / self.deviation_.to(x.device)
@@ -145,6 +151,14 @@ class Series(Modality):
                 "(n, time, channels): set modality_params={'channel_axis': -1} if it is that, or "
                 "{'channel_axis': 1} if it is not"
             )
+
+
+class TimeLast(nn.Module):
+    """Take (B, T, C) to (B, C, T)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Swap the last two axes."""
+        return x.mT
 
 
 class StandardizeSeries(nn.Module):

@@ -11,8 +11,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, validate_data
-from torch import Tensor
-from torch.nn.functional import one_hot
+from torch import Tensor, nn
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories
@@ -80,11 +79,18 @@ class Tabular(Modality):
 
     def features(self, x: Tensor) -> Tensor:
         """Give the standardised numbers, a gap being the mean, then one column for each category."""
-        categorical = torch.from_numpy(self.is_categorical_)
-        columns = [x[:, ~categorical].nan_to_num(0.0)]
-        for codes, n in zip(x[:, categorical].unbind(1), self._n_categories(), strict=True):
-            columns.append(one_hot(codes.nan_to_num(n).long(), n + 1)[:, :n].float())
+        columns = [x[:, np.flatnonzero(~self.is_categorical_).tolist()].nan_to_num(0.0)]
+        for place, n in enumerate(self.cardinalities_):
+            if n:
+                # NaN is equal to none.
+                columns.append((x[:, place, None] == torch.arange(n, device=x.device)).float())
         return torch.cat(columns, 1)
+
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """See `Modality.reader`; X is (B, d) float64, dense, and its categories are numbers."""
+        places = np.flatnonzero(self.is_categorical_).tolist()
+        layer = ReadColumns(self.mean_, self.scale_, dict(zip(places, self.categories_.codes_, strict=True)))
+        return layer, torch.zeros(2, *self.shape_, dtype=torch.float64)
 
     def restore(self, x: Tensor, X: Any) -> np.ndarray:
         """Give the numbers in their own units and the categories by name, (B, d) objects."""
@@ -132,9 +138,6 @@ class Tabular(Modality):
             table[:, ~self.is_categorical_] = read_numbers(numbers, None, reset=reset)
         return table
 
-    def _n_categories(self) -> list[int]:
-        return [n for n in self.cardinalities_ if n]
-
     def _learn_statistics(self, table: Any) -> None:
         self.shape_ = table.shape[1:]
         if sparse.issparse(table):
@@ -153,6 +156,47 @@ class Tabular(Modality):
         self.mean_, self.scale_ = np.where(number, mean, 0.0), np.where(number, scale, 1.0)
         self.cardinalities_ = tuple(np.where(self.is_categorical_, most + 1, 0).astype(int).tolist())
         self.gaps_ = tuple((gaps & ~self.is_categorical_).tolist())
+
+
+class ReadColumns(nn.Module):
+    """Standardise columns of numbers, and give the codes of numbers that are categories.
+
+    Parameters
+    ----------
+    mean, scale : (d,) float64 arrays.
+    codes : of each column of categories, by its place: category to code.
+
+    Raises
+    ------
+    ValueError : where a category is no number.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: np.ndarray, scale: np.ndarray, codes: dict[int, dict[Any, int]]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean))
+        self.register_buffer("scale", torch.from_numpy(scale))
+        self.places = list(codes)
+        for place, column in codes.items():
+            if any(isinstance(category, str) for category in column):
+                raise ValueError(
+                    f"column {place} of X holds text, which is no tensor: turn such columns into numbers before the "
+                    "embedder, for example with OrdinalEncoder, and name them in categorical_features"
+                )
+            self.register_buffer(f"categories_{place}", torch.tensor(list(column), dtype=torch.float64))
+            self.register_buffer(f"codes_{place}", torch.tensor(list(column.values()), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (B, d) float64 to float32; what is no category that was seen is NaN."""
+        standardized = (x - self.mean) / self.scale
+        columns = list(standardized.unbind(1))
+        for place in self.places:
+            same = x[:, place, None] == self.get_buffer(f"categories_{place}")
+            code = (same * self.get_buffer(f"codes_{place}")).sum(1)
+            columns[place] = code.masked_fill(~same.any(1), torch.nan)
+        return torch.stack(columns, 1).float()
 
 
 # -- which columns hold what ------------------------------------------------------------------------

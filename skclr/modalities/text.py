@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.utils.extmath import randomized_svd
-from torch import Tensor
+from torch import Tensor, nn
 
 from skclr.encoders.text import mean_of_tokens
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, is_missing
@@ -110,6 +110,13 @@ class Text(Modality):
     def features(self, x: Tensor) -> Tensor:
         """Give the mean of the tokens' vectors, of length 1; 0 for a text without tokens."""
         return F.normalize(mean_of_tokens(x, self.table_.to(x.device), self.token_weights_.to(x.device)))
+
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """See `Modality.reader`."""
+        raise ValueError(
+            "texts become tokens in Python, which is in no exported network: serve the embedder itself, as "
+            "skclr.load gives it, or export its encoder_, which takes ids of tokens"
+        )
 
     def facts(self) -> dict[str, Any]:
         """Give the size of the vocabulary, each token's vector and weight, and what changes neighbours once more."""
