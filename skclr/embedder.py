@@ -15,6 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
+from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
 from skclr.encoders import Encoder
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
@@ -35,7 +36,9 @@ from skclr.training import (
 from skclr.views import Paired
 
 
-class ContrastiveEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ExportedModel, SavedModel):
+class ContrastiveEmbedder(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ExportedModel, SavedModel
+):
     """Learn features without labels by contrasting views of the same sample.
 
     Each sample is shown to a network in several views (a crop of an image, a row with some entries
@@ -236,6 +239,7 @@ default=None
 
     # -- what a user calls ------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, unlabeled: Any = None) -> Self:
         """Learn the encoder from X.
 
@@ -266,6 +270,7 @@ default=None
         MemoryError
             Where training does not fit; says what to lower.
         """
+        self._init_callback_context()
         with all_or_nothing(self):
             if self.warm_start and self.__sklearn_is_fitted__():
                 return self._fit(X, y, groups, unlabeled, modality=self._modality, before=self.net_)
@@ -442,21 +447,25 @@ default=None
             )
         if before is not None:
             net.continue_from(before, optimizer=endless)
-        if net.max_epochs:
-            samples.settle()
-            net.view_maker.fit(samples)
-            net.partial_fit(samples)
-            net.view_maker.release()
         self._fitted_with, self._n_samples = self.get_params(deep=False), len(samples)
+        with announced(self, net, X, y, lambda now: self._fitted(now, modality)):
+            if net.max_epochs:
+                samples.settle()
+                net.view_maker.fit(samples)
+                net.partial_fit(samples)
+                net.view_maker.release()
         return self._keep(net, modality)
 
     def _keep(self, net: ContrastiveNet, modality: Modality) -> Self:
-        net.module_.eval()
-        self.net_, self._modality = net, modality
-        self._embedding_width = self.encoder_.out_features
-        beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
-        self._n_features_out = self._embedding_width + beside * modality.features(modality.example()).shape[1]
+        vars(self).update(self._fitted(net, modality))
         return self
+
+    def _fitted(self, net: ContrastiveNet, modality: Modality) -> dict[str, Any]:
+        """Give the attributes that make of a trained net a fitted estimator."""
+        width = net.module_.eval().encoder.out_features
+        beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
+        n_features = width + beside * modality.features(modality.example()).shape[1]
+        return {"net_": net, "_modality": modality, "_embedding_width": width, "_n_features_out": n_features}
 
     def _read(
         self, modality: Modality, views: list[Any], y: Any, groups: Any, unlabeled: Any, *, reset: bool
