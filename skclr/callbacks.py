@@ -21,9 +21,12 @@ except ImportError:
 
         def _init_callback_context(self) -> None: ...
 
-    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:  # type: ignore[no-redef]
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         """Give the method as it is."""
         return method
+
+
+__all__ = ["CallbackSupportMixin", "announced", "with_callbacks"]
 
 
 class Announcing(Callback):
@@ -82,5 +85,5 @@ def announced(
 def still(net: ContrastiveNet) -> ContrastiveNet:
     """Give the net as it is now, for embedding: training does not move it on."""
     now = object.__new__(type(net))
-    vars(now).update(vars(net), module_=copy.deepcopy(net.module_))
+    now.__dict__.update(vars(net), module_=copy.deepcopy(net.module_))
     return now

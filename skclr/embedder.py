@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
 from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
+from skclr.diagram import diagram
 from skclr.encoders import Encoder
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
@@ -457,7 +458,7 @@ default=None
         return self._keep(net, modality)
 
     def _keep(self, net: ContrastiveNet, modality: Modality) -> Self:
-        vars(self).update(self._fitted(net, modality))
+        self.__dict__.update(self._fitted(net, modality))
         return self
 
     def _fitted(self, net: ContrastiveNet, modality: Modality) -> dict[str, Any]:
@@ -499,6 +500,9 @@ default=None
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
+
+    def _sk_visual_block_(self) -> Any:
+        return diagram(self, fitted=self.__sklearn_is_fitted__())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
