@@ -9,7 +9,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from typing import Any
 
@@ -209,7 +209,7 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
     if isinstance(part, Preprocessed):
         # One that was fitted before, with the preprocessing it was fitted with.
         _is_instance("encoder", part, params)
-        return copy.deepcopy(part)
+        return _carried_over(part, modality.example())
     preprocessing, example = modality.preprocessing(), modality.example()
     if _is_instance("encoder", part, params):
         network = copy.deepcopy(part)
@@ -221,6 +221,23 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
         f"encoder={type(network).__name__} takes no samples of shape {tuple(example.shape[1:])}, as X was read"
     ):
         return Preprocessed(preprocessing, network, example)
+
+
+def _carried_over(fitted: Preprocessed, example: Tensor) -> Preprocessed:
+    """Copy an encoder that was fitted before; a ValueError where samples are others now."""
+    encoder = copy.deepcopy(fitted)
+    if example.is_meta:
+        return encoder
+    training = encoder.training
+    try:
+        with torch.no_grad():
+            encoder.eval()(example.to(next(encoder.parameters()).device))
+    except (RuntimeError, ValueError, LookupError) as error:
+        raise ValueError(
+            f"encoder= was fitted on other samples than those of shape {tuple(example.shape[1:])} that X holds: give "
+            f"the same columns, channels or size, or begin with a new encoder, encoder='auto' ({error})"
+        ) from error
+    return encoder.train(training)
 
 
 def _check_samples(encoder: Any, part: Any, x: Tensor) -> None:
@@ -272,6 +289,22 @@ def build_learner(settings: Any, modality: Modality) -> Framework:
         settings.loss_params,
         settings.projection_dim,
     )
+
+
+def check_freeze(settings: Any, modality: Modality) -> None:
+    """Warn where what is to be frozen has learned nothing: its weights come from the random generator alone."""
+    part, params = find_encoder(settings.encoder, modality), settings.encoder_params or {}
+    if settings.freeze in ("none", 0) or not (isinstance(part, type) and issubclass(part, Encoder)):
+        return
+    # It says of itself where weights come from elsewhere, and raises where it cannot be made without.
+    with suppress(ValueError):
+        if part.without_fetching(params) == params:
+            warnings.warn(
+                f"freeze={settings.freeze!r} keeps layers as they were drawn at random: give a fitted embedder or a "
+                "pretrained module as encoder=, or set freeze='none'",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 def build_framework(

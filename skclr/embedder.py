@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -21,6 +22,7 @@ from skclr.encoders import Encoder
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
+from skclr.parts.groups import UNLABELLED
 from skclr.parts.randomness import seeded
 from skclr.persistence import SavedModel
 from skclr.training import (
@@ -446,7 +448,9 @@ default=None
                 f"framework={self.framework!r} makes no use of labels or groups: set positives='views' and give no "
                 "groups, or choose simclr, moco or nnclr"
             )
-        if before is not None:
+        if before is None:
+            assembly.check_freeze(self, modality)
+        else:
             net.continue_from(before, optimizer=endless)
         self._fitted_with, self._n_samples = self.get_params(deep=False), len(samples)
         with announced(self, net, X, y, lambda now: self._fitted(now, modality)):
@@ -477,6 +481,8 @@ default=None
             check_length("y", y, n_samples)
         elif self.positives == "labels":
             raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
+        if self.positives == "labels" and np.all(np.asarray(y) == UNLABELLED):
+            warnings.warn("y has no label but -1, so that positives='labels' does what 'views' does", stacklevel=2)
         if unlabeled is not None:
             more = views_in(unlabeled, paired=self.views == "paired")
             if len(more) != len(sides):

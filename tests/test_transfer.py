@@ -48,7 +48,8 @@ def test_frozen_layers_do_not_move(digits, quick, framework):
 
 def test_what_was_frozen_once_can_be_trained_again(digits, quick):
     X, _ = digits
-    frozen = quick(freeze="all").fit(X)
+    with pytest.warns(UserWarning, match="freeze='all' keeps layers as they were drawn"):
+        frozen = quick(freeze="all").fit(X)
     free = quick(encoder=frozen.encoder_).fit(X)
     assert all(p.requires_grad for p in free.encoder_.parameters())
     assert not any(
@@ -68,6 +69,12 @@ def test_a_clone_that_forgot_says_so(table, quick):
     with pytest.raises(ValueError, match=r"a clone forgot it.*encoder_"):
         clone(quick(encoder=learned)).fit(table[0])
     clone(quick(encoder=learned.encoder_)).fit(table[0])
+
+
+def test_an_encoder_of_other_columns_says_so(table, quick):
+    learned = quick().fit(table[0])
+    with pytest.raises(ValueError, match=r"encoder= was fitted on other samples than those of shape \(3,\)"):
+        quick(encoder=learned).fit(table[0][:, :3])
 
 
 # -- views in X -------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ class Image(Modality):
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 3-D, 4-D, 2-D with `image_shape`, or a sequence of paths."""
+        if not reset and self.image_shape is None and getattr(X, "shape", None) == self.input_shape_:
+            raise ValueError(f"X of shape {X.shape} is a single image: give X[None]")
         rows = self._open(X, estimator, reset=reset)
         shape = tuple(self.image_shape if self.image_shape and len(rows.shape) == 2 else rows.shape[1:])
         if reset:
@@ -157,10 +159,12 @@ class Image(Modality):
         return ImageFiles(paths, shape, resize=self.size is not None)
 
     def _check_images(self, X: Any, *, stored: bool) -> Any:
-        if isinstance(X, list | tuple) and len(shapes := {np.shape(image) for image in X}) > 1:
+        shapes = [np.shape(image) for image in X] if isinstance(X, list | tuple) else []
+        odd = next((row for row, shape in enumerate(shapes) if shape != shapes[0]), None)
+        if odd is not None:
             raise ValueError(
-                f"X holds images of shapes {', '.join(map(str, sorted(shapes)))}: resize them to one, or give their "
-                "paths and modality_params={'size': (H, W)}"
+                f"X holds images of shapes {shapes[0]} in row 0 and {shapes[odd]} in row {odd}: resize them to one, or "
+                "give their paths and modality_params={'size': (H, W)}"
             )
         if not stored:
             X = check_array(X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name="X")

@@ -58,9 +58,10 @@ class Series(Modality):
             step = max(1, len(rows) // _STATISTICS_ROWS)
             self.mean_, self.deviation_ = channel_statistics(self.to_tensor(rows[np.arange(0, len(rows), step)]))
         elif channels != self.shape_[0]:
+            single = "a single series as X[None], " if getattr(X, "ndim", 0) == 2 else ""
             raise ValueError(
-                f"X has series of {channels} channel(s), but this embedder was fitted on {self.shape_[0]}: give the "
-                "same channels in the same order, or fit again"
+                f"X has series of {channels} channel(s), but this embedder was fitted on {self.shape_[0]}: give "
+                f"{single}the same channels in the same order, or fit again"
             )
         return rows
 
@@ -105,8 +106,8 @@ class Series(Modality):
         series = check_array(_numbers(X), allow_nd=True, ensure_2d=False, ensure_all_finite=False, input_name="X")
         if series.ndim not in (2, 3) or not series.size:
             raise ValueError(
-                f"X of shape {series.shape} holds no series: give (n, channels, time), (n, time) for one channel, or "
-                "a list of arrays (channels, time_i)"
+                f"X of shape {series.shape} holds no series: give (n, channels, time), (n, time) for one channel, "
+                "X[None] for a single series, or a list of arrays (channels, time_i)"
             )
         if series.ndim == 2:
             return series[:, :, None]

@@ -286,13 +286,28 @@ def read_numbers(X: Any, estimator: BaseEstimator | None, *, reset: bool) -> Any
     except ValueError as error:
         if "could not convert string" in str(error):
             raise ValueError(
-                f"X holds text where a table needs numbers ({error}): give a DataFrame, or name such columns with "
+                f"X holds text where a table needs numbers, {_first_text(X)}: where fit saw numbers, put NaN or a "
+                "number there; else give a DataFrame, or name such columns with "
                 "modality_params={'categorical_features': ...}"
             ) from error
         raise
     # Gaps are for the encoder; only in a sparse matrix they would not be seen.
     check_finite(table, getattr(estimator, "feature_names_in_", None), allow_nan=not sparse.issparse(table))
     return table
+
+
+def _first_text(X: Any) -> str:
+    """Say which value it is that is no number, and where."""
+    columns = {name: X[name] for name in X.columns} if is_frame(X) else dict(enumerate(np.asarray(X, dtype=object).T))
+    for name, column in columns.items():
+        for row, value in enumerate(column):
+            try:
+                float(value)
+            except ValueError:
+                return f"{value!r} in row {row} of column {name!r}"
+            except TypeError:
+                continue
+    return "as its dtype says"
 
 
 def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:

@@ -41,8 +41,37 @@ def test_mistakes_are_named_whatever_was_meant(name):
 
 @pytest.mark.parametrize("other", [np.zeros((9, 8)), None])
 def test_images_of_two_sizes(other):
-    with pytest.raises(ValueError, match=r"images of shapes .*\(8, 8\).*resize them"):
+    with pytest.raises(ValueError, match=r"images of shapes .* in row 0 and .* in row 1: resize them"):
         ContrastiveEmbedder(modality="image").fit([np.zeros((8, 8)), other])
+
+
+@pytest.mark.parametrize(
+    ("X", "single", "params"),
+    [
+        (RNG.random((6, 8, 8)), (8, 8), {"modality": "image"}),
+        (RNG.random((6, 8, 8, 3)), (8, 8, 3), {}),
+        (RNG.normal(size=(6, 2, 12)), (2, 12), {}),
+        (RNG.normal(size=(6, 2000)), (2000,), {"modality_params": {"sampling_rate": 8000}}),
+    ],
+    ids=["grey", "colours", "series", "clip"],
+)
+def test_a_single_sample_is_told_how_to_be_one_of_many(X, single, params):
+    fitted = ContrastiveEmbedder(max_epochs=0, **params).fit(X)
+    with pytest.raises(ValueError, match=r"X\[None\]"):
+        fitted.transform(X[0].reshape(single))
+
+
+def test_text_where_fit_saw_numbers():
+    frame = pd.DataFrame({"size": [1.0, 2.0, 3.0], "weight": [4.0, 5.0, 6.0]})
+    fitted = ContrastiveEmbedder(max_epochs=0).fit(frame)
+    with pytest.raises(ValueError, match="'heavy' in row 1 of column 'weight'"):
+        fitted.transform(frame.assign(weight=["4", "heavy", "6"]))
+
+
+def test_labels_that_are_none():
+    X = RNG.normal(size=(8, 3))
+    with pytest.warns(UserWarning, match="y has no label but -1"):
+        ContrastiveEmbedder(positives="labels", max_epochs=0).fit(X, -np.ones(8, dtype=int))
 
 
 # -- an encoder of another modality -------------------------------------------------------------------
