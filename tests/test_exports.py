@@ -1,6 +1,8 @@
 """What a package says it exports is what it has."""
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -43,6 +45,12 @@ def test_registries_hold_exported_classes(package, registry, base):
         assert name == name.lower()
         assert issubclass(part, getattr(module, base))
         assert part.__name__ in module.__all__
+
+
+def test_what_importing_leaves_for_later():
+    heavy = ["matplotlib", "plotly", "PIL", "onnx", "timm", "tokenizers", "skclr.plotting", "skclr.evaluation"]
+    code = f"import sys, skclr; print([name for name in {heavy} if name in sys.modules]); skclr.compare, skclr.plotting"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_version_is_that_of_the_package():
