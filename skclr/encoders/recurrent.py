@@ -46,7 +46,13 @@ class Recurrent(Encoder):
 
 
 class GRU(Recurrent):
-    """Gated recurrent units, forwards and backwards. See `Recurrent`.
+    """Gated recurrent units, forwards and backwards; the embedding is the mean of the states.
+
+    Parameters
+    ----------
+    input_shape : (C, T); a series of any length is taken.
+    width : of the state; the embedding has 2 · width features.
+    n_layers : layers of each direction.
 
     References
     ----------
@@ -57,7 +63,13 @@ class GRU(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory, forwards and backwards. See `Recurrent`.
+    """Long short-term memory, forwards and backwards; the embedding is the mean of the states.
+
+    Parameters
+    ----------
+    input_shape : (C, T); a series of any length is taken.
+    width : of the state; the embedding has 2 · width features.
+    n_layers : layers of each direction.
 
     References
     ----------

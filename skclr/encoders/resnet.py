@@ -131,21 +131,39 @@ class ResNet(Encoder, ABC):
 
 
 class ResNet18(ResNet):
-    """ResNet-18, with 512 features; parameters and reference as of `ResNet`."""
+    """ResNet-18, with 512 features; see `ResNet`.
+
+    Parameters
+    ----------
+    input_shape : (C, H, W).
+    stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+    """
 
     block = BasicBlock
     depths = (2, 2, 2, 2)
 
 
 class ResNet34(ResNet):
-    """ResNet-34, with 512 features; parameters and reference as of `ResNet`."""
+    """ResNet-34, with 512 features; see `ResNet`.
+
+    Parameters
+    ----------
+    input_shape : (C, H, W).
+    stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+    """
 
     block = BasicBlock
     depths = (3, 4, 6, 3)
 
 
 class ResNet50(ResNet):
-    """ResNet-50, with 2,048 features; parameters and reference as of `ResNet`."""
+    """ResNet-50, with 2,048 features; see `ResNet`.
+
+    Parameters
+    ----------
+    input_shape : (C, H, W).
+    stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+    """
 
     block = Bottleneck
     depths = (3, 4, 6, 3)

@@ -28,7 +28,13 @@ _N_SPLITS = 5
 
 
 class Finding(NamedTuple):
-    """What is wrong, by name, and a sentence with the number and the remedy."""
+    """What is wrong.
+
+    Attributes
+    ----------
+    name : of the fault.
+    message : a sentence with the number and the remedy.
+    """
 
     name: str
     message: str

@@ -88,6 +88,10 @@ class MomentumSGD(torch.optim.SGD):
     """torch's SGD with the momentum of 0.9 that every paper uses.
 
     Not fused: that kernel fails where a parameter has its first gradient later than others, as frozen prototypes do.
+
+    Parameters
+    ----------
+    params, lr, momentum, weight_decay, nesterov, foreach : as of `torch.optim.SGD`.
     """
 
     def __init__(

@@ -30,11 +30,6 @@ class Neighbors(Views):
     on_top : view maker that changes the views once more; None leaves them. The modality's own is the default.
     features : takes samples (B, *shape) to the (B, n) in which distances are measured; the modality gives it.
 
-    References
-    ----------
-    Dwibedi et al. 2021 (NNCLR) and Van Gansbeke et al. 2020 (SCAN), where neighbours are looked for among embeddings.
-    Differs: they are those in the input space, found once.
-
     Notes
     -----
     Up to 50,000 rows the neighbours are exact. Of more, pynndescent finds nearly all, where it is installed
@@ -43,6 +38,11 @@ class Neighbors(Views):
 
     Where labels or groups make positives, a neighbour that is known to be of another class is none: the sample itself
     takes its place.
+
+    References
+    ----------
+    Dwibedi et al. 2021 (NNCLR) and Van Gansbeke et al. 2020 (SCAN), where neighbours are looked for among embeddings.
+    Differs: they are those in the input space, found once.
     """
 
     def __init__(
