@@ -1,4 +1,4 @@
-"""Write the tables of the READMEs, between their names' markers, and of the user guide from benchmarks/results/."""
+"""Write the tables of the READMEs, between their names' markers, and of the documentation from benchmarks/results/."""
 
 import json
 import re
@@ -145,6 +145,43 @@ def selection(result: dict[str, Any]) -> str:
     return "\n".join([header, *sorted(lines, key=lambda line: -lines[line])]) + "\n"
 
 
+def choosing_data(result: dict[str, Any]) -> str:
+    """What training adds to the best that needs none, with few labels, as CSV for the documentation."""
+    lines = ["data,set,best without training,few labels,embedding,few labels,verdict"]
+    for kind, sets in result["kinds"].items():
+        ours = "embedding beside the features" if kind == "tables" else "embedding"
+        for name, measured in sets.items():
+            few = {label: row["few"] for label, row in measured["rows"].items() if "few" in row}
+            # A model that was pretrained on other texts is another question.
+            others = {label: row for label, row in few.items() if "embedding" not in label and "frozen" not in label}
+            if not others:
+                continue
+            best = max(others, key=lambda label: others[label]["mean"])
+            gain = 100 * (few[ours]["mean"] - few[best]["mean"])
+            noise = 100 * max(few[ours]["std"], few[best]["std"])
+            verdict = "helps" if gain > noise else "falls short" if gain < -noise else "no clear gain"
+            cells = f"{best},{percent(few[best])},{ours},{percent(few[ours])},{verdict} ({gain:+.1f})"
+            lines.append(f'{kind},"{name}",{cells}')
+    return "\n".join(lines) + "\n"
+
+
+def choosing_frameworks(result: dict[str, Any]) -> str:
+    """What the frameworks learn in how long, as CSV for the documentation."""
+    measured = {**result["tables"]["baselines"], **result["tables"]["skclr"]}
+    lines = {}
+    for name, row in measured.items():
+        seconds = f"{row['seconds']['mean']:.0f}" if "seconds" in row else ""
+        lines[f'"{name}",{percent(row["linear"])},{percent(row["knn"])},{seconds}'] = row["linear"]["mean"]
+    return "\n".join(['features,linear probe,k-NN,"fit, s"', *sorted(lines, key=lambda line: -lines[line])]) + "\n"
+
+
+def choosing_losses(result: dict[str, Any]) -> str:
+    """What SimCLR learns with each loss, as CSV for the documentation."""
+    measured = sorted(result["tables"]["losses"].items(), key=lambda item: -item[1]["linear"]["mean"])
+    lines = [f'"{name}",{percent(row["linear"])},{percent(row["knn"])}' for name, row in measured]
+    return "\n".join(["loss,linear probe,k-NN", *lines]) + "\n"
+
+
 def table_settings(result: dict[str, Any]) -> str:
     """What settings add to the inputs of tables, on held-out training rows."""
     sets = result["sets"]
@@ -235,6 +272,13 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "report": ("report", report),
 }
 
+DOCUMENTED: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "selection": ("selection", selection),
+    "choosing_data": ("modalities", choosing_data),
+    "choosing_frameworks": ("quality", choosing_frameworks),
+    "choosing_losses": ("quality", choosing_losses),
+}
+
 
 def main() -> None:
     for page in PAGES:
@@ -245,7 +289,8 @@ def main() -> None:
                 content = f"<!-- {name} -->\n{table(json.loads(path.read_text()))}\n<!-- /{name} -->"
                 text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, c=content: c, text, flags=re.DOTALL)
         page.write_text(text)
-    (HERE.parent / "docs" / "selection.csv").write_text(selection(json.loads((RESULTS / "selection.json").read_text())))
+    for name, (result, table) in DOCUMENTED.items():
+        (HERE.parent / "docs" / f"{name}.csv").write_text(table(json.loads((RESULTS / f"{result}.json").read_text())))
 
 
 if __name__ == "__main__":

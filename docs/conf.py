@@ -13,10 +13,11 @@ version = release = skclr.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "decisions", "gallery/*.ipynb"]
+exclude_patterns = ["_build", "decisions", "first_contact.md", "gallery/*.ipynb"]
 html_theme = "pydata_sphinx_theme"
 html_title = "skclr"
 html_theme_options = {"show_nav_level": 2, "navigation_with_keys": False}
