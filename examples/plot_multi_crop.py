@@ -1,0 +1,46 @@
+"""
+Multi-crop: many small views beside two large ones
+==================================================
+
+SwAV's idea: besides two views of the whole image, several small ones of its parts, which cost little. Any framework
+that takes more than two views takes them. Are they worth their time?
+"""
+
+# %%
+# ``n_local_views`` adds small views, ``local_size`` pixels wide; the encoder must take images of any size, as the
+# default does.
+
+import time
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from skclr import ContrastiveEmbedder
+from skclr.evaluation import draw_labels, linear_probe
+from skclr.plotting import ViewsDisplay
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+crops = {
+    "two views": {},
+    "and four of 5 × 5": {"n_local_views": 4, "local_size": 5},
+}
+setting = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "random_state": 0}
+draws = draw_labels(y_train, 5, n_draws=10)
+scores = {"raw pixels": [linear_probe(X_train[rows], y_train[rows], X_test, y_test) for rows in draws]}
+for framework in ("simclr", "swav"):
+    for name, views_params in crops.items():
+        started = time.perf_counter()
+        embedder = ContrastiveEmbedder(framework, views_params=views_params, max_epochs=20, **setting).fit(X_train)
+        seconds = time.perf_counter() - started
+        train, test = embedder.transform(X_train), embedder.transform(X_test)
+        scores[f"{framework}, {name}, {seconds:.1f} s"] = [
+            linear_probe(train[rows], y_train[rows], test, y_test) for rows in draws
+        ]
+for name, values in scores.items():
+    print(f"{name:36}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
+
+# %%
+# What the network was shown:
+ViewsDisplay.from_estimator(embedder, X)

@@ -1,0 +1,55 @@
+"""
+A search over frameworks and losses
+===================================
+
+Framework, loss, temperature and the classifier's own penalty are parameters of one pipeline, and `GridSearchCV`
+searches them as it searches any. Whether the search was worth it, the same classifier on raw pixels says.
+"""
+
+# %%
+# A grid of two parts: frameworks with their own objective, and losses under SimCLR. Short training shows the order.
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit, train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skclr import ContrastiveEmbedder
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
+
+pipe = Pipeline(
+    [
+        ("embed", ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epochs=20, random_state=0)),
+        ("scale", StandardScaler()),
+        ("classify", LogisticRegression(max_iter=1000)),
+    ]
+)
+pipe.set_params(embed__encoder__width=16)
+grid = [
+    {"embed__framework": ["simclr", "moco", "barlow_twins"]},
+    {"embed__loss": ["triplet", "nt_xent"], "embed__loss_params": [None]},
+    {"embed__loss": ["nt_xent"], "embed__loss__temperature": [0.1, 0.5]},
+]
+
+# %%
+# Half of the training digits are held back to choose by. The classifier gets all labels of the other half.
+
+folds = StratifiedShuffleSplit(n_splits=1, test_size=0.5, random_state=0)
+search = GridSearchCV(pipe, grid, cv=folds).fit(X_train, y_train)
+for params, score in sorted(
+    zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True), key=lambda row: -row[1]
+):
+    print(f"{100 * score:5.1f} %  {params}")
+
+# %%
+# The chosen one, fitted on all training digits, beside pixels.
+
+pixels = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X_train, y_train).score(X_test, y_test)
+chosen = search.score(X_test, y_test)
+error = 100 * np.sqrt(chosen * (1 - chosen) / len(y_test))
+print(f"chosen: {100 * chosen:.1f} ± {error:.1f} %, raw pixels: {100 * pixels:.1f} %")
+print(f"the embedding gained {100 * (chosen - pixels):+.1f} points with all labels")

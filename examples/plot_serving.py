@@ -1,0 +1,66 @@
+"""
+Serving: ONNX, without Python and without torch
+===============================================
+
+A fitted embedder becomes one file that any ONNX runtime can run, preprocessing included, and a file of torch.export for
+C++. Both give the numbers of `transform`.
+"""
+
+# %%
+# A table with gaps, as it comes; nothing has to be standardised outside.
+
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import train_test_split
+
+from skclr import ContrastiveEmbedder
+from skclr.evaluation import linear_probe
+
+X, y = load_breast_cancer(return_X_y=True)
+X[np.random.default_rng(0).random(X.shape) < 0.05] = np.nan
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
+embedder = ContrastiveEmbedder(max_epochs=30, random_state=0).fit(X_train)
+embedder.to_onnx("breast_cancer.onnx")
+print(f"{Path('breast_cancer.onnx').stat().st_size / 1e6:.1f} MB")
+
+# %%
+# Any number of samples goes in, and the difference is rounding.
+
+session = onnxruntime.InferenceSession("breast_cancer.onnx")
+(features,) = session.run(None, {"X": X_test})
+print(f"largest difference from transform: {np.abs(features - embedder.transform(X_test)).max():.1e}")
+print(f"of one sample: {np.abs(session.run(None, {'X': X_test[:1]})[0] - embedder.transform(X_test[:1])).max():.1e}")
+
+
+def milliseconds(call):
+    """Give the median time of a call."""
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return 1e3 * np.median(times)
+
+
+print(f"one sample: {milliseconds(lambda: session.run(None, {'X': X_test[:1]})):.2f} ms in ONNX Runtime,", end=" ")
+print(f"{milliseconds(lambda: embedder.transform(X_test[:1])):.2f} ms in transform")
+
+# %%
+# The same as a program of torch.export.
+
+program = embedder.to_exported_program()
+torch.export.save(program, "breast_cancer.pt2")
+again = torch.export.load("breast_cancer.pt2").module()(torch.from_numpy(X_test)).numpy()
+print(f"largest difference from transform: {np.abs(again - embedder.transform(X_test)).max():.1e}")
+
+# %%
+# What it is worth on this table, honestly: with all labels little is left to gain.
+
+filled = [np.where(np.isnan(part), np.nanmean(X_train, 0), part) for part in (X_train, X_test)]
+print(f"raw columns {100 * linear_probe(filled[0], y_train, filled[1], y_test):.1f} %,", end=" ")
+print(f"embedding {100 * linear_probe(embedder.transform(X_train), y_train, features, y_test):.1f} %")

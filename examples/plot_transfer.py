@@ -1,0 +1,43 @@
+"""
+Transfer: from one set to another
+=================================
+
+An encoder that has learned from many images of one kind is a better start for few images of another kind than chance
+is. Here it learns from the digits 0 to 4, and goes on with 5 to 9, of which there are only a hundred.
+"""
+
+# %%
+# ``encoder=`` takes the fitted embedder, ``freeze`` says how many of its first layers stay.
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from skclr import ContrastiveEmbedder
+from skclr.evaluation import draw_labels, linear_probe
+
+X, y = load_digits(return_X_y=True)
+X_few, X_test, y_few, y_test = train_test_split(X[y > 4], y[y > 4], train_size=100, stratify=y[y > 4], random_state=0)
+digits = {"modality_params": {"image_shape": (8, 8)}, "random_state": 0}
+small = {**digits, "encoder_params": {"width": 16}}
+
+learned = ContrastiveEmbedder(**small, max_epochs=60).fit(X[y < 5])
+starts = {
+    "untrained": ContrastiveEmbedder(**small, max_epochs=0),
+    "trained on the hundred": ContrastiveEmbedder(**small, max_epochs=60),
+    "carried over": ContrastiveEmbedder(**digits, encoder=learned, max_epochs=0),
+    "carried over, tuned": ContrastiveEmbedder(**digits, encoder=learned, freeze=4, max_epochs=20),
+}
+
+# %%
+# Three labels of each digit, in ten draws.
+
+draws = draw_labels(y_few, 3, n_draws=10)
+scores = {"raw pixels": [linear_probe(X_few[rows], y_few[rows], X_test, y_test) for rows in draws]}
+for name, embedder in starts.items():
+    few, test = embedder.fit(X_few).transform(X_few), embedder.transform(X_test)
+    scores[name] = [linear_probe(few[rows], y_few[rows], test, y_test) for rows in draws]
+for name, values in scores.items():
+    print(f"{name:24}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
+gain = 100 * (np.array(scores["carried over"]) - np.array(scores["raw pixels"]))
+print(f"carried over against raw pixels: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
