@@ -2,8 +2,9 @@
 Multi-crop: many small views beside two large ones
 ==================================================
 
-SwAV's idea: besides two views of the whole image, several small ones of its parts, which cost little. Any framework
-that takes more than two views takes them. Are they worth their time?
+SwAV's idea: besides two views of the whole image, several small ones of its parts, which cost little where images are
+large. Any framework that takes more than two views takes them. Here they do harm: of a digit of 8 × 8 pixels a crop of
+5 × 5 does not say which it is, as the picture at the end shows.
 """
 
 # %%

@@ -31,8 +31,8 @@ def paragraphs(thing):
     """Give the paragraphs of prose before the list of parameters."""
     prose = (inspect.getdoc(thing) or "").split("\nParameters\n")[0].split("\n\n")
     texts = [" ".join(text.split()) for text in prose if not text.startswith((".. ", ">>>", "    "))]
-    # A form that names the function is no prose.
-    return [text for text in texts if len(text) > 30 and not text.startswith("As an instance of the `rv_")]
+    # Lists, and a form that names the function, are no prose.
+    return [text for text in texts if len(text) > 30 and "---" not in text and not text.startswith("As an instance of")]
 
 
 modules = [importlib.import_module(name) for name in MODULES]
