@@ -11,6 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.files import ImageFiles, Joined, StoredArray, holds_paths, is_stored, shape_of_files, to_paths
@@ -257,7 +258,9 @@ class StandardizeChannels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, C, H, W) to the same shape, channels last in memory: convolutions run faster so."""
-        return ((x - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+        # The kernel of batch normalisation does it in one pass; sums over three channels in a row are slow.
+        x = batch_norm(x, self.mean.flatten(), self.deviation.flatten().square(), eps=0.0)
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 def _is_size(size: Any) -> bool:

@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from skclr.encoders import Encoder
 from skclr.parts.randomness import derive_seeds
 from skclr.training.loader import Samples
 from skclr.views import Views
 
-# Values in a chunk: enough to keep the cores busy, little enough to stay in their cache.
-_CHUNK_VALUES = 2**17
+# Values that the widest layer makes of a chunk: enough to keep a device busy, little enough to stay in a CPU's cache.
+_CHUNK_VALUES = {"cpu": 2**20}
+_CHUNK_VALUES_ELSEWHERE = 2**25
 
 
 def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray) -> None:
@@ -28,22 +31,42 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
     samples : n of them.
     out : (n, d) float32, written to.
     """
-    first = samples[:1]
-    shape = first.shape[1:]
-    # A token is looked up, and becomes a vector.
-    size = chunk_size(math.prod(shape) * (1 if first.is_floating_point() else out.shape[1]))
     with torch.inference_mode():
+        first = samples[:1]
+        size = chunk_size(widest(encoder, first), samples.device)
         for start in range(0, len(samples), size):
             x = samples[start : start + size]
             n_rows = len(x)
             if n_rows < size:
-                x = torch.cat([x, x.new_zeros(size - n_rows, *shape)])
+                x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
             out[start : start + n_rows] = encoder(x)[:n_rows].float().cpu().numpy()
 
 
-def chunk_size(values_per_sample: int) -> int:
+def chunk_size(values_per_sample: int, device: torch.device) -> int:
     """Give the rows of a chunk: a power of two from 32 to 1,024."""
-    return 2 ** round(min(10, max(5, math.log2(_CHUNK_VALUES / values_per_sample))))
+    n_values = _CHUNK_VALUES.get(device.type, _CHUNK_VALUES_ELSEWHERE)
+    return 2 ** round(min(10, max(5, math.log2(n_values / values_per_sample))))
+
+
+def widest(encoder: Callable[[Tensor], Tensor], x: Tensor) -> int:
+    """Give how many values the widest layer makes of `x`."""
+    with _Widest() as seen:
+        encoder(x)
+    return max(x.numel(), seen.n_values)
+
+
+class _Widest(TorchFunctionMode):
+    """Watch what functions of torch give, in this thread alone."""
+
+    n_values = 0
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.n_values = max(self.n_values, result.numel())
+        return result
 
 
 def make_views(maker: Views, samples: Samples, batch_size: int, seed: int) -> list[np.ndarray]:

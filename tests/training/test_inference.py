@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from skclr.training import Samples, embed
-from skclr.training.inference import chunk_size
+from skclr.training.inference import chunk_size, widest
 
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
@@ -16,27 +16,33 @@ def test_chunks_cover_every_row_once(n):
 
 
 class FirstTwo(nn.Module):
-    """Gives the first two values; asks for chunks of one size."""
+    """Gives the first two values; asks for chunks of one size, and for the smallest by what it makes in between."""
 
     def forward(self, x):
-        assert len(x) == 32
-        return x[:, :2]
+        assert len(x) in (1, 32)
+        return x.repeat(1, 16)[:, :2]
 
 
 def test_chunk_size_is_a_power_of_two_in_bounds():
-    assert [chunk_size(n) for n in (1, 64, 784, 3072, 10**6)] == [1024, 1024, 128, 32, 32]
+    sizes = [chunk_size(n, torch.device("cpu")) for n in (1, 1_024, 8_192, 10**6)]
+    assert sizes == [1024, 1024, 128, 32]
+
+
+def test_the_widest_layer_decides():
+    assert widest(nn.Sequential(nn.Linear(3, 50), nn.ReLU(), nn.Linear(50, 2)), torch.zeros(1, 3)) == 50
+    assert widest(nn.Identity(), torch.zeros(1, 3)) == 3
 
 
 def test_tokens_count_as_the_vectors_they_become():
-    # 64 tokens of 384 values each fill a chunk of 32 texts; by their ids alone it would be 1,024.
+    # 64 tokens of 512 values each fill a chunk of 32 texts; by their ids alone it would be 1,024.
     X = np.ones((3, 64), np.int64)
     sizes = []
 
     def encoder(x):
         sizes.append(len(x))
-        return x[:, :1].float().expand(-1, 384)
+        return torch.nn.functional.embedding(x, torch.ones(2, 512)).mean(1)
 
-    out = np.empty((3, 384), np.float32)
+    out = np.empty((3, 512), np.float32)
     embed(encoder, Samples(X, torch.from_numpy, torch.device("cpu")), out)
-    assert sizes == [32]
+    assert sizes == [1, 32]
     assert (out == 1).all()
