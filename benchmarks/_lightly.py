@@ -216,9 +216,16 @@ def train(
 
 
 def simclr(
-    encoder: nn.Module, width: int, images: np.ndarray, *, epochs: int, batch_size: int, workers: int, tuned: bool
+    encoder: nn.Module,
+    width: int,
+    images: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int,
+    workers: int,
+    tuned: torch.dtype | None = None,
 ) -> None:
-    """Train SimCLR as lightly's documentation does; tuned, with channels last, in bfloat16 and one forward.
+    """Train SimCLR as lightly's documentation does; tuned, with channels last, one forward, and autocast to this dtype.
 
     Its transforms stay per sample: on a batch they would draw once for all images.
     """
@@ -235,7 +242,7 @@ def simclr(
         persistent_workers=workers > 0,
     )
     for views in (views for _ in range(epochs) for views in loader):
-        with torch.autocast("cpu", torch.bfloat16, enabled=tuned):
+        with torch.autocast("cpu", torch.bfloat16, enabled=tuned is torch.bfloat16):
             if tuned:
                 projections = model([torch.cat(views).contiguous(memory_format=layout)])[0].float().chunk(2)
             else:

@@ -12,6 +12,7 @@ from skclr import ContrastiveEmbedder
 from skclr.encoders import ENCODERS
 from skclr.parts.heads import mlp_head
 
+PRECISIONS = ("float32", "bfloat16")
 FRAMEWORKS = ("simclr", "moco", "byol", "swav", "barlow_twins")
 
 
@@ -51,7 +52,7 @@ def simclr(encoder: str, tiny: bool) -> Work:
         params = {"encoder": encoder, "precision": precision, "max_epochs": epochs, "batch_size": batch_size}
         return lambda: fit(X, "images/s", **params)
 
-    def lightly(workers: int, tuned: bool) -> Run:
+    def lightly(workers: int, tuned: torch.dtype | None = None) -> Run:
         def run() -> Measures:
             from _lightly import simclr as train
 
@@ -64,13 +65,17 @@ def simclr(encoder: str, tiny: bool) -> Work:
 
     # A ResNet-18 takes so long that the views, with workers or without, are nothing beside it.
     workers = (0, 2) if small else (0,)
-    documented = {f"lightly, {w} workers": lightly(w, tuned=False) for w in workers}
-    tuned = {f"lightly tuned by hand, {w} workers": lightly(w, tuned=True) for w in workers}
+    documented = {f"lightly, {w} workers": lightly(w) for w in workers}
+    tuned = {
+        f"lightly tuned by hand, {w} workers, {precision}": lightly(w, getattr(torch, precision))
+        for w in workers
+        for precision in PRECISIONS
+    }
     auto = f"skclr, {auto_precision()}"
     at_float32, at_auto = (1.7, 2.8) if small else (1.25, 2.3)
     return Work(
         f"SimCLR `fit`, {'small CNN' if small else 'ResNet-18'}",
-        {f"skclr, {precision}": ours(precision) for precision in ("float32", "bfloat16")} | documented | tuned,
+        {f"skclr, {precision}": ours(precision) for precision in PRECISIONS} | documented | tuned,
         [
             times("images/s", "skclr, float32", list(documented), at_float32, "skclr, float32 against lightly"),
             times("images/s", auto, list(documented), at_auto, f"{auto} (auto) against lightly"),

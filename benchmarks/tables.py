@@ -238,6 +238,18 @@ def vs_peers_runs(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def views(result: dict[str, Any]) -> str:
+    """Whether views can be told from torchvision's, and what is learned from either."""
+    rows = ["| views told apart | AUC |", "| --- | --- |"]
+    for pair, found in result["told_apart"].items():
+        rows.append(f"| {pair} | {found['auc']['mean']:.3f} ± {found['auc']['std']:.3f} |")
+    rows += ["", "| SimCLR on the views of | linear probe, % | kNN, % | fit, s |", "| --- | --- | --- | --- |"]
+    for library, found in result["probes"].items():
+        cells = f"{percent(found['linear'])} | {percent(found['knn'])} | {found['seconds']['mean']:.0f}"
+        rows.append(f"| {library} | {cells} |")
+    return "\n".join(rows)
+
+
 def report(result: dict[str, Any]) -> str:
     """What a report of many rows takes, and what a frame of its map."""
     rows = [
@@ -269,6 +281,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "compare": ("compare", compare),
     "vs_peers": ("vs_peers", vs_peers),
     "vs_peers_runs": ("vs_peers", vs_peers_runs),
+    "views": ("views", views),
     "report": ("report", report),
 }
 

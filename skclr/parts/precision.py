@@ -23,7 +23,7 @@ def multiplies_faster_in_bfloat16(device: torch.device) -> bool:
 
     Notes
     -----
-    Intel's AVX-512 without AMX has the instructions, and takes up to twice as long as in float32.
+    Intel's AVX-512 without AMX has the instructions, and takes longer than in float32.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from skclr.encoders import Encoder
+from skclr.parts.memory import keep_freed_memory
 from skclr.parts.randomness import derive_seeds
 from skclr.training.loader import Samples
 from skclr.views import Views
@@ -31,6 +32,7 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
     samples : n of them.
     out : (n, d) float32, written to.
     """
+    keep_freed_memory()
     with torch.inference_mode():
         first = samples[:1]
         size = chunk_size(widest(encoder, first), samples.device)
@@ -43,9 +45,9 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
 
 
 def chunk_size(values_per_sample: int, device: torch.device) -> int:
-    """Give the rows of a chunk: a power of two from 32 to 1,024."""
+    """Give the rows of a chunk: a power of two from 32 to 2,048."""
     n_values = _CHUNK_VALUES.get(device.type, _CHUNK_VALUES_ELSEWHERE)
-    return 2 ** round(min(10, max(5, math.log2(n_values / values_per_sample))))
+    return 2 ** round(min(11, max(5, math.log2(n_values / values_per_sample))))
 
 
 def widest(encoder: Callable[[Tensor], Tensor], x: Tensor) -> int:

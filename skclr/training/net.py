@@ -16,6 +16,7 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skclr.frameworks import Framework
+from skclr.parts.memory import keep_freed_memory
 from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
 from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c, largest_loss
@@ -223,6 +224,7 @@ class ContrastiveNet(NeuralNet):
             raise StopTraining
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        keep_freed_memory()
         self.first_step_ = self.step_
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
         # Dropout, and modules that say so of themselves, draw from torch's global generator.

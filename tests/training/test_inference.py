@@ -25,7 +25,7 @@ class FirstTwo(nn.Module):
 
 def test_chunk_size_is_a_power_of_two_in_bounds():
     sizes = [chunk_size(n, torch.device("cpu")) for n in (1, 1_024, 8_192, 10**6)]
-    assert sizes == [1024, 1024, 128, 32]
+    assert sizes == [2048, 1024, 128, 32]
 
 
 def test_the_widest_layer_decides():
@@ -34,7 +34,7 @@ def test_the_widest_layer_decides():
 
 
 def test_tokens_count_as_the_vectors_they_become():
-    # 64 tokens of 512 values each fill a chunk of 32 texts; by their ids alone it would be 1,024.
+    # 64 tokens of 512 values each fill a chunk of 32 texts; by their ids alone it would be 2,048.
     X = np.ones((3, 64), np.int64)
     sizes = []
 

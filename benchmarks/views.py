@@ -1,0 +1,123 @@
+"""Are the image views those of torchvision, and does what differs matter?
+
+CIFAR-10, torchvision's transforms and ours with the same parameters. A classifier that knows statistics of one image
+says whether views can be told apart (an AUC of 0.5 is not at all); each library has images of its own. A linear probe
+and a vote of neighbours say what SimCLR has learned from the views of either.
+"""
+
+import sys
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from _common import load, parser, write
+from _speed_parts import torchvision
+from joblib import Parallel, delayed
+from quality import ours, summarize
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from torch import Tensor
+
+from skclr.parts.randomness import seeded
+from skclr.views import ImageViews
+
+# The defaults of ours are the parameters of `torchvision`.
+PARAMS: dict[str, dict[str, Any]] = {"skclr": {}, "skclr, crops from 0.08": {"crop_scale": (0.08, 1.0)}}
+# Then one library against itself, and crops that do differ: can the classifier see anything at all?
+PAIRS = (
+    ("skclr", "torchvision"),
+    ("torchvision", "torchvision"),
+    ("skclr, crops from 0.08", "torchvision"),
+)
+
+transforms = cache(torchvision)
+
+
+def theirs(x: Tensor) -> Tensor:
+    """Take (B, 3, H, W) to a view by torchvision, image by image."""
+    from torchvision.transforms.functional import to_pil_image
+
+    return torch.stack([transforms()(to_pil_image(image)) for image in x])
+
+
+def views_of(library: str, x: Tensor, seed: int) -> Tensor:
+    """Make one view of each image."""
+    if library == "torchvision":
+        with seeded(seed):
+            return theirs(x)
+    generator = torch.Generator().manual_seed(seed)
+    return ImageViews(**PARAMS[library]).fit(x)(x, torch.arange(len(x)), generator)[0]
+
+
+# -- told apart? ------------------------------------------------------------------------------------------
+
+
+def statistics(x: Tensor) -> np.ndarray:
+    """Describe each image: its channels, its colours, what is clamped, its edges in all directions, its halves."""
+    flat, grey = x.flatten(2), x.mean(1)
+    colorful = x.amax(1) - x.amin(1)
+    correlations = torch.stack([torch.corrcoef(channels + 1e-4 * torch.rand_like(channels)) for channels in flat])
+    edges = [grey.diff(dim=1), grey.diff(dim=2), grey.diff(n=2, dim=1), grey.diff(n=2, dim=2)]
+    borders = [grey[:, 0].std(1), grey[:, -1].std(1), grey[:, :, 0].std(1), grey[:, :, -1].std(1)]
+    columns = [
+        *(flat.quantile(q, dim=2) for q in (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)),
+        flat.mean(2),
+        flat.std(2),
+        correlations[:, [0, 0, 1], [1, 2, 2]],
+        *((flat == end).float().mean(2) for end in (0, 1)),
+        torch.stack([colorful.mean((1, 2)), colorful.std((1, 2)), colorful.amax((1, 2))], 1),
+        torch.stack([edge.abs().mean((1, 2)) for edge in edges] + [edge.square().mean((1, 2)) for edge in edges], 1),
+        torch.stack(borders, 1),
+    ]
+    return torch.cat(columns, 1).numpy()
+
+
+def told_apart(libraries: tuple[str, str], seed: int, X: np.ndarray) -> float:
+    """Give the AUC of a classifier of views by their statistics; each library has one half of the images."""
+    order = np.random.default_rng(seed).permutation(len(X))
+    halves = (torch.from_numpy(X[order]).permute(0, 3, 1, 2).float() / 255).chunk(2)
+    views = [views_of(library, half, seed + k) for k, (library, half) in enumerate(zip(libraries, halves, strict=True))]
+    labels = np.repeat([0, 1], [len(half) for half in halves])
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    model = HistGradientBoostingClassifier(random_state=seed)
+    described = np.concatenate([statistics(view) for view in views])
+    scores = cross_val_predict(model, described, labels, cv=folds, method="predict_proba")
+    return float(roc_auc_score(labels, scores[:, 1]))
+
+
+def show(title: str, summary: dict[str, Any]) -> None:
+    print(
+        f"{title:40}" + "".join(f"  {key} {s['mean']:.3f} ± {s['std']:.3f}" for key, s in summary.items()), flush=True
+    )
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--epochs", type=int, default=15)
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of sharing the cores")
+    arguments = options.parse_args()
+    if not find_spec("torchvision"):
+        sys.exit("torchvision is missing, and without it there is nothing to compare: pip install torchvision")
+    data, seeds = load(arguments.data, "cifar10_12k"), range(arguments.seeds)
+    arrays = [data[key] for key in ("X_train", "y_train", "X_test", "y_test")]
+    parallel = Parallel(arguments.jobs)
+
+    apart, probes = {}, {}
+    for pair in PAIRS:
+        found = parallel(delayed(told_apart)(pair, seed, arrays[0]) for seed in seeds)
+        apart[" and ".join(pair)] = summarize([{"auc": auc} for auc in found])
+        show(" and ".join(pair), apart[" and ".join(pair)])
+    for library, params in (("skclr", {}), ("torchvision", {"views": theirs})):
+        training = (params, arguments.epochs, "float32")
+        probes[library] = summarize(parallel(delayed(ours)(*training, seed, *arrays) for seed in seeds))
+        show(library, probes[library])
+    settings = {"epochs": arguments.epochs, "seeds": arguments.seeds}
+    write("views", settings | {"told_apart": apart, "probes": probes}, ("torchvision",))
+
+
+if __name__ == "__main__":
+    main()

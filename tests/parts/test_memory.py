@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from skclr.parts.memory import cache_bytes
+
+PAGES = """
+import resource, torch
+from skclr.parts.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        blocks = [torch.ones(2**20) for _ in range(4)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = faults()
+keep_freed_memory()
+faults()
+print(before, faults())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other allocators")
+def test_freed_memory_is_taken_again_without_faults():
+    # In a process of its own, whose allocator nobody has taught yet.
+    run = subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True)
+    before, after = map(int, run.stdout.split())
+    if before < 20 * 1_000:
+        pytest.skip("this allocator keeps what is freed")
+    assert after < before / 10
+
+
+@pytest.mark.parametrize(
+    ("known", "n_bytes"), [({}, 2**21), ({"l2_cache_size": 2**20}, 2**21), ({"l2_cache_size": 2**23}, 2**23)]
+)
+def test_the_cache_is_what_the_cpu_says(known, n_bytes, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert cache_bytes() == n_bytes
+
+
+def test_a_cache_of_which_nobody_can_tell(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert cache_bytes() == 2**21

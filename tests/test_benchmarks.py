@@ -1,0 +1,19 @@
+"""What is measured on machines that are rarely at hand is tried here on a few images."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GPU = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
+FIVE = ["simclr", "moco", "byol", "swav", "barlow_twins"]
+
+
+@pytest.mark.parametrize("part", ["speed", "train"])
+def test_the_gpus_benchmark(part, tmp_path):
+    command = [sys.executable, str(GPU), part, "--smoke", "--ways", "eager", "--checkpoints", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    printed = [line.split()[0] for line in run.stdout.splitlines() if line.split()[0] in FIVE]
+    assert printed == FIVE
