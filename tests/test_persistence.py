@@ -194,6 +194,7 @@ def test_parameters_set_after_the_fit(table, quick, file):
     assert_array_equal(loaded.transform(X), embedder.transform(X))
 
 
+@pytest.mark.filterwarnings("ignore:freeze=2 keeps layers")
 def test_untrained_frozen_and_compiled(table, quick, file):
     X, _ = table
     for parameters in ({"max_epochs": 0}, {"freeze": 2}, {"passthrough": False}):
