@@ -20,6 +20,9 @@ extensions = [
 exclude_patterns = ["_build", "decisions", "first_contact.md", "gallery/*.ipynb"]
 html_theme = "pydata_sphinx_theme"
 html_title = "skclr"
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
+templates_path = ["_templates"]
 html_theme_options = {"show_nav_level": 2, "navigation_with_keys": False}
 
 autosummary_generate = True
@@ -42,6 +45,19 @@ def escape_shapes(app: Any, what: str, name: str, obj: Any, options: Any, lines:
     lines[:] = [re.sub(r"_\)", r"\\_)", re.sub(r"\*(\w+\))", r"\\*\1", line)) for line in lines]
 
 
+def not_ours(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out what a class has from torch, scikit-learn or skorch."""
+    origin = getattr(getattr(obj, "fget", obj), "__module__", None) or "skclr"
+    return None if origin.startswith("skclr") else True
+
+
+def without_link(app: Any, env: Any, node: Any, shown: Any) -> Any:
+    """Show a label of scikit-learn's documentation, which an inherited docstring names, without a link to it."""
+    return shown if node["reftarget"] == "accuracy_score" else None
+
+
 def setup(app: Any) -> None:
     """Run before numpydoc does."""
     app.connect("autodoc-process-docstring", escape_shapes, priority=1)
+    app.connect("autodoc-skip-member", not_ours)
+    app.connect("missing-reference", without_link)
