@@ -47,7 +47,8 @@ def escape_shapes(app: Any, what: str, name: str, obj: Any, options: Any, lines:
 
 def not_ours(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """Leave out what a class has from torch, scikit-learn or skorch."""
-    origin = getattr(getattr(obj, "fget", obj), "__module__", None) or "skclr"
+    # Python's own methods name no module, and neither do plain attributes, which are ours.
+    origin = getattr(getattr(obj, "fget", obj), "__module__", None) or ("builtins" if callable(obj) else "skclr")
     return None if origin.startswith("skclr") else True
 
 
