@@ -241,10 +241,10 @@ def vs_peers_runs(result: dict[str, Any]) -> str:
 def views(result: dict[str, Any]) -> str:
     """Whether views can be told from torchvision's, and what is learned from either."""
     rows = ["| views told apart | AUC |", "| --- | --- |"]
-    for pair, found in result["told_apart"].items():
+    for pair, found in result["tables"]["told_apart"].items():
         rows.append(f"| {pair} | {found['auc']['mean']:.3f} ± {found['auc']['std']:.3f} |")
     rows += ["", "| SimCLR on the views of | linear probe, % | kNN, % | fit, s |", "| --- | --- | --- | --- |"]
-    for library, found in result["probes"].items():
+    for library, found in result["tables"]["probes"].items():
         cells = f"{percent(found['linear'])} | {percent(found['knn'])} | {found['seconds']['mean']:.0f}"
         rows.append(f"| {library} | {cells} |")
     return "\n".join(rows)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import load, parser, write
+from _common import load, parser, saved, write
 from _speed_parts import torchvision
 from joblib import Parallel, delayed
 from quality import ours, summarize
@@ -44,12 +44,13 @@ def theirs(x: Tensor) -> Tensor:
 
 
 def views_of(library: str, x: Tensor, seed: int) -> Tensor:
-    """Make one view of each image."""
+    """Make one view of each image, of the 256 levels that torchvision's have."""
     if library == "torchvision":
         with seeded(seed):
             return theirs(x)
     generator = torch.Generator().manual_seed(seed)
-    return ImageViews(**PARAMS[library]).fit(x)(x, torch.arange(len(x)), generator)[0]
+    view: Tensor = ImageViews(**PARAMS[library]).fit(x)(x, torch.arange(len(x)), generator)[0]
+    return (255 * view).round() / 255
 
 
 # -- told apart? ------------------------------------------------------------------------------------------
@@ -88,17 +89,12 @@ def told_apart(libraries: tuple[str, str], seed: int, X: np.ndarray) -> float:
     return float(roc_auc_score(labels, scores[:, 1]))
 
 
-def show(title: str, summary: dict[str, Any]) -> None:
-    print(
-        f"{title:40}" + "".join(f"  {key} {s['mean']:.3f} ± {s['std']:.3f}" for key, s in summary.items()), flush=True
-    )
-
-
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--epochs", type=int, default=15)
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of sharing the cores")
+    options.add_argument("--only", nargs="+", choices=("told_apart", "probes"), default=["told_apart", "probes"])
     arguments = options.parse_args()
     if not find_spec("torchvision"):
         sys.exit("torchvision is missing, and without it there is nothing to compare: pip install torchvision")
@@ -106,17 +102,22 @@ def main() -> None:
     arrays = [data[key] for key in ("X_train", "y_train", "X_test", "y_test")]
     parallel = Parallel(arguments.jobs)
 
-    apart, probes = {}, {}
-    for pair in PAIRS:
-        found = parallel(delayed(told_apart)(pair, seed, arrays[0]) for seed in seeds)
-        apart[" and ".join(pair)] = summarize([{"auc": auc} for auc in found])
-        show(" and ".join(pair), apart[" and ".join(pair)])
-    for library, params in (("skclr", {}), ("torchvision", {"views": theirs})):
-        training = (params, arguments.epochs, "float32")
-        probes[library] = summarize(parallel(delayed(ours)(*training, seed, *arrays) for seed in seeds))
-        show(library, probes[library])
-    settings = {"epochs": arguments.epochs, "seeds": arguments.seeds}
-    write("views", settings | {"told_apart": apart, "probes": probes}, ("torchvision",))
+    tables = saved("views").get("tables", {})
+    if "told_apart" in arguments.only:
+        tables["told_apart"] = {}
+        for pair in PAIRS:
+            found = parallel(delayed(told_apart)(pair, seed, arrays[0]) for seed in seeds)
+            tables["told_apart"][" and ".join(pair)] = summarize([{"auc": auc} for auc in found])
+    if "probes" in arguments.only:
+        tables["probes"] = {}
+        for library, params in (("skclr", {}), ("torchvision", {"views": theirs})):
+            training = (params, arguments.epochs, "float32")
+            found = parallel(delayed(ours)(*training, seed, *arrays) for seed in seeds)
+            tables["probes"][library] = summarize(found)
+    for rows in tables.values():
+        for name, summary in rows.items():
+            print(f"{name:40}" + "".join(f"  {key} {s['mean']:.3f} ± {s['std']:.3f}" for key, s in summary.items()))
+    write("views", {"epochs": arguments.epochs, "seeds": arguments.seeds, "tables": tables}, ("torchvision",))
 
 
 if __name__ == "__main__":
