@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from _common import load, parser, write
+from quality import judge
 from torch import Tensor
 
 from skclr import ContrastiveEmbedder
@@ -146,21 +147,6 @@ def speed(arguments: Any, X: np.ndarray) -> dict[str, Any]:
 # -- what is learned --------------------------------------------------------------------------------------
 
 
-def judge(fitted: ContrastiveEmbedder, arrays: Arrays) -> dict[str, float]:
-    """Give the accuracy of a weighted vote of 200 neighbours and of a linear probe."""
-    from quality import N_NEIGHBORS, vote
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    X, y, X_test, y_test = arrays
-    train, test = fitted.transform(X), fitted.transform(X_test)
-    neighbors = KNeighborsClassifier(min(N_NEIGHBORS, len(X)), metric="cosine", weights=vote).fit(train, y)
-    linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300, tol=1e-3)).fit(train, y)
-    return {"knn": neighbors.score(test, y_test), "linear": linear.score(test, y_test)}
-
-
 def train(arguments: Any, framework: str, arrays: Arrays) -> dict[str, Any]:
     """Train for the epochs asked for, from the last checkpoint on."""
     run = f"{framework}_{arguments.epochs}_{arguments.batch_size}_{arguments.seed}"
@@ -173,7 +159,9 @@ def train(arguments: Any, framework: str, arrays: Arrays) -> dict[str, Any]:
         checkpoint_minutes=1,
         verbose=1,
     ).fit(*arrays[:2])
-    result = {"epochs": arguments.epochs, "seconds": sum(fitted.history_[:, "dur"]), **judge(fitted, arrays)}
+    X, y, X_test, y_test = arrays
+    scores = judge(fitted.transform(X), y, fitted.transform(X_test), y_test)
+    result = {"epochs": arguments.epochs, "seconds": sum(fitted.history_[:, "dur"]), **scores}
     print(framework, result, f"solo-learn {SOLO.get(framework)}, lightly {LIGHTLY.get(framework)}", flush=True)
     return result
 
