@@ -9,8 +9,8 @@ def keep_freed_memory() -> None:
     Notes
     -----
     glibc hands freed memory back to the system above a threshold, and the next step takes it again page by page, which
-    was an eighth of a step of a small CNN. The threshold follows the largest block that was ever freed, up to twice 32
-    MiB; a block that nobody touches costs nothing. Other libraries do not mind, and what a user has set in
+    was up to a fifth of a step of a small CNN. The threshold follows the largest block that was ever freed, up to twice
+    32 MiB; a block that nobody touches costs nothing. Other libraries do not mind, and what a user has set in
     MALLOC_TRIM_THRESHOLD_ stays.
     """
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
