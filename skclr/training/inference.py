@@ -15,10 +15,6 @@ from skclr.parts.randomness import derive_seeds
 from skclr.training.loader import Samples
 from skclr.views import Views
 
-# Values that the widest layer makes of a chunk: enough to keep a device busy, little enough to stay in a CPU's cache.
-_CHUNK_VALUES = {"cpu": 2**20}
-_CHUNK_VALUES_ELSEWHERE = 2**25
-
 
 def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray) -> None:
     """Write the embedding of each sample into `out`.
@@ -46,7 +42,8 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
 
 def chunk_size(values_per_sample: int, device: torch.device) -> int:
     """Give the rows of a chunk: a power of two from 32 to 2,048."""
-    n_values = _CHUNK_VALUES.get(device.type, _CHUNK_VALUES_ELSEWHERE)
+    # What the widest layer makes of a chunk: enough to keep the device busy, little enough to stay in a CPU's cache.
+    n_values = 2**20 if device.type == "cpu" else 2**25
     return 2 ** round(min(11, max(5, math.log2(n_values / values_per_sample))))
 
 
