@@ -13,6 +13,7 @@ from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views, forward_views
 from skclr.parts.precision import at_least_float32
+from skclr.parts.ranks import batch_mean
 from skclr.parts.schedules import cosine, linear
 from skclr.parts.teacher import Teacher
 
@@ -98,7 +99,7 @@ class DINO(Framework):
         temperature = linear(self.teacher_temperature, self.final_teacher_temperature, warmth)
         codes = [((target - self.center) / temperature).softmax(dim=1) for target in targets]
         if self.training:
-            self.center = torch.lerp(torch.cat(targets).mean(dim=0), self.center, self.center_decay)
+            self.center = torch.lerp(batch_mean(torch.cat(targets)), self.center, self.center_decay)
         return across_views(partial(swapped_prediction, temperature=self.temperature), scores, codes)
 
     def after_step(self, progress: float) -> None:

@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.parts.encoder import Encoder
+from skclr.parts.ranks import batch_mean
 
 
 class Supervised(Framework):
@@ -38,8 +39,9 @@ class Supervised(Framework):
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
         classes = groups.clamp_min(-1)
         losses = [F.cross_entropy(self.logits(view), classes, ignore_index=-1, reduction="sum") for view in views]
-        # A batch may hold no label at all.
-        return sum(losses) / (len(views) * (classes >= 0).sum().clamp_min(1))
+        labelled = batch_mean((classes >= 0).float())
+        # A batch may hold no label at all, and then no loss.
+        return sum(losses) / (len(views) * len(classes) * labelled.masked_fill(labelled == 0, 1))
 
     def logits(self, x: Tensor) -> Tensor:
         """Take (B, *shape) to the logits (B, n_classes) of the classes."""

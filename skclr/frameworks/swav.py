@@ -87,10 +87,8 @@ class SwAV(Framework):
     @torch.no_grad()
     def assign(self, scores: Tensor, queue: Queue) -> Tensor:
         """Give the codes (B, K) of a batch, balanced together with the queue's rows."""
-        n_samples = len(scores)
-        if self.clock.progress >= self.queue_start:
-            scores = torch.cat([scores, linear(queue.rows, self.prototypes)])
-        return sinkhorn(scores, self.epsilon)[:n_samples]
+        in_use = self.clock.progress >= self.queue_start
+        return sinkhorn(scores, self.epsilon, beside=linear(queue.rows, self.prototypes) if in_use else None)
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:

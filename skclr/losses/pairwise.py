@@ -18,6 +18,8 @@ from torch.nn.functional import logsigmoid
 
 from skclr.parts.plain import Plain
 from skclr.parts.precision import at_least_float32
+from skclr.parts.queue import Queue
+from skclr.parts.ranks import gather, rank, share
 from skclr.parts.tiles import lowest, mean_cost
 
 
@@ -62,16 +64,18 @@ class PairwiseLoss(Plain, ABC):
         groups: Tensor,
         candidates: Tensor | None = None,
         candidate_groups: Tensor | None = None,
+        queue: Queue | None = None,
     ) -> Tensor:
-        """Give the loss of a batch.
+        """Give the loss of a batch, or of this rank's rows of it: anchors are compared with what all ranks have.
 
         Parameters
         ----------
         embeddings : (R, d) floating; each row is an anchor.
         groups : (R,) int64; rows of one id are positives of each other.
-        candidates : (C, d), what every anchor is compared with (a queue, say); None compares each row of `embeddings`
-            with all its other rows.
+        candidates : (C, d), what every anchor is compared with; None compares each row of `embeddings` with all its
+            other rows.
         candidate_groups : (C,) int64, the candidates' ids.
+        queue : candidates of batches before, besides `candidates`.
 
         Returns
         -------
@@ -83,19 +87,21 @@ class PairwiseLoss(Plain, ABC):
             look would make the step wait, the loss is NaN instead.
         """
         _check(embeddings, groups, candidates, candidate_groups)
-        same_rows = candidates is None
-        ranks, other_ranks, has_positive = _rank(groups, candidate_groups)
+        itself = rank() * len(embeddings) if candidates is None else None
+        numbers, other_numbers, has_positive = _number(groups, candidate_groups, queue)
 
         def row_cost(similarities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
             # Comparing floats into floats is several times faster than comparing ids into booleans.
             same = torch.empty_like(similarities, requires_grad=False)
-            torch.eq(ranks[rows, None], other_ranks, out=same)
-            return self.cost(similarities, Pairs(same, itself=rows.start if same_rows else None))
+            torch.eq(numbers[rows, None], other_numbers, out=same)
+            return self.cost(similarities, Pairs(same, itself=None if itself is None else itself + rows.start))
 
         with torch.autocast(embeddings.device.type, enabled=False):
             anchors = at_least_float32(embeddings)
-            rows = self.rows(anchors, anchors if candidates is None else at_least_float32(candidates))
-            loss = mean_cost(row_cost, *rows, same_rows=same_rows)
+            others = gather(anchors if candidates is None else at_least_float32(candidates))
+            if queue is not None:
+                others = torch.cat([others, queue.rows])
+            loss = mean_cost(row_cost, *self.rows(anchors, others), itself=itself)
         # Over False it is NaN.
         return loss / has_positive
 
@@ -254,8 +260,9 @@ class NPair(PairwiseLoss):
         groups: Tensor,
         candidates: Tensor | None = None,
         candidate_groups: Tensor | None = None,
+        queue: Queue | None = None,
     ) -> Tensor:
-        loss = super().__call__(embeddings, groups, candidates, candidate_groups)
+        loss = super().__call__(embeddings, groups, candidates, candidate_groups, queue)
         return loss + self.norm_weight * at_least_float32(embeddings).square().sum(1).mean()
 
     def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
@@ -511,17 +518,20 @@ def _check_choice(argument: str, value: str, choices: Collection[str]) -> None:
         raise ValueError(f"{argument} is {value!r}, but must be one of {list(choices)}")
 
 
-def _rank(groups: Tensor, candidate_groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Number the groups by small floats, and tell whether any anchor has a positive."""
-    others = groups if candidate_groups is None else candidate_groups
-    first, n_equal = _positions(groups, others)
-    ranks = first.where(n_equal > 0, -1).float()
-    other_ranks = ranks if candidate_groups is None else _positions(others, others)[0].float()
+def _number(groups: Tensor, candidate_groups: Tensor | None, queue: Queue | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Number the groups of anchors and candidates by small floats, and tell whether any anchor has a positive."""
+    everyone = gather(groups)
+    others = everyone if candidate_groups is None else gather(candidate_groups)
+    if queue is not None:
+        others = torch.cat([others, queue.groups])
+    first, n_equal = _positions(everyone, others)
+    numbers = first.where(n_equal > 0, -1).float()
+    other_numbers = numbers if candidate_groups is None else _positions(others, others)[0].float()
     has_positive = (n_equal > (candidate_groups is None)).any()
     # On an accelerator a look at the value would make the step wait.
     if groups.device.type == "cpu" and not has_positive:
         _raise_no_positive(groups, candidate_groups)
-    return ranks, other_ranks, has_positive
+    return share(numbers), other_numbers, has_positive
 
 
 def _positions(groups: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss, relu
 
 from skclr.parts.precision import at_least_float32
+from skclr.parts.ranks import average, batch_mean, n_ranks
 
 
 def barlow_twins(z1: Tensor, z2: Tensor, redundancy_weight: float = 5e-3) -> Tensor:
@@ -30,7 +31,7 @@ def barlow_twins(z1: Tensor, z2: Tensor, redundancy_weight: float = 5e-3) -> Ten
     _check_pair(z1, z2)
     # Half precision would overflow in the sums over the batch.
     with torch.autocast(z1.device.type, enabled=False):
-        correlation = _standardize(z1).T @ _standardize(z2) / len(z1)
+        correlation = average(_standardize(z1).T @ _standardize(z2) / len(z1))
     invariance = (correlation.diagonal() - 1).square().sum()
     return invariance + redundancy_weight * _off_diagonal(correlation).square().sum()
 
@@ -63,37 +64,46 @@ def vicreg(
     and variance over the two views, which is what the paper's weights belong to.
     """
     _check_pair(z1, z2)
-    z1, z2 = at_least_float32(z1), at_least_float32(z2)
-    invariance = mse_loss(z1, z2)
-    variance = (_missing_deviation(z1) + _missing_deviation(z2)) / 2
-    covariance = _mean_covariance(z1) + _mean_covariance(z2)
+    invariance = mse_loss(at_least_float32(z1), at_least_float32(z2))
+    covariance1, covariance2 = _covariance(z1), _covariance(z2)
+    variance = (_missing_deviation(covariance1) + _missing_deviation(covariance2)) / 2
+    covariance = _mean_square(covariance1) + _mean_square(covariance2)
     return invariance_weight * invariance + variance_weight * variance + covariance_weight * covariance
 
 
 def _check_pair(z1: Tensor, z2: Tensor) -> None:
     if z1.shape != z2.shape:
         raise ValueError(f"z1 is {tuple(z1.shape)} and z2 {tuple(z2.shape)}: project both views to one shape")
-    if len(z1) < 2:
+    if len(z1) * n_ranks() < 2:
         raise ValueError(f"statistics over a batch of {len(z1)} tell nothing: use a batch_size of 2 or more")
 
 
 def _standardize(z: Tensor) -> Tensor:
-    z = at_least_float32(z)
+    centered = _center(z)
     # Biased variance and this constant are BatchNorm's, by which the paper's code standardises.
-    return (z - z.mean(dim=0)) / (z.var(dim=0, correction=0) + 1e-5).sqrt()
+    return centered / (batch_mean(centered.square()) + 1e-5).sqrt()
+
+
+def _center(z: Tensor) -> Tensor:
+    z = at_least_float32(z)
+    return z - batch_mean(z)
+
+
+def _covariance(z: Tensor) -> Tensor:
+    centered = _center(z)
+    with torch.autocast(z.device.type, enabled=False):
+        # Over all rows but one.
+        return average(centered.T @ centered) / (len(z) - 1 / n_ranks())
+
+
+def _missing_deviation(covariance: Tensor) -> Tensor:
+    # The constant keeps the root's gradient finite at variance 0.
+    return relu(1 - (covariance.diagonal() + 1e-4).sqrt()).mean()
+
+
+def _mean_square(covariance: Tensor) -> Tensor:
+    return _off_diagonal(covariance).square().sum() / len(covariance)
 
 
 def _off_diagonal(square: Tensor) -> Tensor:
     return square - torch.diag(square.diagonal())
-
-
-def _missing_deviation(z: Tensor) -> Tensor:
-    # The constant keeps the root's gradient finite at variance 0.
-    return relu(1 - (z.var(dim=0) + 1e-4).sqrt()).mean()
-
-
-def _mean_covariance(z: Tensor) -> Tensor:
-    centered = z - z.mean(dim=0)
-    with torch.autocast(z.device.type, enabled=False):
-        covariance = centered.T @ centered / (len(z) - 1)
-    return _off_diagonal(covariance).square().sum() / z.shape[1]

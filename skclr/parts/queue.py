@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from skclr.parts.ranks import gather
+
 # The group of rows that are no sample's: no sample has this id.
 NO_SAMPLE = torch.iinfo(torch.int64).min
 
@@ -19,7 +21,7 @@ class Queue(nn.Module):
     Attributes
     ----------
     rows : (size, dim), newest batch first; random unit rows until samples have taken their places.
-    groups : (size,) int64, the rows' group ids; `NO_SAMPLE` for random rows.
+    groups : (size,) int64, the rows' group ids; `NO_SAMPLE` for random rows. Both are the same on all ranks.
 
     References
     ----------
@@ -49,7 +51,7 @@ class Queue(nn.Module):
         """
         if not self.training:
             return
-        new = rows.detach().to(self.rows.dtype)[: self.size]
+        new, groups = gather(rows.detach().to(self.rows.dtype))[: self.size], gather(groups)
         n_kept = self.size - len(new)
         # New tensors: the graph may still hold the old ones.
         self.rows = torch.cat([new, self.rows[:n_kept]])

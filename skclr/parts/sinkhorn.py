@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 
 from skclr.parts.precision import at_least_float32
+from skclr.parts.ranks import gather, n_ranks, rank
 
 
 @torch.no_grad()
-def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3) -> Tensor:
+def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3, beside: Tensor | None = None) -> Tensor:
     """Turn scores into codes: each row a distribution, all prototypes used about equally.
 
     Parameters
@@ -15,6 +16,7 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3) -> Te
     scores : (B, K) similarities of samples and prototypes.
     epsilon : smoothness of the codes; towards 0 they become one-hot.
     n_iterations : rounds of normalising columns, then rows.
+    beside : (Q, K) further scores, which are balanced together with those of the batch; the same on all ranks.
 
     Returns
     -------
@@ -25,8 +27,9 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3) -> Te
     Caron et al. 2020 (SwAV), eq. 3 to 5; Cuturi 2013. Differs: works on logarithms, where nothing
     overflows or vanishes (logsumexp subtracts the maximum) however small `epsilon` is.
     """
-    log_codes = at_least_float32(scores) / epsilon
+    together = scores if beside is None else torch.cat([scores, beside[rank() :: n_ranks()]])
+    log_codes = at_least_float32(together) / epsilon
     for _ in range(n_iterations):
-        log_codes = log_codes - log_codes.logsumexp(dim=0, keepdim=True)
+        log_codes = log_codes - gather(log_codes.logsumexp(dim=0, keepdim=True)).logsumexp(dim=0)
         log_codes = log_codes - log_codes.logsumexp(dim=1, keepdim=True)
-    return log_codes.exp()
+    return log_codes[: len(scores)].exp()

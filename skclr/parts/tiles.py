@@ -8,24 +8,27 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from skclr.parts.memory import cache_bytes
+from skclr.parts.ranks import average, n_ranks
 
 # Takes the products (r, C) of some anchors with all candidates, and those anchors' numbers. Gives what each
 # anchor costs (r,), and of how many costs that is the sum (r,).
 RowCost = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
 
 
-def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, same_rows: bool) -> Tensor:
+def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, itself: int | None) -> Tensor:
     """Average what all anchors cost, given their dot products with all candidates.
 
     Parameters
     ----------
     row_cost : gives the costs and the counts of some anchors; differentiable in the products.
     anchors, candidates : (R, d) and (C, d) of one floating dtype; may be one tensor.
-    same_rows : whether anchor i and candidate i are the same row; their product is then `lowest`.
+    itself : the candidate that is the first anchor, the next being the second; their product is `lowest`. None where
+        no row is on both sides.
 
     Returns
     -------
-    Scalar, the sum of the costs over the sum of the counts; 0 where nothing counts.
+    Scalar, the sum of the costs over the sum of the counts; 0 where nothing counts. Its mean over the ranks is that of
+    all their anchors.
 
     Notes
     -----
@@ -35,11 +38,11 @@ def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, same_ro
     """
     n_rows = rows_per_tile(candidates)
     if len(anchors) > n_rows:
-        mean: Tensor = _TiledMean.apply(row_cost, anchors, candidates, same_rows, n_rows)
+        mean: Tensor = _TiledMean.apply(row_cost, anchors, candidates, itself, n_rows)
         return mean
     rows = slice(0, len(anchors))
-    costs, counts = row_cost(_tile(anchors, candidates, rows, same_rows), rows)
-    return costs.sum() / counts.sum().clamp_min(1)
+    costs, counts = row_cost(_tile(anchors, candidates, rows, itself), rows)
+    return costs.sum() / _count(counts.sum().to(costs.dtype))
 
 
 def rows_per_tile(candidates: Tensor) -> int:
@@ -58,7 +61,7 @@ def rows_per_tile(candidates: Tensor) -> int:
 class _TiledMean(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, row_cost: RowCost, anchors: Tensor, candidates: Tensor, same_rows: bool, n_rows: int
+        ctx: Any, row_cost: RowCost, anchors: Tensor, candidates: Tensor, itself: int | None, n_rows: int
     ) -> Tensor:
         _, anchors_need, candidates_need, *_ = ctx.needs_input_grad
         # One tensor in both roles collects both gradients in one.
@@ -69,10 +72,10 @@ class _TiledMean(torch.autograd.Function):
         total, count = anchors.new_zeros(2).unbind()
         for start in range(0, len(anchors), n_rows):
             rows = slice(start, min(start + n_rows, len(anchors)))
-            cost, n_costs = _walk_tile(row_cost, anchors, candidates, same_rows, rows, *into)
+            cost, n_costs = _walk_tile(row_cost, anchors, candidates, itself, rows, *into)
             total += cost
             count += n_costs
-        count.clamp_(min=1)
+        count = _count(count)
         ctx.save_for_backward(anchors_grad, candidates_grad, count)
         return total / count
 
@@ -88,21 +91,21 @@ def _walk_tile(
     row_cost: RowCost,
     anchors: Tensor,
     candidates: Tensor,
-    same_rows: bool,
+    itself: int | None,
     rows: slice,
     anchors_grad: Tensor | None,
     candidates_grad: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Give a tile's summed cost and count, and add its gradients to those that are wanted."""
     wanted = anchors_grad is not None or candidates_grad is not None
-    tile = _tile(anchors, candidates, rows, same_rows).requires_grad_(wanted)
+    tile = _tile(anchors, candidates, rows, itself).requires_grad_(wanted)
     with torch.enable_grad():
         costs, counts = row_cost(tile, rows)
         cost = costs.sum()
     if wanted:
         (grad,) = torch.autograd.grad(cost, tile)
-        if same_rows:
-            grad.diagonal(rows.start).fill_(0)
+        if itself is not None:
+            grad.diagonal(itself + rows.start).fill_(0)
         if anchors_grad is not None:
             anchors_grad[rows].addmm_(grad, candidates)
         if candidates_grad is not None:
@@ -110,11 +113,16 @@ def _walk_tile(
     return cost.detach(), counts.sum()
 
 
-def _tile(anchors: Tensor, candidates: Tensor, rows: slice, same_rows: bool) -> Tensor:
+def _tile(anchors: Tensor, candidates: Tensor, rows: slice, itself: int | None) -> Tensor:
     tile = anchors[rows] @ candidates.T
-    if same_rows:
-        tile.diagonal(rows.start).fill_(lowest(tile.dtype))
+    if itself is not None:
+        tile.diagonal(itself + rows.start).fill_(lowest(tile.dtype))
     return tile
+
+
+def _count(count: Tensor) -> Tensor:
+    """Give the mean count of a rank, which is nowhere 0."""
+    return average(count).clamp_min(1 / n_ranks())
 
 
 def lowest(dtype: torch.dtype) -> float:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from skclr.parts.randomness import randn
 from skclr.views.base import Samples, Views
 from skclr.views.image import Draws, check_number, check_pair
 
@@ -216,7 +217,7 @@ def room(decay: Tensor, wet: Tensor, n: int, generator: torch.Generator) -> Tens
     -------
     (B, n).
     """
-    echo = torch.randn(len(decay), n - 1, generator=generator, device=generator.device)
+    echo = randn((len(decay), n - 1), generator)
     echo = echo * decibels(-60 * torch.arange(1, n, device=decay.device) / decay[:, None])
     echo = echo * (wet.sqrt() / echo.square().sum(1).sqrt())[:, None]
     return torch.cat([torch.ones_like(wet)[:, None], echo], 1) / (1 + wet).sqrt()[:, None]
@@ -237,8 +238,7 @@ def colored_noise(exponent: Tensor, n: int, generator: torch.Generator) -> Tenso
     """
     n_fft = power_of_two(n)
     frequency = torch.arange(1, n_fft // 2 + 1, device=exponent.device)
-    shape = len(exponent), len(frequency), 2
-    spectrum = torch.randn(shape, generator=generator, device=generator.device)
+    spectrum = randn((len(exponent), len(frequency), 2), generator)
     spectrum = spectrum * (-exponent[:, None] / 2 * frequency.log()).exp()[..., None]
     # Nothing at frequency 0.
     noise = torch.fft.irfft(F.pad(torch.view_as_complex(spectrum), (1, 0)), n_fft)[:, :n]

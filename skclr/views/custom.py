@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from skclr.parts.randomness import seeded
+from skclr.parts.ranks import rank
 from skclr.views.base import Samples, Views
 
 
@@ -30,5 +31,6 @@ class CallableViews(Views):
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make n_views views of a batch."""
-        with seeded(generator.initial_seed()):
+        # What it draws is for the rows it is given: another seed on each rank. Dropout counts beside.
+        with seeded(generator.initial_seed() + 2 * rank()):
             return [self.function(x.clone()) for _ in range(self.n_views)]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.randomness import rand
 from skclr.views.base import Samples, Views
 from skclr.views.pixels import affine_matrices, blur, color_matrices, low_pass, recolor, relight, resample, solarize
 
@@ -243,7 +244,7 @@ class Draws:
 
     def uniform(self, low: float | Tensor, high: float | Tensor) -> Tensor:
         """Draw (n,) from [low, high)."""
-        return low + (high - low) * torch.rand(self.n, generator=self.generator, device=self.generator.device)
+        return low + (high - low) * rand((self.n,), self.generator)
 
     def around_zero(self, spread: float | Tensor) -> Tensor:
         """Draw (n,) from [-spread, spread)."""

@@ -12,6 +12,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from skclr.parts.randomness import randint
 from skclr.views.base import Samples, Views
 
 # Rows among which all distances are measured: the time grows with their number times that of all rows.
@@ -90,7 +91,7 @@ class Neighbors(Views):
         return [self.on_top_(view, rows, generator)[-1] for view in views]
 
     def _near(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(self.neighbors_.shape[1], (len(rows),), generator=generator, device=generator.device)
+        chosen = randint(self.neighbors_.shape[1], (len(rows),), generator)
         return self.samples_[self.neighbors_[rows.cpu(), chosen.cpu()].numpy()]
 
     def _features(self, x: Tensor) -> Tensor:

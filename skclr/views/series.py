@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skclr.parts.missing import channel_statistics
+from skclr.parts.randomness import rand, randn
 from skclr.views.base import Samples, Views
 from skclr.views.image import Draws, check_number, check_pair
 
@@ -168,12 +169,11 @@ class SeriesDraws(Draws):
 
     def each(self, n: int) -> Tensor:
         """Draw (B, n) from [0, 1)."""
-        return torch.rand(self.n, n, generator=self.generator, device=self.generator.device)
+        return rand((self.n, n), self.generator)
 
     def curves(self, largest: float, n_channels: int, n_knots: int) -> Tensor:
         """Draw normal (B, n_channels, n_knots), each series with a deviation of its own of up to `largest`."""
-        shape = self.n, n_channels, n_knots
-        normal = torch.randn(shape, generator=self.generator, device=self.generator.device)
+        normal = randn((self.n, n_channels, n_knots), self.generator)
         return self.uniform(0, largest)[:, None, None] * normal
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.randomness import rand, randint, randn, shuffled
 from skclr.views.base import Samples, Views
 
 # Rows, and numbers in them, that stand for the whole training set's marginals.
@@ -75,8 +76,8 @@ class MarginalCorruption(TableViews):
 
     def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
         """Make one view of (B, d) rows."""
-        donors = torch.randint(len(self.reference_), x.shape, generator=generator, device=x.device)
-        replaced = torch.rand(x.shape, generator=generator, device=x.device) < rate
+        donors = randint(len(self.reference_), x.shape, generator)
+        replaced = rand(x.shape, generator) < rate
         return torch.where(replaced, self.reference_.gather(0, donors), x)
 
 
@@ -95,7 +96,7 @@ class Masking(TableViews):
 
     def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
         """Make one view of (B, d) rows."""
-        masked = torch.rand(x.shape, generator=generator, device=x.device) < rate
+        masked = rand(x.shape, generator) < rate
         return x.masked_fill(masked, torch.nan)
 
 
@@ -117,7 +118,7 @@ class Jitter(TableViews):
 
     def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
         """Make one view of (B, d) rows."""
-        noise = rate * torch.randn(x.shape, generator=generator, device=x.device)
+        noise = rate * randn(x.shape, generator)
         return x + noise * numbers(x, self.cardinalities)
 
 
@@ -145,9 +146,9 @@ class Mixup(TableViews):
 
     def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
         """Make one view of (B, d) rows."""
-        other = x[torch.randperm(len(x), generator=generator, device=x.device)]
-        weight = rate * torch.rand(len(x), 1, generator=generator, device=x.device)
-        taken = torch.where(torch.rand(x.shape, generator=generator, device=x.device) < weight, other, x)
+        other = shuffled(x, generator)
+        weight = rate * rand((len(x), 1), generator)
+        taken = torch.where(rand(x.shape, generator) < weight, other, x)
         return torch.where(numbers(x, self.cardinalities), torch.lerp(x, other, weight), taken)
 
 

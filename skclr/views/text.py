@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.randomness import rand
 from skclr.views.base import Samples, Views
 from skclr.views.image import check_number
 
@@ -75,8 +76,8 @@ class TextViews(Views):
         return x
 
     def _kept(self, there: Tensor, generator: torch.Generator) -> Tensor:
-        draws = torch.rand(there.shape, generator=generator, device=there.device)
-        start = torch.rand(len(there), 1, generator=generator, device=there.device)
+        draws = rand(there.shape, generator)
+        start = rand((len(there), 1), generator)
         length = there.sum(1, keepdim=True)
         size = (self.span * length).floor()
         begin = (start * (length - size + 1)).floor()
@@ -88,7 +89,7 @@ class TextViews(Views):
 
     def _shuffled(self, x: Tensor, generator: torch.Generator) -> Tensor:
         there = _there(x)
-        shifts = torch.rand(there.shape, generator=generator, device=x.device) * (self.shuffle + 1)
+        shifts = rand(there.shape, generator) * (self.shuffle + 1)
         place = torch.arange(there.shape[1], device=x.device) + shifts
         order = place.masked_fill(~there, torch.inf).argsort(dim=1, stable=True)
         return x.take_along_dim(order.view(*order.shape, *[1] * (x.ndim - 2)), dim=1)
