@@ -25,6 +25,7 @@ from skclr.frameworks import FRAMEWORKS, Framework, Recipe
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
 from skclr.parts.precision import multiplies_faster_in_bfloat16
+from skclr.parts.ranks import n_ranks, rank
 from skclr.training import (
     LR_SCHEDULES,
     OPTIMIZERS,
@@ -369,6 +370,7 @@ def plan_training(
         "weight_decay": recipe.weight_decay if decay == "auto" else decay,
         **{f"optimizer__{name}": value for name, value in params.items()},
         "batch_size": batch_size,
+        "chunk_size": settings.chunk_size,
         "max_epochs": max_epochs,
         "endless": endless,
         "schedule": choose_schedule(settings.lr_schedule, settings.warmup_epochs, max_epochs),
@@ -416,17 +418,21 @@ def choose_validation(fraction: Any, early_stopping: bool | int) -> float:
 
 
 def choose_batch_size(batch_size: Any, n_samples: int) -> int:
-    """Give the samples a step; a batch larger than the data is all of them."""
-    if batch_size == "auto":
-        return min(DEFAULT_BATCH_SIZE, n_samples)
-    if batch_size > n_samples:
+    """Give the samples a step, over all ranks; a batch larger than the data is all of them."""
+    size = min(DEFAULT_BATCH_SIZE if batch_size == "auto" else int(batch_size), n_samples)
+    if (batch_size != "auto" and batch_size % n_ranks()) or size < n_ranks():
+        raise ValueError(
+            f"batch_size={batch_size} of {n_samples} samples cannot be shared out among {n_ranks()} ranks: give a "
+            "multiple of their number"
+        )
+    if batch_size != "auto" and batch_size > n_samples:
         warnings.warn(
             f"batch_size={batch_size} is larger than the {n_samples} samples to train on: "
             "each step takes all of them as one batch",
             UserWarning,
             stacklevel=2,
         )
-    return min(int(batch_size), n_samples)
+    return size - size % n_ranks()
 
 
 def choose_epochs(max_epochs: Any, steps_an_epoch: int, n_steps: int) -> int:
@@ -451,7 +457,7 @@ def choose_schedule(lr_schedule: Any, warmup_epochs: Any, max_epochs: int) -> Wa
 def choose_callbacks(settings: Any, *, endless: bool) -> list[Any]:
     """Put together the user's callbacks, copied since skorch would write into them, and our own."""
     chosen = copy.deepcopy(list(settings.callbacks or []))
-    if settings.verbose:
+    if settings.verbose and rank() == 0:
         chosen.append(ProgressLine())
     if settings.early_stopping:
         patience = AUTO_PATIENCE if settings.early_stopping is True else settings.early_stopping
@@ -569,6 +575,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         _auto_or(_whole(2)),
         "'auto' or a whole number of 2 or more (one sample has nothing to contrast with)",
     ),
+    "chunk_size": (lambda v: v is None or _whole(1)(v), "None or a whole number of 1 or more"),
     "learning_rate": (_auto_or(_above(0)), "'auto' or a number above 0"),
     "weight_decay": (_auto_or(_number(0)), "'auto' or a number of 0 or more"),
     "warmup_epochs": (_auto_or(_number(0)), "'auto' or a number of epochs of 0 or more"),

@@ -28,7 +28,9 @@ from skclr.persistence import SavedModel
 from skclr.training import (
     ContrastiveNet,
     Samples,
+    agree,
     check_length,
+    data_parallel,
     embed,
     embed_views,
     free,
@@ -80,6 +82,10 @@ default=None
         0 leaves the encoder untrained, a baseline that every result should be held against.
     batch_size : int, default="auto"
         Samples a step; "auto" is 256, or all samples if there are fewer.
+    chunk_size : int, default=None
+        Samples that the encoder takes at once, for batches that do not fit into memory: the loss still compares all
+        of a batch, and each step takes a third longer. BatchNorm in the encoder normalises by the chunk. None is the
+        whole batch.
     optimizer : {"adamw", "sgd", "lars"} or class, default="auto"
         "auto" is the framework's own.
     learning_rate, weight_decay : float, default="auto"
@@ -184,6 +190,7 @@ default=None
         projection_dim: Any = "auto",
         max_epochs: Any = "auto",
         batch_size: Any = "auto",
+        chunk_size: int | None = None,
         optimizer: Any = "auto",
         learning_rate: Any = "auto",
         weight_decay: Any = "auto",
@@ -220,6 +227,7 @@ default=None
         self.projection_dim = projection_dim
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.chunk_size = chunk_size
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -274,7 +282,7 @@ default=None
             Where training does not fit; says what to lower.
         """
         self._init_callback_context()
-        with all_or_nothing(self):
+        with all_or_nothing(self), data_parallel():
             if self.warm_start and self.__sklearn_is_fitted__():
                 return self._fit(X, y, groups, unlabeled, modality=self._modality, before=self.net_)
             return self._fit(X, y, groups, unlabeled)
@@ -300,7 +308,7 @@ default=None
         """
         if self.early_stopping:
             raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early, set it to False")
-        with all_or_nothing(self):
+        with all_or_nothing(self), data_parallel():
             if self.__sklearn_is_fitted__():
                 return self._fit(X, y, groups, modality=self._modality, before=self.net_, endless=True)
             return self._fit(X, y, groups, endless=True)
@@ -494,7 +502,7 @@ default=None
         return assembly.build_samples(sides, modality, assembly.choose_device(self.device), ids)
 
     def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
-        seed = draw_seed(self.random_state)
+        seed = agree(draw_seed(self.random_state))
         with seeded(seed):
             framework = assembly.build_learner(self, modality)
         given = isinstance(samples.X, Aligned)
@@ -576,7 +584,8 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             free(error)
             raise MemoryError(
-                "training does not fit into memory: lower batch_size ('auto' is up to 256), set precision='bfloat16', "
+                "training does not fit into memory: lower batch_size ('auto' is up to 256) or chunk_size (with it the "
+                "encoder takes a batch in pieces), set precision='bfloat16', "
                 f"make fewer views, or choose a smaller encoder ({error})"
             ) from error
         raise

@@ -1,6 +1,7 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
 from skclr.training.checkpoint import Checkpoints
+from skclr.training.distributed import agree, data_parallel
 from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, is_out_of_memory
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
@@ -22,7 +23,9 @@ __all__ = [
     "ProgressLine",
     "Samples",
     "WarmupThen",
+    "agree",
     "check_length",
+    "data_parallel",
     "embed",
     "embed_views",
     "free",

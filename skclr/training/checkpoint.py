@@ -21,6 +21,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from skclr.parts.atomic import replacing
+from skclr.parts.ranks import rank
 from skclr.training.interruption import StopTraining
 from skclr.training.loader import Samples
 
@@ -31,7 +32,7 @@ _N_TELLING_ROWS = 1_024
 
 
 class Checkpoints(Callback):
-    """Save the run every few minutes and at its end, and go on from what was saved.
+    """Save the run every few minutes and at its end, and go on from what was saved; of several ranks the first saves.
 
     Stands last among the callbacks: it restores what the others have begun, and saves what they have seen.
 
@@ -70,14 +71,15 @@ class Checkpoints(Callback):
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         due = net.interrupted_ or time.monotonic() - self._written >= 60 * self.minutes
-        if training and due:
+        if training and due and rank() == 0:
             net.read_losses("train_loss")
             self._write(net)
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if not (net.interrupted_ or self._finished):
             self._finished = True
-            self._write(net)
+            if rank() == 0:
+                self._write(net)
 
     def _check(self, run: Mapping[str, str]) -> None:
         differences = [

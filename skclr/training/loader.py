@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from skclr.parts.ranks import n_ranks, share
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -83,7 +85,7 @@ def resident_bytes(device: torch.device) -> float:
 
 
 class Batches:
-    """Batches of samples, shuffled anew each epoch.
+    """Batches of samples, shuffled anew each epoch; of each a rank gets its share.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ class Batches:
         full, rest = divmod(len(self.samples), self.batch_size)
         # A ragged last batch has fewer negatives and would weigh its samples more than others:
         # while training the shuffle leaves its rows for another epoch.
-        return full if self.shuffle or rest < 2 else full + 1
+        return full if self.shuffle or rest // n_ranks() * n_ranks() < 2 else full + 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return self.after(0)
@@ -118,12 +120,13 @@ class Batches:
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
             self.epoch += 1
+        size = self.batch_size // n_ranks()
+        order = np.concatenate([share(order[i : i + self.batch_size]) for i in range(0, len(order), self.batch_size)])
         samples, device = self.samples, self.samples.device
         # Once an epoch: at every such copy the host waits for the device.
         host_rows = torch.from_numpy(samples.rows[order])
         rows, groups = host_rows.to(device), samples.groups[host_rows].to(device)
-        starts = range(n_batches * self.batch_size, len(self) * self.batch_size, self.batch_size)
-        slices = [slice(start, start + self.batch_size) for start in starts]
+        slices = [slice(i * size, (i + 1) * size) for i in range(n_batches, len(self))]
         if (resident := samples.resident) is not None:
             batches: Iterator[Tensor] = (resident[rows[batch]] for batch in slices)
         else:
@@ -151,7 +154,7 @@ def validation_size(n_samples: int, fraction: float) -> int:
     ------
     ValueError : where fewer than two are left to train on.
     """
-    n_valid = max(2, round(fraction * n_samples))
+    n_valid = max(2, n_ranks(), round(fraction * n_samples))
     if n_samples - n_valid < 2:
         raise ValueError(
             f"validation_fraction={fraction} leaves {n_samples - n_valid} of {n_samples} samples to train on: "

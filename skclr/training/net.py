@@ -16,9 +16,14 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skclr.frameworks import Framework
+from skclr.parts.batch_norm import synchronized
 from skclr.parts.memory import keep_freed_memory
 from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
+from skclr.parts.ranks import average, n_ranks, rank
+from skclr.training.checkpoint import fingerprint, identity
+from skclr.training.chunks import in_chunks
+from skclr.training.distributed import any_rank, average_gradients, check_alike
 from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c, largest_loss
 from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
@@ -38,6 +43,7 @@ class ContrastiveNet(NeuralNet):
     weight_decay : of weights; biases and normalisation have none.
     autocast : dtype of the forward pass under torch.autocast; None is float32 throughout.
     seed : all shuffles and views follow from it and the number of the epoch or step.
+    chunk_size : samples that the encoder takes at once; None is the whole batch.
     endless : whether the data are a stream whose end is not known, so that schedules stand still.
     on_interrupt : "keep" lets Ctrl-C end the run after the step; "raise" leaves it as it is.
     **kwargs : skorch's own.
@@ -65,6 +71,7 @@ class ContrastiveNet(NeuralNet):
         weight_decay: float = 0.0,
         autocast: torch.dtype | None = None,
         seed: int = 0,
+        chunk_size: int | None = None,
         endless: bool = False,
         on_interrupt: str = "raise",
         **kwargs: Any,
@@ -76,6 +83,7 @@ class ContrastiveNet(NeuralNet):
         self.weight_decay = weight_decay
         self.autocast = autocast
         self.seed = seed
+        self.chunk_size = chunk_size
         self.endless = endless
         self.on_interrupt = on_interrupt
 
@@ -193,7 +201,12 @@ class ContrastiveNet(NeuralNet):
             self.initialize()
         self.interrupted_, self.last_good_ = False, LastGood()
         n_before = len(self.history)
-        with suppress(StopTraining), at_ctrl_c(self._interrupt, swallow=self.on_interrupt == "keep"):
+        with (
+            suppress(StopTraining),
+            at_ctrl_c(self._interrupt, swallow=self.on_interrupt == "keep"),
+            synchronized(self.module_),
+            in_chunks(self.module_, self.chunk_size),
+        ):
             self.notify("on_train_begin", X=X, y=y)
             # A checkpoint may have brought the first epochs along.
             self._run(X, n_epochs=self.max_epochs - (len(self.history) - n_before))
@@ -226,6 +239,8 @@ class ContrastiveNet(NeuralNet):
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         keep_freed_memory()
         self.first_step_ = self.step_
+        if n_ranks() > 1:
+            check_alike(fingerprint(identity(self, X, {})))
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
         # Dropout, and modules that say so of themselves, draw from torch's global generator.
         self.draws_globally_ = any(
@@ -266,8 +281,10 @@ class ContrastiveNet(NeuralNet):
         for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
+            self.interrupted_ = any_rank(self.interrupted_)
+            step["loss"] = average(step["loss"])
             self.unread_losses_.append(step["loss"])
-            self.history.record_batch(prefix + "_batch_size", len(batch[0]))
+            self.history.record_batch(prefix + "_batch_size", n_ranks() * len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
             n_done += 1
             if training and self.interrupted_:
@@ -304,6 +321,7 @@ class ContrastiveNet(NeuralNet):
             group["lr"] = self.lr * self.schedule(done, self.total_steps_)
         self.optimizer_.zero_grad()
         step = self.train_step_single(batch, **fit_params)
+        average_gradients(self.module_)
         self.scaler_.unscale_(self.optimizer_)
         self.notify("on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch, training=True)
         self.scaler_.step(self.optimizer_)
@@ -332,7 +350,7 @@ class ContrastiveNet(NeuralNet):
         x, rows, groups = batch
         views = self.view_maker(x, rows, generator)
         self._check_views(views)
-        draws = seeded(generator.initial_seed() + 1) if self.draws_globally_ else nullcontext()
+        draws = seeded(generator.initial_seed() + 1 + 2 * rank()) if self.draws_globally_ else nullcontext()
         with draws, torch.autocast(x.device.type, self.autocast, enabled=self.autocast is not None):
             return self.module_(views, groups)
 

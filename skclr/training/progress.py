@@ -32,7 +32,7 @@ class ProgressLine(Callback):
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         if training:
-            self._samples += len(batch[0])
+            self._samples += net.batch_size
             if sys.stderr.isatty() and time.perf_counter() - self._shown > _REFRESH_SECONDS:
                 self._show(net, end="")
 

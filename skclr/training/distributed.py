@@ -1,0 +1,93 @@
+"""Data-parallel training: the processes that torchrun started train one model, by torch.distributed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from joblib.parallel import get_active_backend
+from torch import nn
+
+from skclr.parts.ranks import average, gather, n_ranks, together
+
+
+@contextmanager
+def data_parallel() -> Iterator[None]:
+    """Train together with the other processes that a launcher has started, if there are any.
+
+    Raises
+    ------
+    ConnectionError : where another rank has ended.
+
+    Notes
+    -----
+    Workers of joblib inherit the launcher's environment, and are none of its processes: each fit there is its own.
+    """
+    if get_active_backend()[0].nesting_level:
+        yield
+        return
+    _join()
+    with together():
+        try:
+            yield
+            # What rank 0 has written is there for all.
+            agree(0)
+        except BaseException as error:
+            _leave(error)
+            raise
+
+
+def _join() -> None:
+    """Form torch's process group, once a process, where the environment names it."""
+    if not dist.is_available() or dist.is_initialized() or int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    # NCCL between accelerators, gloo between hosts.
+    dist.init_process_group()
+
+
+def _leave(error: BaseException) -> None:
+    """Let the others, which wait for this rank, hear that it is gone."""
+    if n_ranks() == 1:
+        return
+    dist.destroy_process_group()
+    if isinstance(error, dist.DistError) or "gloo" in str(error):
+        raise ConnectionError(
+            f"another rank has ended, and what it printed says why ({error}): start all again, with checkpoint_dir= "
+            "they go on from the last checkpoint"
+        ) from error
+
+
+def agree(value: int) -> int:
+    """Give rank 0's value to all."""
+    return int(gather(torch.tensor([value]))[0])
+
+
+def any_rank(flag: bool) -> bool:
+    """Tell whether a flag is set on any rank."""
+    return flag if n_ranks() == 1 else bool(average(torch.tensor(float(flag))) > 0)
+
+
+def check_alike(fingerprint: str) -> None:
+    """Raise a ValueError where the ranks do not train the same model on the same data."""
+    numbers = gather(torch.tensor([int(fingerprint[:15], 16)]))
+    if (numbers != numbers[0]).any():
+        raise ValueError(
+            "fit got other data or parameters on some ranks than on others: make the same call on all, with all data; "
+            "each rank reads its own rows of every batch"
+        )
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Average the gradients of a module over the ranks, all in one message."""
+    if n_ranks() == 1:
+        return
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    averages = average(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient in gradients:
+        gradient.copy_(averages[: gradient.numel()].view_as(gradient))
+        averages = averages[gradient.numel() :]

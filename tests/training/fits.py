@@ -1,0 +1,45 @@
+"""The script of test_distributed: the same for all ranks, as a user would write it."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
+
+from skclr import ContrastiveEmbedder
+
+X = load_digits().data[:96].reshape(-1, 8, 8).astype(np.uint8)
+
+
+class Die(Callback):
+    """End rank 1 without a word in the middle of an epoch."""
+
+    def on_batch_begin(self, net, **kwargs):
+        if net.step_ == 7 and os.environ.get("RANK") == "1":
+            os._exit(3)
+
+
+def embedder(**params):
+    common = {"encoder_params": {"width": 8}, "max_epochs": 3, "batch_size": 32, "random_state": 0, "optimizer": "sgd"}
+    return ContrastiveEmbedder(modality="image", **{**common, **params})
+
+
+def main(folder):
+    torch.set_num_threads(1)
+    rank = os.environ["RANK"]
+    # Each rank draws a seed of its own, and takes the first one's.
+    stopping = embedder(random_state=None, validation_fraction=0.3, early_stopping=2, verbose=1, batch_size="auto")
+    stopping.fit(X)
+    fitted = embedder().fit(X)
+    np.savez(folder / f"{rank}.npz", one=stopping.transform(X), other=fitted.transform(X), losses=fitted.loss_curve_)
+    embedder(checkpoint_dir=folder / "run", checkpoint_minutes=0, callbacks=[Die]).fit(X)
+
+
+if __name__ == "__main__":
+    # By its full name: a checkpoint tells callbacks apart by where they come from.
+    from tests.training import fits
+
+    fits.main(Path(sys.argv[1]))

@@ -1,0 +1,121 @@
+"""Several ranks train what one process trains: every framework and pairwise loss, in float64."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch.testing import assert_close
+
+from skclr.assembly import choose_batch_size
+from skclr.views import VIEWS
+from tests.training import ranks
+from tests.training.fits import Die, X, embedder
+
+EXACT = {"rtol": 1e-9, "atol": 1e-9}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the ranks have left what they have trained."""
+    folder = tmp_path_factory.mktemp("ranks")
+    subprocess.run([sys.executable, "-m", "tests.training.ranks", folder], check=True, timeout=300)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def trained(request, folder):
+    return [torch.load(folder / f"{request.param}-{rank}.pt") for rank in range(request.param)]
+
+
+@pytest.mark.parametrize("case", ranks.CASES)
+def test_ranks_train_what_one_process_trains(case, trained):
+    alone = ranks.train(case, max_epochs=len(trained[0]["together"][case]["losses"]) // 2)
+    for rank in trained:
+        assert_close(rank["together"][case], alone, **EXACT)
+
+
+@pytest.mark.parametrize("trained", [2], indirect=True)
+@pytest.mark.parametrize("case", ranks.CASES)
+def test_without_gathering_they_do_not(case, trained):
+    alone = ranks.train(case, max_epochs=1)
+    with pytest.raises(AssertionError):
+        assert_close(trained[0]["without gathering"][case]["gradients"], alone["gradients"], rtol=1e-3, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory):
+    """Two ranks fit embedders, of which the last is cut short by the end of rank 1; their folder, and what they say."""
+    folder = tmp_path_factory.mktemp("fits")
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ranks.free_port()), "WORLD_SIZE": "2"}
+    started = time.monotonic()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.training.fits", folder],
+            env={**os.environ, **address, "RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=100)[1] for process in processes]
+    assert [process.returncode for process in processes] == [1, 3], said
+    assert time.monotonic() - started < 60
+    return folder, said
+
+
+def test_ranks_end_with_one_model(fits):
+    first, second = (np.load(fits[0] / f"{rank}.npz") for rank in range(2))
+    for name in ("one", "other", "losses"):
+        assert_array_equal(first[name], second[name])
+
+
+def test_rank_0_alone_writes(fits):
+    _, said = fits
+    assert said[0].count("epoch 3/3") == 1
+    assert said[1] == ""
+
+
+def test_fit_on_ranks_is_fit(fits):
+    alone = embedder().fit(X)
+    together = np.load(fits[0] / "0.npz")
+    assert_allclose(together["losses"], alone.loss_curve_, rtol=1e-5)
+    assert_allclose(together["other"], alone.transform(X), atol=1e-3)
+
+
+def test_rank_that_ends_ends_all_and_the_run_goes_on_alone(fits):
+    folder, said = fits
+    assert "ConnectionError: another rank has ended" in said[0]
+    resumed = embedder(checkpoint_dir=folder / "run", checkpoint_minutes=0, callbacks=[Die]).fit(X)
+    assert resumed.net_.step_ == 9
+    assert_allclose(resumed.loss_curve_, embedder().fit(X).loss_curve_, rtol=1e-5)
+
+
+def test_batch_that_cannot_be_shared_out(monkeypatch):
+    monkeypatch.setattr("skclr.parts.ranks._place", (0, 4))
+    with pytest.raises(ValueError, match="batch_size=30 of 60 samples cannot be shared out among 4 ranks"):
+        choose_batch_size(30, 60)
+    assert choose_batch_size("auto", 150) == 148
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_on_a_rank_are_its_share_of_all_views(name, monkeypatch):
+    torch.manual_seed(0)
+    x = {
+        "image": torch.rand(12, 3, 16, 16),
+        "series": torch.randn(12, 2, 40),
+        "audio": torch.randn(12, 400),
+        "text": torch.randint(1, 50, (12, 20)),
+        "paired": torch.randn(12, 2, 6),
+    }.get(name, torch.randn(12, 6))
+    params = {"sampling_rate": 100} if name == "audio" else {}
+    maker, rows = VIEWS[name](**params).fit(x), torch.arange(12)
+    everything = maker(x, rows, torch.Generator().manual_seed(1))
+    monkeypatch.setattr("skclr.parts.ranks._place", (2, 3))
+    monkeypatch.setattr("skclr.parts.randomness.gather", lambda own: x)
+    own = maker(x[8:], rows[8:], torch.Generator().manual_seed(1))
+    assert_close(own, [view[8:] for view in everything], equal_nan=True)
