@@ -1,0 +1,171 @@
+"""What do several ranks, chunks and data on disk cost, and do they change the result?
+
+Weak and strong scaling on one and two processes of one thread each, bytes that a rank sends to be gathered and averaged
+in a step, peak memory against the batch size with and without chunks, training from a memory map against training from
+memory, and the largest difference between several ranks and one in float64, by case of tests/training/ranks.py.
+Each measurement is a process of its own: `python benchmarks/scale.py --child NAME VALUES` prints its numbers.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from _common import write
+
+from skclr import ContrastiveEmbedder
+from skclr.frameworks import FRAMEWORKS
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+
+# -- measured in processes of their own -----------------------------------------------------------
+
+
+def images(n: int, side: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+
+
+def fit(X: Any, framework: str = "simclr", **params: Any) -> ContrastiveEmbedder:
+    return ContrastiveEmbedder(framework, random_state=0, modality="image", **params).fit(X)
+
+
+def speed(batch_size: int) -> dict[str, float]:
+    """Give seconds a step: the median epoch of 8 steps, the first left out."""
+    embedder = fit(images(8 * batch_size, 32), batch_size=batch_size, max_epochs=4)
+    return {"seconds_a_step": statistics.median(epoch["dur"] for epoch in embedder.history_[1:]) / 8}
+
+
+def sent(framework: str) -> dict[str, int]:
+    """Give the bytes that a rank puts into collectives in one step of 128 samples."""
+    counts = {"gathered": 0, "averaged": 0}
+
+    def counting(function: Any, what: str, place: int) -> Any:
+        def call(*tensors: Any, **kwargs: Any) -> Any:
+            counts[what] += tensors[place].nbytes
+            return function(*tensors, **kwargs)
+
+        return call
+
+    dist.all_gather = counting(dist.all_gather, "gathered", 1)
+    dist.all_reduce = counting(dist.all_reduce, "averaged", 0)
+    embedder = fit(images(256, 16), framework, batch_size=256, max_epochs=1)
+    weights = sum(p.nbytes for p in embedder.net_.module_.parameters() if p.requires_grad)
+    return {**counts, "weights": weights}
+
+
+def memory(batch_size: int, chunk_size: int) -> dict[str, float]:
+    """Give by how much one step of a ResNet-18 raises the peak of the resident memory."""
+    torch.set_num_threads(2)
+    X = images(batch_size, 8)
+    # What the first step of a process brings along.
+    common = {"encoder": "resnet18", "max_epochs": 1}
+    fit(X[:64], batch_size=64, **common)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    fit(X, batch_size=batch_size, chunk_size=chunk_size or None, **common)
+    seconds = time.perf_counter() - started
+    return {"MiB": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, "seconds": seconds}
+
+
+def storage(path: str, mapped: int) -> dict[str, float]:
+    """Give samples a second and the peak of the resident memory, from a map or from memory."""
+    X = np.load(path, mmap_mode="r" if mapped else None)
+    embedder = fit(X, batch_size=256, max_epochs=1, encoder_params={"width": 8})
+    seconds = embedder.history_[0]["dur"]
+    return {"samples_a_second": len(X) / seconds, "MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+CHILDREN = {"speed": speed, "sent": sent, "memory": memory, "storage": storage}
+
+
+def child(name: str, *values: Any, n_ranks: int = 1) -> dict[str, Any]:
+    """Run a measurement in new processes; give rank 0's numbers."""
+    from tests.training.ranks import free_port
+
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(n_ranks)}
+    command = [sys.executable, "-W", "ignore", __file__, "--child", name, *map(str, values)]
+    ranks = [
+        subprocess.Popen(
+            command, env={**os.environ, "OMP_NUM_THREADS": "1", **address, "RANK": str(rank)}, stdout=subprocess.PIPE
+        )
+        for rank in range(n_ranks)
+    ]
+    said = [rank.communicate()[0] for rank in ranks]
+    result = {
+        "values": [v.name if isinstance(v, Path) else v for v in values],
+        "ranks": n_ranks,
+        **json.loads(said[0].splitlines()[-1]),
+    }
+    print(name, result, flush=True)
+    return result
+
+
+# -- what is compared -----------------------------------------------------------------------------
+
+
+def measure_equality() -> dict[str, dict[str, float]]:
+    """Give the largest difference of losses, gradients and weights between several ranks and one, in float64."""
+    from tests.training import ranks
+
+    differences: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "tests.training.ranks", folder], check=True, cwd=ROOT)
+        for n_ranks in (2, 4):
+            together = torch.load(Path(folder) / f"{n_ranks}-0.pt")["together"]
+            for case, result in together.items():
+                alone = ranks.train(case, len(result["losses"]) // 2)
+                pairs = [(result["losses"], alone["losses"])]
+                pairs += [(result[what][n], alone[what][n]) for what in ("gradients", "state") for n in alone[what]]
+                largest = max((a - b).abs().max().item() for a, b in pairs if a.numel())
+                differences.setdefault(case, {})[str(n_ranks)] = largest
+    return differences
+
+
+def measure_storage(gigabytes: float) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npy"
+        n = int(gigabytes * 2**30 / 3072)
+        X = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(n, 32, 32, 3))
+        for start in range(0, n, 4096):
+            X[start : start + 4096] = images(min(4096, n - start), 32)
+        del X
+        return [child("storage", path, mapped) for mapped in (0, 1)]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--child", nargs="+", help="one measurement and its values")
+    options.add_argument("--batch-sizes", type=int, nargs="+", default=[512, 1024, 2048])
+    options.add_argument("--largest", type=int, default=16_384, help="batch that is trained in chunks alone")
+    options.add_argument("--gigabytes", type=float, default=0.25, help="size of the memory map")
+    arguments = options.parse_args()
+    if arguments.child:
+        name, *values = arguments.child
+        print(json.dumps(CHILDREN[name](*(int(v) if v.isdigit() else v for v in values))))
+        return
+    result = {
+        "equality": measure_equality(),
+        "weak scaling": [child("speed", 128 * n, n_ranks=n) for n in (1, 2)],
+        "strong scaling": [child("speed", 256, n_ranks=n) for n in (1, 2)],
+        "sent": [child("sent", name, n_ranks=2) for name in FRAMEWORKS],
+        "storage": measure_storage(arguments.gigabytes),
+        "memory": [child("memory", size, chunk) for chunk in (0, 256) for size in arguments.batch_sizes]
+        + ([child("memory", arguments.largest, 256)] if arguments.largest else []),
+    }
+    write("scale", result)
+
+
+if __name__ == "__main__":
+    main()
