@@ -16,6 +16,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
+from skclr.blocks import BlockwiseTransform, is_lazy
 from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
 from skclr.diagram import diagram
 from skclr.encoders import Encoder
@@ -42,7 +43,12 @@ from skclr.views import Paired
 
 
 class ContrastiveEmbedder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ExportedModel, SavedModel
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BlockwiseTransform,
+    ExportedModel,
+    SavedModel,
 ):
     """Learn features without labels by contrasting views of the same sample.
 
@@ -324,7 +330,7 @@ default=None
         Returns
         -------
         (n, n_features_out) float32 array, with the plain features after the embedding where `passthrough`
-        says so.
+        says so. Of a dask array or DataFrame it is one of the same kind, which computes block by block when asked.
 
         Raises
         ------
@@ -334,6 +340,8 @@ default=None
             For X of another shape than in `fit`.
         """
         check_is_fitted(self)
+        if is_lazy(X):
+            return self._lazily(X)
         if len(views_in(X, paired=False)) > 1:
             raise ValueError("X is a tuple of views, but transform embeds one: give transform(X[0])")
         samples = Samples(self._modality.read(X, self, reset=False), self._modality.to_tensor, self.device_)

@@ -1,6 +1,6 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
-from skclr.training.checkpoint import Checkpoints
+from skclr.training.checkpoint import Checkpoints, fingerprint
 from skclr.training.distributed import agree, data_parallel
 from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, is_out_of_memory
@@ -28,6 +28,7 @@ __all__ = [
     "data_parallel",
     "embed",
     "embed_views",
+    "fingerprint",
     "free",
     "fused_arguments",
     "is_out_of_memory",
