@@ -73,7 +73,7 @@ class MoCo(Framework):
         # The view of the only keys is no query: it would find itself.
         queries = {i: self._query(view) for i, view in enumerate(views) if i > 0 or len(keys) > 1}
         losses = [
-            self.loss(query, groups, key, groups, queue)
+            self.loss(query, groups, *queue.beside(key, groups))
             for i, query in queries.items()
             for j, (key, queue) in enumerate(zip(keys, self.queues, strict=True))
             if i != j

@@ -10,6 +10,7 @@ from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
 from skclr.parts.queue import Queue
+from skclr.parts.ranks import gather
 
 
 class NNCLR(Framework):
@@ -59,7 +60,8 @@ class NNCLR(Framework):
         predictions = [self.predictor(z) for z in projections]
         neighbors = [self.nearest(z) for z in projections[:2]]
         self.queue.push(normalize(projections[0], dim=1), groups)
-        return across_views(lambda p, n: self.loss(n, groups, p, groups), predictions, neighbors)
+        everyone = gather(groups)
+        return across_views(lambda p, n: self.loss(n, groups, gather(p), everyone), predictions, neighbors)
 
     @torch.no_grad()
     def nearest(self, projections: Tensor) -> Tensor:

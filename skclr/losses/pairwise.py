@@ -18,7 +18,6 @@ from torch.nn.functional import logsigmoid
 
 from skclr.parts.plain import Plain
 from skclr.parts.precision import at_least_float32
-from skclr.parts.queue import Queue
 from skclr.parts.ranks import gather, rank, share
 from skclr.parts.tiles import lowest, mean_cost
 
@@ -64,18 +63,16 @@ class PairwiseLoss(Plain, ABC):
         groups: Tensor,
         candidates: Tensor | None = None,
         candidate_groups: Tensor | None = None,
-        queue: Queue | None = None,
     ) -> Tensor:
-        """Give the loss of a batch, or of this rank's rows of it: anchors are compared with what all ranks have.
+        """Give the loss of a batch, or of this rank's rows of it.
 
         Parameters
         ----------
         embeddings : (R, d) floating; each row is an anchor.
         groups : (R,) int64; rows of one id are positives of each other.
-        candidates : (C, d), what every anchor is compared with; None compares each row of `embeddings` with all its
-            other rows.
+        candidates : (C, d), what every anchor is compared with (a queue, say), the same on all ranks; None compares
+            each row of `embeddings` with all other rows, those of other ranks among them.
         candidate_groups : (C,) int64, the candidates' ids.
-        queue : candidates of batches before, besides `candidates`.
 
         Returns
         -------
@@ -88,7 +85,7 @@ class PairwiseLoss(Plain, ABC):
         """
         _check(embeddings, groups, candidates, candidate_groups)
         itself = rank() * len(embeddings) if candidates is None else None
-        numbers, other_numbers, has_positive = _number(groups, candidate_groups, queue)
+        numbers, other_numbers, has_positive = _number(groups, candidate_groups)
 
         def row_cost(similarities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
             # Comparing floats into floats is several times faster than comparing ids into booleans.
@@ -98,9 +95,7 @@ class PairwiseLoss(Plain, ABC):
 
         with torch.autocast(embeddings.device.type, enabled=False):
             anchors = at_least_float32(embeddings)
-            others = gather(anchors if candidates is None else at_least_float32(candidates))
-            if queue is not None:
-                others = torch.cat([others, queue.rows])
+            others = gather(anchors) if candidates is None else at_least_float32(candidates)
             loss = mean_cost(row_cost, *self.rows(anchors, others), itself=itself)
         # Over False it is NaN.
         return loss / has_positive
@@ -260,9 +255,8 @@ class NPair(PairwiseLoss):
         groups: Tensor,
         candidates: Tensor | None = None,
         candidate_groups: Tensor | None = None,
-        queue: Queue | None = None,
     ) -> Tensor:
-        loss = super().__call__(embeddings, groups, candidates, candidate_groups, queue)
+        loss = super().__call__(embeddings, groups, candidates, candidate_groups)
         return loss + self.norm_weight * at_least_float32(embeddings).square().sum(1).mean()
 
     def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
@@ -518,12 +512,10 @@ def _check_choice(argument: str, value: str, choices: Collection[str]) -> None:
         raise ValueError(f"{argument} is {value!r}, but must be one of {list(choices)}")
 
 
-def _number(groups: Tensor, candidate_groups: Tensor | None, queue: Queue | None) -> tuple[Tensor, Tensor, Tensor]:
+def _number(groups: Tensor, candidate_groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Number the groups of anchors and candidates by small floats, and tell whether any anchor has a positive."""
     everyone = gather(groups)
-    others = everyone if candidate_groups is None else gather(candidate_groups)
-    if queue is not None:
-        others = torch.cat([others, queue.groups])
+    others = everyone if candidate_groups is None else candidate_groups
     first, n_equal = _positions(everyone, others)
     numbers = first.where(n_equal > 0, -1).float()
     other_numbers = numbers if candidate_groups is None else _positions(others, others)[0].float()

@@ -41,6 +41,10 @@ class Queue(nn.Module):
         """Forget whose the rows are, where the ids of the samples to come start anew."""
         self.groups.fill_(NO_SAMPLE)
 
+    def beside(self, rows: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """Give a batch (B, dim), of all ranks, and the queue behind it, with the group ids of both."""
+        return torch.cat([gather(rows), self.rows]), torch.cat([gather(groups), self.groups])
+
     def push(self, rows: Tensor, groups: Tensor) -> None:
         """Put a batch in front and let the oldest rows go; in eval mode do nothing.
 
