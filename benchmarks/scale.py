@@ -1,12 +1,14 @@
 """What do several ranks, chunks and data on disk cost, and do they change the result?
 
-Weak and strong scaling on one and two processes of one thread each, bytes that a rank sends to be gathered and averaged
-in a step, peak memory against the batch size with and without chunks, training from a memory map against training from
-memory, and the largest difference between several ranks and one in float64, by case of tests/training/ranks.py.
+Weak and strong scaling on one and two processes of one thread each, operations of a step and bytes that a rank gives to
+be gathered and averaged beside what docs/scaling.rst says of them, peak memory against the batch size with and without
+chunks, training from a memory map against training from memory, and the largest difference between several ranks and
+one in float64, by case of tests/training/ranks.py.
 Each measurement is a process of its own: `python benchmarks/scale.py --child NAME VALUES` prints its numbers.
 """
 
 import argparse
+import inspect
 import json
 import os
 import resource
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from _common import write
+from torch.utils.flop_counter import FlopCounterMode
 
 from skclr import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
@@ -42,13 +46,61 @@ def fit(X: Any, framework: str = "simclr", **params: Any) -> ContrastiveEmbedder
 
 
 def speed(batch_size: int) -> dict[str, float]:
-    """Give seconds a step: the median epoch of 8 steps, the first left out."""
+    """Give seconds a step, the median epoch of 8 steps but for the first, and seconds to average the weights."""
     embedder = fit(images(8 * batch_size, 32), batch_size=batch_size, max_epochs=4)
-    return {"seconds_a_step": statistics.median(epoch["dur"] for epoch in embedder.history_[1:]) / 8}
+    seconds = statistics.median(epoch["dur"] for epoch in embedder.history_[1:]) / 8
+    return {"seconds_a_step": seconds, "seconds_to_average": message_seconds(n_weights(embedder.net_.module_))}
 
 
-def sent(framework: str) -> dict[str, int]:
-    """Give the bytes that a rank puts into collectives in one step of 128 samples."""
+def message_seconds(n: int) -> float:
+    """Time how long the ranks take to average n numbers, 0 for one rank."""
+    if not dist.is_initialized():
+        return 0.0
+    message, times = torch.zeros(n), []
+    for _ in range(9):
+        dist.barrier()
+        start = time.perf_counter()
+        dist.all_reduce(message)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def n_weights(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+# Of the loss of two views: operations, and bytes that a rank gives to be gathered and to be averaged.
+# d: width of the projections, b and B: samples on a rank and in the batch, q: rows of the queue, K: prototypes.
+LOSSES: dict[str, Callable[..., tuple[int, int, int]]] = {
+    "simclr": lambda d, b, B, q, K: (24 * d * b * B, 8 * b * d, 8 * B * d),
+    # Keys have no gradient, and are gathered for the loss and for the queue.
+    "moco": lambda d, b, B, q, K: (8 * d * b * (B + q), 16 * b * d, 0),
+    "nnclr": lambda d, b, B, q, K: (8 * d * b * B + 4 * d * b * q, 12 * b * d, 8 * B * d),
+    "barlow_twins": lambda d, b, B, q, K: (6 * d * d * b, 0, 8 * d * d),
+    "vicreg": lambda d, b, B, q, K: (12 * d * d * b, 0, 16 * d * d),
+    "swav": lambda d, b, B, q, K: (0, 24 * K, 0),
+    "dino": lambda d, b, B, q, K: (0, 0, 4 * K),
+}
+
+
+def model(framework: str, module: Any, forward: int, b: int, n_ranks: int) -> dict[str, int]:
+    """Give what docs/scaling.rst says of a step of two views, of which an encoder's forward pass takes `forward`."""
+    sizes = {name: p.default for name, p in inspect.signature(FRAMEWORKS[framework]).parameters.items()}
+    loss = LOSSES.get(framework, lambda *_: (0, 0, 0))(
+        sizes["projection_dim"], b, n_ranks * b, sizes.get("queue_size"), sizes.get("n_prototypes")
+    )
+    weights = n_weights(module)
+    passes = 3 + hasattr(module, "teacher")
+    heads = 2 * (weights - n_weights(module.encoder))
+    return {
+        "operations": 2 * b * passes * (forward + heads) + loss[0],
+        "gathered": loss[1],
+        "averaged": 4 * weights + loss[2],
+    }
+
+
+def sent(framework: str) -> dict[str, dict[str, int]]:
+    """Give the operations of one step of 128 samples a rank, and the bytes that the rank puts into collectives."""
     counts = {"gathered": 0, "averaged": 0}
 
     def counting(function: Any, what: str, place: int) -> Any:
@@ -60,9 +112,14 @@ def sent(framework: str) -> dict[str, int]:
 
     dist.all_gather = counting(dist.all_gather, "gathered", 1)
     dist.all_reduce = counting(dist.all_reduce, "averaged", 0)
-    embedder = fit(images(256, 16), framework, batch_size=256, max_epochs=1)
-    weights = sum(p.nbytes for p in embedder.net_.module_.parameters() if p.requires_grad)
-    return {**counts, "weights": weights}
+    with FlopCounterMode(display=False) as step:
+        module = fit(images(256, 16), framework, batch_size=256, max_epochs=1).net_.module_
+    with FlopCounterMode(display=False) as forward, torch.no_grad():
+        module.encoder.eval()(torch.zeros(1, 3, 16, 16))
+    return {
+        "measured": {"operations": step.get_total_flops(), **counts},
+        "model": model(framework, module, forward.get_total_flops(), 128, dist.get_world_size()),
+    }
 
 
 def memory(batch_size: int, chunk_size: int) -> dict[str, float]:

@@ -266,6 +266,41 @@ def report(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def scale(result: dict[str, Any]) -> str:
+    """What processes, chunks and data on disk cost."""
+    rows = ["| samples a process, step | one process, s | two, s | of linear speed | the model says |", "| --- " * 5 + "|"]
+    for kind, (one, two) in ((kind, result[f"{kind} scaling"]) for kind in ("weak", "strong")):
+        (size,) = one["values"]
+        ideal = one["seconds_a_step"] / (1 if kind == "weak" else 2)
+        speed = f"{ideal / two['seconds_a_step']:.2f} | {ideal / (ideal + two['seconds_to_average']):.2f}"
+        cells = f"{one['seconds_a_step']:.3f} | {two['seconds_a_step']:.3f} | {speed}"
+        rows.append(f"| {kind}, {size if kind == 'weak' else size // 2} on each of two | {cells} |")
+    rows += [
+        "",
+        "| a step on each of two processes | operations, 10⁹ | the model | gathered, kB | the model | averaged, kB | the model |",
+        "| --- " * 7 + "|",
+    ]
+    for found in result["sent"]:
+        cells = (
+            f"{found[way][what] / unit:,.1f}"
+            for what, unit in (("operations", 1e9), ("gathered", 1e3), ("averaged", 1e3))
+            for way in ("measured", "model")
+        )
+        rows.append(f"| {found['values'][0]} | {' | '.join(cells)} |")
+    rows += ["", "| a step of a ResNet-18 | chunks | MiB | s |", "| --- " * 4 + "|"]
+    for found in result["memory"]:
+        size, chunk = found["values"]
+        rows.append(f"| {size:,} images | {chunk or 'none'} | {found['MiB']:,.0f} | {found['seconds']:.0f} |")
+    return "\n".join(rows)
+
+
+def equality(result: dict[str, Any]) -> str:
+    """How far several ranks are from one process."""
+    rows = ["| largest difference from one process | 2 ranks | 4 ranks |", "| --- | --- | --- |"]
+    rows += [f"| {case} | {found['2']:.1e} | {found['4']:.1e} |" for case, found in result["equality"].items()]
+    return "\n".join(rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -283,6 +318,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "vs_peers_runs": ("vs_peers", vs_peers_runs),
     "views": ("views", views),
     "report": ("report", report),
+    "scale": ("scale", scale),
+    "equality": ("scale", equality),
 }
 
 DOCUMENTED: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {

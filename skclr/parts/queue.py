@@ -53,7 +53,7 @@ class Queue(nn.Module):
         rows : (B, dim); kept without gradient.
         groups : (B,) int64.
         """
-        if not self.training:
+        if not (self.training and self.size):
             return
         new, groups = gather(rows.detach().to(self.rows.dtype))[: self.size], gather(groups)
         n_kept = self.size - len(new)
