@@ -268,7 +268,10 @@ def report(result: dict[str, Any]) -> str:
 
 def scale(result: dict[str, Any]) -> str:
     """What processes, chunks and data on disk cost."""
-    rows = ["| samples a process, step | one process, s | two, s | of linear speed | the model says |", "| --- " * 5 + "|"]
+    rows = [
+        "| samples a process, step | one process, s | two, s | of linear speed | the model says |",
+        "| --- " * 5 + "|",
+    ]
     for kind, (one, two) in ((kind, result[f"{kind} scaling"]) for kind in ("weak", "strong")):
         (size,) = one["values"]
         ideal = one["seconds_a_step"] / (1 if kind == "weak" else 2)
@@ -277,7 +280,7 @@ def scale(result: dict[str, Any]) -> str:
         rows.append(f"| {kind}, {size if kind == 'weak' else size // 2} on each of two | {cells} |")
     rows += [
         "",
-        "| a step on each of two processes | operations, 10⁹ | the model | gathered, kB | the model | averaged, kB | the model |",
+        "| a step | operations, 10⁹ | the model | gathered, kB | the model | averaged, kB | the model |",
         "| --- " * 7 + "|",
     ]
     for found in result["sent"]:
