@@ -92,7 +92,7 @@ def forget_the_others():
     """Let the parts see the rows of their own rank alone, as they would without gathering."""
     alone = {"rank": lambda: 0, "n_ranks": lambda: 1}
     alone |= dict.fromkeys(["gather", "average", "share"], lambda x: x) | {"batch_mean": lambda x: x.mean(0)}
-    methods = [module for name, module in sys.modules.items() if name.startswith(("skclr.losses.", "skclr.frameworks."))]
+    methods = [m for name, m in sys.modules.items() if name.startswith(("skclr.losses.", "skclr.frameworks."))]
     for part in (batch_norm, queue, sinkhorn, tiles, *methods):
         vars(part).update({name: function for name, function in alone.items() if name in vars(part)})
 
