@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from skclr.modalities import let_go, opened
 from skclr.training import ContrastiveNet, fingerprint
 
-# Enough for the cores, and few enough to lose little where a call is cut short.
+# Enough for the cores, and few enough to lose little where a call is cut short; of large samples fewer.
 _BLOCK_ROWS = 4_096
+_BLOCK_VALUES = 2**26
 
 
 class BlockwiseTransform:
@@ -42,7 +44,7 @@ class BlockwiseTransform:
         path : str or path
             Of the file, in numpy's format, which `numpy.load(path, mmap_mode="r")` maps.
         X : array or DataFrame of n samples
-            As for `transform`; sliced block by block, so that of a memory map or a zarr array only a block is read.
+            As for `transform`; what is kept on disk is read block by block.
 
         Returns
         -------
@@ -67,18 +69,21 @@ class BlockwiseTransform:
         150
         """
         check_is_fitted(self)
-        path, rows = Path(path), X.iloc if hasattr(X, "iloc") else X
+        path, X = Path(path), opened(X)
+        rows = X.iloc if hasattr(X, "iloc") else X
         n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
         part, notes = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.json")
         run = {"model": fingerprint(self.net_.framework_.state_dict()), "n_samples": n_samples}
         n_done = _rows_done(notes, run)
         shape = (n_samples, self._n_features_out)
         out = np.lib.format.open_memmap(part, mode="r+" if n_done else "w+", dtype=np.float32, shape=shape)
-        for block in gen_batches(n_samples, _BLOCK_ROWS):
-            if block.start >= n_done:
-                out[block] = self.transform(rows[block])
-                out.flush()
-                notes.write_text(json.dumps({**run, "rows": block.stop}))
+        size = max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // max(1, math.prod(getattr(X, "shape", ())[1:]))))
+        for start in range(n_done, n_samples, size):
+            stop = min(start + size, n_samples)
+            out[start:stop] = self.transform(rows[start:stop])
+            out.flush()
+            let_go(out, start, stop)
+            notes.write_text(json.dumps({**run, "rows": stop}))
         del out
         os.replace(part, path)
         notes.unlink(missing_ok=True)

@@ -265,7 +265,9 @@ default=None
         X : array or DataFrame of n samples
             (n, d) table, (n, H, W), (n, H, W, C) or (n, C, H, W) images, (n, channels, time) series, a list
             of arrays of unequal lengths, n texts. A tuple of such holds several views of each sample, which
-            are positives of each other; so does an array (n, n_views, *shape) with views="paired".
+            are positives of each other; so does an array (n, n_views, *shape) with views="paired". What is larger
+            than memory is read in blocks: memory maps, zarr, HDF5 and dask arrays, Parquet files and folders of
+            images by their pathlib.Path, and objects whose `__len__` and `__getitem__` give rows for index arrays.
         y : array of shape (n,), default=None
             Classes; used with positives="labels" only.
         groups : array of shape (n,), default=None
@@ -342,9 +344,10 @@ default=None
         check_is_fitted(self)
         if is_lazy(X):
             return self._lazily(X)
-        if len(views_in(X, paired=False)) > 1:
+        views = views_in(X, paired=False)
+        if len(views) > 1:
             raise ValueError("X is a tuple of views, but transform embeds one: give transform(X[0])")
-        samples = Samples(self._modality.read(X, self, reset=False), self._modality.to_tensor, self.device_)
+        samples = Samples(self._modality.read(views[0], self, reset=False), self._modality.to_tensor, self.device_)
         width = self._embedding_width
         features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
         embed(self.encoder_, samples, out=features[:, :width])

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
-from skclr.modalities import views_in
+from skclr.modalities import opened, views_in
 from skclr.parts.groups import UNLABELLED
 
 
@@ -194,6 +194,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
     """Take some rows of an array, a sparse matrix, a DataFrame, a sequence, or a tuple of views."""
+    X = opened(X)
     if isinstance(X, list | tuple):
         if len(views := views_in(X, paired=False)) > 1:
             return tuple(take_rows(view, rows) for view in views)

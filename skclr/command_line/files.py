@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skclr.modalities.files import images_in
 from skclr.parts.atomic import replacing
 
-IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 # A file that grows beyond both when it is unpacked is taken for one that was made to fill the memory.
 _MOST_BYTES = 2**30
 _MOST_GROWTH = 100
@@ -160,15 +160,7 @@ def _check_characters(name: str, array: np.ndarray) -> None:
 
 
 def _read_folder(folder: Path) -> Data:
-    root = folder.resolve()
-    # A link may lead anywhere: only what lies in the folder itself is of the data.
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and path.resolve().is_relative_to(root)
-    )
-    if not paths:
-        raise ValueError(f"{folder} holds no images: give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files")
+    paths = images_in(folder)
     classes = [path.relative_to(folder).parts[0] if path.parent != folder else None for path in paths]
     return Data(paths, None if None in classes else np.array(classes))
 

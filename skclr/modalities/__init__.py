@@ -10,7 +10,10 @@ from skclr.modalities.aligned import Aligned, stacked, views_in
 from skclr.modalities.audio import Audio
 from skclr.modalities.base import Modality, check_two_samples, is_missing
 from skclr.modalities.image import Image
+from skclr.modalities.parquet import ParquetRows
 from skclr.modalities.series import Series
+from skclr.modalities.sources import opened
+from skclr.modalities.stored import let_go
 from skclr.modalities.tabular import Tabular
 from skclr.modalities.text import Text
 
@@ -123,11 +126,14 @@ __all__ = [
     "Audio",
     "Image",
     "Modality",
+    "ParquetRows",
     "Series",
     "Tabular",
     "Text",
     "check_two_samples",
     "infer_modality",
+    "let_go",
+    "opened",
     "stacked",
     "views_in",
 ]

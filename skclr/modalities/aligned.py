@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,8 @@ import torch
 from torch import Tensor
 
 from skclr.modalities.ragged import Ragged
+from skclr.modalities.sources import opened
+from skclr.modalities.stored import Stored, edges_of, reader_of
 
 
 class Aligned:
@@ -52,6 +56,17 @@ class Aligned:
     def __getitem__(self, rows: np.ndarray) -> list[Any]:
         return [side[rows] for side in self.sides]
 
+    @property
+    def edges(self) -> np.ndarray:
+        """See `Stored`; of the side in most blocks."""
+        return max(map(edges_of, self.sides), key=len)
+
+    def reader(self) -> Aligned:
+        """See `Stored.reader`."""
+        aligned = copy.copy(self)
+        aligned.sides = [reader_of(side) for side in self.sides]
+        return aligned
+
 
 def stacked(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]:
     """Make of a modality's `to_tensor` one that takes slices of all views to (B, n_views, *shape)."""
@@ -61,16 +76,21 @@ def stacked(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]
 def views_in(X: Any, *, paired: bool) -> list[Any]:
     """Give the views that X holds: one array, unless it is a tuple of arrays, or (n, n_views, *shape) and `paired`.
 
+    What is kept on disk, or comes from an object of the user's own, is `opened`.
+
     Raises
     ------
     ValueError : where X should hold several views and is neither.
     """
     if isinstance(X, tuple) and X and not isinstance(X[0], str | int | float):
-        return list(X)
+        return [opened(view) for view in X]
+    X = opened(X)
     if not paired:
         return [X]
-    if getattr(X, "ndim", 0) < 3:
+    if len(getattr(X, "shape", ())) < 3:
         raise ValueError(
             "views='paired' takes the views from X: give a tuple of aligned arrays, or one array (n, n_views, *shape)"
         )
+    if isinstance(X, Stored):
+        return [X.parsed(operator.itemgetter((slice(None), view))) for view in range(X.shape[1])]
     return [X[:, view] for view in range(X.shape[1])]

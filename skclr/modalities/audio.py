@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
 from skclr.modalities.ragged import Ragged, ending_early
+from skclr.modalities.stored import Stored
 from skclr.parts.mel import LogMel, time_bins
 from skclr.parts.plain import expect
 from skclr.views.image import check_number
@@ -86,18 +87,18 @@ class Audio(Modality):
         self.max_seconds = max_seconds
         self._check()
 
-    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Clips:
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 2-D, or a sequence of 1-D arrays."""
-        clips = _read_clips(X)
-        _check_clips(clips)
+        clips = _clips(X[:1] if isinstance(X, Stored) else X)
         if reset:
-            check_two_samples(clips)
+            check_two_samples(X if isinstance(X, Stored) else clips)
             longest = np.inf if self.max_seconds is None else round(self.max_seconds * self.sampling_rate)
             self.shape_ = (int(min(clips.length, longest)),)
         clips.length = self.shape_[0]
+        rows = X.parsed(self._padded) if isinstance(X, Stored) else clips
         if reset:
-            self._learn_statistics(clips)
-        return clips
+            self._learn_statistics(rows)
+        return rows
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take (B, T) float32 to a tensor; NaN is after a clip's end."""
@@ -107,9 +108,9 @@ class Audio(Modality):
         """Give log-mel spectrograms (B, n_mels, frames), not standardised; NaN is after a clip's end."""
         return self._log_mel()(x.cpu())[:, 0].numpy()
 
-    def join(self, rows: Clips, more: Clips) -> Clips:
+    def join(self, rows: Any, more: Any) -> Any:
         """Put clips of two calls of `read` into one."""
-        return rows.join(more)
+        return super().join(rows, more) if Stored in {type(rows), type(more)} else rows.join(more)
 
     def example(self) -> Tensor:
         """Give two clips of silence, the second of one sample: views end early even where all clips are as long."""
@@ -145,7 +146,12 @@ class Audio(Modality):
         bands = self.n_mels, self.window, self.hop, self.min_frequency, self._highest()
         return LogMel(self.sampling_rate, *bands, self.dynamic_range, self.normalize_level, mean, deviation)
 
-    def _learn_statistics(self, clips: Clips) -> None:
+    def _padded(self, waves: np.ndarray) -> np.ndarray:
+        clips = _clips(waves)
+        clips.length = self.shape_[0]
+        return clips[:]
+
+    def _learn_statistics(self, clips: Any) -> None:
         chosen = np.arange(0, len(clips), max(1, len(clips) // _STATISTICS_CLIPS))
         log_mel, few = self._log_mel(), np.array_split(chosen, -(-len(chosen) // 16))
         # A few at a time: spectra are many times as large as their bands.
@@ -188,6 +194,11 @@ class Clips(Ragged):
         batch *= full_scale(self.values.dtype)
         return batch
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what indexing gives."""
+        return np.dtype(np.float32)
+
     def join(self, more: Ragged) -> Clips:
         """Put the clips of two into one, of the first's length; in float32 where their dtypes differ."""
         values = [self.values, more.values]
@@ -200,6 +211,12 @@ class Clips(Ragged):
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Give the factor that takes a dtype's range to [-1, 1]; 1 for floats."""
     return 1 / -float(np.iinfo(dtype).min) if dtype.kind == "i" else 1.0
+
+
+def _clips(X: Any) -> Clips:
+    clips = _read_clips(X)
+    _check_clips(clips)
+    return clips
 
 
 def _read_clips(X: Any) -> Clips:

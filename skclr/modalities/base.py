@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from skclr.modalities.stored import Joined, Stored
 from skclr.parts.plain import Plain
 
 # Of one sample: an hour of audio, or an image of 67 megapixels. A stranger's model asks for no more memory than that.
@@ -42,7 +43,7 @@ class Modality(Plain, ABC):
 
         Parameters
         ----------
-        X : what the user passed.
+        X : what the user passed, `opened`.
         estimator : on which scikit-learn's validation records the features and whom errors name.
         reset : True learns shape and statistics from X, False holds X against what was learned.
 
@@ -61,6 +62,8 @@ class Modality(Plain, ABC):
 
     def join(self, rows: Any, more: Any) -> Any:
         """Put rows of two calls of `read` into one."""
+        if isinstance(rows, Stored) or isinstance(more, Stored):
+            return Joined(rows, more)
         return np.concatenate([rows, more])
 
     def check_state(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
-from sklearn.preprocessing import OrdinalEncoder
 
 from skclr.modalities.base import is_missing
 from skclr.parts.plain import Plain
@@ -24,9 +25,14 @@ class Categories(Plain):
     def __init__(self, max_categories: int) -> None:
         self.max_categories = max_categories
 
-    def fit(self, table: np.ndarray) -> Self:
-        """Learn the categories of a table (n, k) of objects."""
-        self.codes_ = tuple(self._codes(column) for column in uniform(table).T)
+    def fit(self, tables: Iterable[np.ndarray]) -> Self:
+        """Learn the categories of the same columns in tables (n_i, k) of objects."""
+        counts: list[Counter[Any]] = []
+        for table in tables:
+            counts = counts or [Counter() for _ in table.T]
+            for times, column in zip(counts, uniform(table).T, strict=True):
+                times.update(value for value in column if not is_missing(value))
+        self.codes_ = tuple(map(self._codes, counts))
         return self
 
     def encode(self, table: np.ndarray) -> np.ndarray:
@@ -44,19 +50,24 @@ class Categories(Plain):
             table[:, j] = [names.get(code) for code in encoded[:, j]]
         return table
 
+    @property
+    def sizes(self) -> list[int]:
+        """Number of codes of each column."""
+        return [len(set(codes.values())) for codes in self.codes_]
+
     def check_state(self) -> None:
         """See `Plain.check_state`."""
-        for codes in self.codes_:
-            if set(codes.values()) != set(range(len(set(codes.values())))):
+        for codes, size in zip(self.codes_, self.sizes, strict=True):
+            if set(codes.values()) != set(range(size)):
                 raise ValueError("codes of categories do not count from 0 on")
 
-    def _codes(self, column: np.ndarray) -> dict[Any, int]:
-        encoder = OrdinalEncoder(max_categories=self.max_categories).fit(column[:, None])
-        known = [value for value in encoder.categories_[0] if not is_missing(value)]
-        if not known:
-            return {}
-        codes = encoder.transform(np.array([*known, None], dtype=object)[:-1, None])[:, 0]
-        return dict(zip(known, codes.astype(int).tolist(), strict=True))
+    def _codes(self, times: Counter[Any]) -> dict[Any, int]:
+        known = sorted(times)
+        n_rare = len(known) - self.max_categories + 1 if len(known) > self.max_categories else 0
+        # As OrdinalEncoder breaks ties.
+        rare = set(sorted(known, key=times.__getitem__)[:n_rare])
+        codes = {value: code for code, value in enumerate(value for value in known if value not in rare)}
+        return {value: codes.get(value, len(codes)) for value in known}
 
 
 def uniform(categories: np.ndarray) -> np.ndarray:

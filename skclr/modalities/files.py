@@ -1,19 +1,20 @@
-"""Rows that stay on disk until a batch asks for them: arrays too large for memory, and image files."""
+"""Image files, decoded when a batch asks for them."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 # Decoders let go of the interpreter; more threads than this wait for the disk.
 _MOST_THREADS = 8
 # So many files tell whether all are grey.
 _FIRST_FILES = 10
+IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 # Pillow's names of what has no colour.
 _GREY = ("1", "L", "LA")
 
@@ -22,48 +23,6 @@ def holds_paths(X: Any) -> bool:
     """Tell a sequence of paths, by its first, from arrays."""
     one_dimensional = len(X.shape) == 1 if hasattr(X, "shape") else isinstance(X, Sequence)
     return one_dimensional and isinstance(next(iter(X), None), str | os.PathLike)
-
-
-def is_stored(X: Any) -> bool:
-    """Tell arrays that read from disk where they are indexed (memory maps, zarr, h5py) from arrays in memory."""
-    if isinstance(X, np.ndarray):
-        return isinstance(X, np.memmap)
-    is_array = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape") and hasattr(X, "__getitem__")
-    return is_array and not issparse(X)
-
-
-class StoredArray:
-    """An array on disk; `stored[rows]` reads these rows, in the order in which they lie there, and checks them.
-
-    Parameters
-    ----------
-    source : array (n, ...) with shape and dtype that takes growing index arrays.
-
-    Raises
-    ------
-    ValueError : where it holds no numbers, or rows that are read hold NaN or infinity.
-    """
-
-    def __init__(self, source: Any) -> None:
-        if source.dtype.kind not in "buif":
-            raise ValueError(f"X has dtype {source.dtype}: give an array of numbers")
-        self.source = source
-        self.shape = tuple(source.shape)
-        self.dtype = source.dtype
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        # What zarr calls indexing by row alone; others do nothing else.
-        source = getattr(self.source, "oindex", self.source)
-        growing, order = np.unique(rows, return_inverse=True)
-        values = np.asarray(source[growing])
-        if values.dtype.kind == "f":
-            wrong = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
-            if wrong.any():
-                raise ValueError(f"X holds NaN or infinity in row {growing[wrong][0]}: fill or drop such values first")
-        return values[order]
 
 
 class ImageFiles:
@@ -106,29 +65,23 @@ class ImageFiles:
         return pixels
 
 
-class Joined:
-    """Rows of two arrays, one after the other, without a copy of either.
+def images_in(folder: Path) -> list[Path]:
+    """Give the images in a folder and those in it, in the order of their paths.
 
-    Parameters
-    ----------
-    first, second : (n, ...) and (m, ...), each with shape and dtype.
+    Raises
+    ------
+    ValueError : where there are none.
     """
-
-    def __init__(self, first: Any, second: Any) -> None:
-        self.parts = (first, 0), (second, first.shape[0])
-        self.shape = (first.shape[0] + second.shape[0], *first.shape[1:])
-        self.dtype = np.result_type(first.dtype, second.dtype)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        for part, start in self.parts:
-            here = (rows >= start) & (rows < start + part.shape[0])
-            if here.any():
-                values[here] = part[rows[here] - start]
-        return values
+    root = folder.resolve()
+    # A link may lead anywhere: only what lies in the folder itself is of the data.
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and path.resolve().is_relative_to(root)
+    )
+    if not paths:
+        raise ValueError(f"{folder} holds no images: give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files")
+    return paths
 
 
 def to_paths(X: Iterable[Any]) -> np.ndarray:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
-from skclr.modalities.files import ImageFiles, Joined, StoredArray, holds_paths, is_stored, shape_of_files, to_paths
+from skclr.modalities.files import ImageFiles, holds_paths, shape_of_files, to_paths
+from skclr.modalities.stored import Joined, Stored
 from skclr.parts.plain import expect
 
 _USUAL_CHANNELS = (1, 3, 4)
@@ -26,8 +27,8 @@ _STATISTICS_VALUES = 2**26
 class Image(Modality):
     """Images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or float, such images as flat rows, or image files.
 
-    Memory maps and other arrays on disk (zarr, h5py) are read batch by batch. A list of paths is images
-    that Pillow decodes batch by batch, to grey or RGB as the first of them are.
+    A list of paths, or the path of a folder, is images that Pillow decodes batch by batch, to grey or RGB as the first
+    of them are.
 
     Parameters
     ----------
@@ -136,20 +137,17 @@ class Image(Modality):
 
     def _open(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         if isinstance(X, str | os.PathLike):
-            raise ValueError(f"X={str(X)!r} is one path: give a list, for example of pathlib.Path(...).glob('*.png')")
+            raise ValueError(f"X={str(X)!r} is one path: give a list of paths, or pathlib.Path of a folder")
         if holds_paths(X):
             return self._open_files(to_paths(X), reset=reset)
         if self.size is not None:
             raise ValueError(f"size={self.size}, but X is no list of paths: resize the array before")
-        stored = is_stored(X)
+        stored = isinstance(X, Stored)
         if self.image_shape is not None:
             images = self._check_flat(X, estimator, reset=reset, stored=stored)
         else:
             images = self._check_images(X, stored=stored)
-        if stored:
-            return StoredArray(images)
-        check_finite(images)
-        return images
+        return images.parsed(_checked) if stored else _checked(images)
 
     def _open_files(self, paths: np.ndarray, *, reset: bool) -> ImageFiles:
         if reset:
@@ -261,6 +259,13 @@ class StandardizeChannels(nn.Module):
         # The kernel of batch normalisation does it in one pass; sums over three channels in a row are slow.
         x = batch_norm(x, self.mean.flatten(), self.deviation.flatten().square(), eps=0.0)
         return x.contiguous(memory_format=torch.channels_last)
+
+
+def _checked(images: np.ndarray) -> np.ndarray:
+    if images.dtype.kind not in "buif":
+        raise ValueError(f"X has dtype {images.dtype}: give an array of numbers")
+    check_finite(images)
+    return images
 
 
 def _is_size(size: Any) -> bool:

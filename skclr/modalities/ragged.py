@@ -42,6 +42,11 @@ class Ragged:
         return len(self), self.length, *self.values.shape[1:]
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what indexing gives."""
+        return self.values.dtype
+
+    @property
     def lengths(self) -> np.ndarray:
         """Lengths (n,) of the samples as they are, before any end is lost."""
         return np.diff(self.offsets)

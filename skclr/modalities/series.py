@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from skclr.modalities.base import Modality, check_two_samples
 from skclr.modalities.ragged import Ragged, ending_early
+from skclr.modalities.stored import Stored, pieces
 from skclr.parts.missing import channel_statistics
 from skclr.parts.plain import expect
 
@@ -45,16 +46,15 @@ class Series(Modality):
             )
         self.channel_axis = channel_axis
 
-    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray | Ragged:
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; rows are time first, (n, time, channels)."""
-        rows = self._read_list(X) if _is_list(X) else self._read_array(X)
-        _check_values(rows)
+        rows = X.parsed(self._read) if isinstance(X, Stored) else self._read(X)
         _, length, channels = rows.shape
         if reset:
             check_two_samples(rows)
             self._check_axes(length, channels)
             self.shape_ = channels, length
-            self.gaps_ = isinstance(rows, Ragged) or bool(np.isnan(rows).any())
+            self.gaps_ = isinstance(rows, Ragged) or any(bool(np.isnan(some).any()) for some in pieces(rows))
             step = max(1, len(rows) // _STATISTICS_ROWS)
             self.mean_, self.deviation_ = channel_statistics(self.to_tensor(rows[np.arange(0, len(rows), step)]))
         elif channels != self.shape_[0]:
@@ -69,10 +69,11 @@ class Series(Modality):
         """Take rows (B, T, C) to (B, C, T)."""
         return torch.from_numpy(np.moveaxis(rows, 2, 1).astype(np.float32, order="C"))
 
-    def join(self, rows: np.ndarray | Ragged, more: np.ndarray | Ragged) -> np.ndarray | Ragged:
+    def join(self, rows: Any, more: Any) -> Any:
         """Put rows of two calls of `read` into one, padded to the longest of both."""
-        if rows.shape[1:] == more.shape[1:] and not isinstance(rows, Ragged) and not isinstance(more, Ragged):
-            return np.concatenate([rows, more])
+        kinds = {type(rows), type(more)}
+        if Stored in kinds or (rows.shape[1:] == more.shape[1:] and Ragged not in kinds):
+            return super().join(rows, more)
         joined = _as_ragged(rows).join(_as_ragged(more))
         return Ragged(joined.values, joined.offsets, max(rows.shape[1], more.shape[1]), np.nan)
 
@@ -101,6 +102,11 @@ class Series(Modality):
         channels, _ = self.shape_
         expect("mean_", self.mean_, (channels, 1), torch.float32)
         expect("deviation_", self.deviation_, (channels, 1), torch.float32)
+
+    def _read(self, X: Any) -> np.ndarray | Ragged:
+        rows = self._read_list(X) if _is_list(X) else self._read_array(X)
+        _check_values(rows)
+        return rows
 
     def _read_array(self, X: Any) -> np.ndarray:
         series = check_array(_numbers(X), allow_nd=True, ensure_2d=False, ensure_all_finite=False, input_name="X")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories
+from skclr.modalities.stored import Stored, pieces
 from skclr.parts.plain import expect
 from skclr.views import MarginalCorruption
 
@@ -55,12 +57,15 @@ class Tabular(Modality):
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 2-D."""
         if reset:
-            self.is_categorical_ = categorical_columns(X, self.categorical_features)
+            self.is_categorical_ = categorical_columns(next(pieces(X)), self.categorical_features)
             self.categories_ = Categories(self.max_categories)
-        if self.is_categorical_.any():
-            table = self._read_mixed(X, estimator, reset=reset)
+            if self.is_categorical_.any():
+                self.categories_.fit(self._split(rows, estimator, reset=True)[1] for rows in pieces(X))
+        if isinstance(X, Stored):
+            self._read(X[:1], estimator, reset=reset)
+            table = X.parsed(partial(self._read, estimator=estimator, reset=False))
         else:
-            table = read_numbers(X, estimator, reset=reset)
+            table = self._read(X, estimator, reset=reset)
         if reset:
             check_two_samples(table)
             _check_two_columns(table)
@@ -70,8 +75,13 @@ class Tabular(Modality):
     def to_tensor(self, rows: Any) -> Tensor:
         """Standardise (B, d) rows; in float64, since a time stamp loses its seconds in float32."""
         dense = rows.toarray() if sparse.issparse(rows) else rows
-        standardized = (dense - self.mean_) / self.scale_
-        return torch.from_numpy(standardized.astype(np.float32))
+        standardized = np.empty(dense.shape, np.float32)
+        # As many rows as stay in a core's cache.
+        n_rows = max(1, 2**16 // dense.shape[1])
+        for start in range(0, len(dense), n_rows):
+            few = slice(start, start + n_rows)
+            standardized[few] = (dense[few] - self.mean_) / self.scale_
+        return torch.from_numpy(standardized)
 
     def join(self, rows: Any, more: Any) -> Any:
         """Put rows of two calls of `read` into one."""
@@ -118,20 +128,20 @@ class Tabular(Modality):
         expect("is_categorical_", self.is_categorical_, self.shape_, bool)
         expect("mean_", self.mean_, self.shape_, np.float64)
         expect("scale_", self.scale_, self.shape_, np.float64)
-        n_codes = np.zeros(self.shape_, dtype=int)
-        n_codes[self.is_categorical_] = [len(set(codes.values())) for codes in self.categories_.codes_]
-        if tuple(n_codes.tolist()) != self.cardinalities_ or len(self.gaps_) != len(n_codes):
+        if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):
             raise ValueError(f"columns of {self.cardinalities_} categories do not have the codes")
 
-    def _read_mixed(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> np.ndarray:
+    def _split(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> tuple[Any, np.ndarray]:
         if is_frame(X):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
-            numbers, categories = split_frame(X, self.is_categorical_)
-        else:
-            X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
-            numbers, categories = X[:, ~self.is_categorical_], X[:, self.is_categorical_]
-        if reset:
-            self.categories_.fit(categories)
+            return split_frame(X, self.is_categorical_)
+        X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+        return X[:, ~self.is_categorical_], X[:, self.is_categorical_]
+
+    def _read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        if not self.is_categorical_.any():
+            return read_numbers(X, estimator, reset=reset)
+        numbers, categories = self._split(X, estimator, reset=reset)
         table = np.empty((len(categories), len(self.is_categorical_)))
         table[:, self.is_categorical_] = self.categories_.encode(categories)
         if numbers.shape[1]:
@@ -143,19 +153,36 @@ class Tabular(Modality):
         if sparse.issparse(table):
             # What is 0 stays 0. Wide rows are no neighbours of each other, and nobody wants them dense beside theirs.
             self.views, self.passthrough = "corruption", False
-            most = mean = np.zeros(self.shape_)
-            gaps = np.zeros(self.shape_, dtype=bool)
+            gaps, mean = np.zeros(self.shape_, dtype=bool), np.zeros(self.shape_)
             scale = StandardScaler(with_mean=False).fit(table).scale_
         else:
-            most, gaps = np.nanmax(table, axis=0, initial=-1), np.isnan(table).any(axis=0)
-            with np.errstate(invalid="ignore"):
-                scaler = StandardScaler().fit(table)
-            mean, scale = scaler.mean_, scaler.scale_
+            gaps, mean, scale = _statistics(table)
+            if isinstance(table, Stored):
+                # Neighbours would be looked for among all rows, and read one by one.
+                self.views = "corruption"
         # A column without any value has no mean.
         number = ~self.is_categorical_ & np.isfinite(mean)
         self.mean_, self.scale_ = np.where(number, mean, 0.0), np.where(number, scale, 1.0)
-        self.cardinalities_ = tuple(np.where(self.is_categorical_, most + 1, 0).astype(int).tolist())
+        self.cardinalities_ = self._count_categories()
         self.gaps_ = tuple((gaps & ~self.is_categorical_).tolist())
+
+    def _count_categories(self) -> tuple[int, ...]:
+        counts = np.zeros(self.shape_, dtype=int)
+        counts[self.is_categorical_] = self.categories_.sizes
+        return tuple(counts.tolist())
+
+
+def _statistics(table: Any) -> tuple[np.ndarray, ...]:
+    """Give of each column whether it has gaps, its mean and its deviation."""
+    gaps, scaler = np.zeros(table.shape[1], dtype=bool), StandardScaler()
+    for rows in pieces(table):
+        gaps |= np.isnan(rows).any(axis=0)
+        if hasattr(scaler, "mean_"):
+            # Of a column that had no value so far there is no mean to go on from.
+            scaler.mean_, scaler.var_ = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.var_)
+        with np.errstate(invalid="ignore"):
+            scaler.partial_fit(rows)
+    return gaps, scaler.mean_, scaler.scale_
 
 
 class ReadColumns(nn.Module):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from skclr.parts.ranks import n_ranks, share
+from skclr.training.shuffle import n_lanes, shuffled_by_block
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -28,11 +31,12 @@ class Samples(Dataset[Tensor]):
 
     Parameters
     ----------
-    X : array of n rows that takes an index array; it is read only.
+    X : array of n rows that takes an index array; it is read only. Where it has `edges`, rows between two of them are
+        better read together, and its `reader()` does so.
     to_tensor : turns a slice of X into a float32 tensor (B, *shape).
     device : where batches go.
     groups : (n,) int64 positive groups; None makes every row its own.
-    rows : row numbers of X that belong to these samples; None is all.
+    rows : growing row numbers of X that belong to these samples; None is all.
     """
 
     def __init__(
@@ -67,13 +71,32 @@ class Samples(Dataset[Tensor]):
         """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
         if 4 * math.prod(self.X.shape) <= resident_bytes(self.device):
             # An index array makes a copy, which torch may share where X is read-only.
-            self.resident = self.to_tensor(self.X[np.arange(self.X.shape[0])]).to(self.device)
+            blocks = [np.arange(start, stop) for start, stop in pairwise(_edges(self.X).tolist())]
+            tensors = [self.to_tensor(self.X[rows]).to(self.device) for rows in blocks]
+            self.resident = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Where blocks of these samples begin, and the end of the last: (n_blocks + 1,) positions."""
+        return np.unique(np.searchsorted(self.rows, _edges(self.X)))
+
+    def reader(self) -> Samples:
+        """Give the same samples to somebody who takes them in an order by blocks."""
+        samples = copy.copy(self)
+        if hasattr(self.X, "reader"):
+            samples.X = self.X.reader()
+        return samples
 
     def subset(self, rows: np.ndarray) -> Samples:
-        """Keep only the samples at `rows`, positions in these samples."""
+        """Keep only the samples at `rows`, growing positions in these samples."""
         chosen = Samples(self.X, self.to_tensor, self.device, self.groups, self.rows[rows])
         chosen.resident = self.resident
         return chosen
+
+
+def _edges(X: Any) -> np.ndarray:
+    """Give where blocks of X begin and end; what is in memory is one."""
+    return np.asarray(getattr(X, "edges", (0, X.shape[0])))
 
 
 def resident_bytes(device: torch.device) -> float:
@@ -85,7 +108,7 @@ def resident_bytes(device: torch.device) -> float:
 
 
 class Batches:
-    """Batches of samples, shuffled anew each epoch; of each a rank gets its share.
+    """Batches of samples, shuffled anew each epoch by blocks; of each a rank gets its share.
 
     Parameters
     ----------
@@ -118,7 +141,9 @@ class Batches:
         """Give the batches of the next epoch, without the first `n_batches`."""
         order = np.arange(len(self.samples))
         if self.shuffle:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+            rng, edges = np.random.default_rng((self.seed, self.epoch)), self.samples.edges
+            lanes = n_lanes(edges, math.prod(self.samples.X.shape[1:]))
+            order = shuffled_by_block(edges, self.batch_size, lanes, rng)
             self.epoch += 1
         size = self.batch_size // n_ranks()
         order = np.concatenate([share(order[i : i + self.batch_size]) for i in range(0, len(order), self.batch_size)])
@@ -130,7 +155,8 @@ class Batches:
         if (resident := samples.resident) is not None:
             batches: Iterator[Tensor] = (resident[rows[batch]] for batch in slices)
         else:
-            batches = one_ahead(lambda batch: samples[order[batch]], slices)
+            reader = samples.reader()
+            batches = one_ahead(lambda batch: reader[order[batch]], slices)
         for x, batch in zip(batches, slices, strict=True):
             yield x, rows[batch], groups[batch]
 

@@ -1,7 +1,6 @@
 import pickle
 import sys
 import threading
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -111,80 +110,6 @@ def test_four_channels_are_not_rgb(pixels):
         read(np.concatenate([pixels, pixels[..., :1]], -1), rgb=True)
 
 
-# --- arrays on disk
-
-
-class OnDisk:
-    """What zarr and h5py arrays have in common: no array, but rows of it by growing index."""
-
-    def __init__(self, values):
-        self.values, self.shape, self.dtype, self.most = values, values.shape, values.dtype, 0
-
-    def __getitem__(self, rows):
-        assert (np.diff(rows) > 0).all()
-        self.most = max(self.most, len(rows))
-        return self.values[rows]
-
-    def __array__(self, *args, **kwargs):
-        raise AssertionError("all of the array was read")
-
-
-class Zarr(OnDisk):
-    """Other than h5py's, its plain index goes over all axes at once."""
-
-    def __init__(self, values):
-        super().__init__(values)
-        self.oindex = OnDisk(values)
-
-    __getitem__ = None
-
-
-def on_disk(values, kind, tmp_path):
-    if kind != "memmap":
-        return {"h5py": OnDisk, "zarr": Zarr}[kind](values)
-    np.save(tmp_path / "X.npy", values)
-    return np.load(tmp_path / "X.npy", mmap_mode="r")
-
-
-@pytest.mark.parametrize("kind", ["memmap", "h5py", "zarr"])
-@pytest.mark.parametrize("flat", [False, True])
-def test_on_disk_or_in_memory_the_bits_are_the_same(quick, pixels, kind, flat, tmp_path):
-    X, params = pixels, None
-    if flat:
-        X, params = pixels.reshape(20, -1), {"image_shape": (6, 5, 3)}
-    stored = on_disk(X, kind, tmp_path)
-    embedders = [quick(modality="image", modality_params=params).fit(each, unlabeled=each) for each in (X, stored)]
-    assert_array_equal(embedders[1].transform(stored), embedders[0].transform(X))
-    # In another order than on disk, and twice the same.
-    rows = embedders[1]._modality.read(stored, embedders[1], reset=False)
-    assert_array_equal(rows[np.array([7, 2, 2, 19])], X[[7, 2, 2, 19]])
-
-
-def test_a_large_memory_map_is_not_read_as_a_whole(tmp_path):
-    # 256 MiB that take no space on disk.
-    X = np.memmap(tmp_path / "X", np.float32, "w+", shape=(65_536, 32, 32, 1))
-    tracemalloc.start()
-    modality, rows = read(X)
-    modality.to_tensor(modality.join(rows, rows)[np.array([3, 70_000])])
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < X.nbytes / 10
-
-
-def test_an_array_on_disk_without_numbers():
-    with pytest.raises(ValueError, match="X has dtype <U1: give an array of numbers"):
-        read(OnDisk(np.full((3, 4, 4), "a")))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_was_not_looked_at_when_opened_is_when_it_is_read(tmp_path, value):
-    X = np.zeros((5_000, 4, 4), np.float32)
-    X[4_998, 2, 1] = value
-    _, rows = read(on_disk(X, "memmap", tmp_path))
-    with pytest.raises(ValueError, match="NaN or infinity in row 4998"):
-        rows[np.arange(4_000, 5_000)]
-
-
 # --- image files
 
 
@@ -271,7 +196,7 @@ def test_wrong_files_are_named(pixels, save, tmp_path):
         read([paths[0], tmp_path / "lost.png"])
     with pytest.raises(TypeError, match="X holds paths, but 7 in row 1"):
         read([paths[0], 7])
-    with pytest.raises(ValueError, match=r"is one path: give a list"):
+    with pytest.raises(ValueError, match=r"is one path: give a list of paths"):
         read(str(tmp_path))
     with pytest.raises(ValueError, match=r"size=\(6, 5\), but X is no list of paths"):
         read(pixels, size=(6, 5))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from skclr.modalities.stored import Stored
 from skclr.training import Batches, HoldOut, Samples
 from skclr.training.loader import one_ahead
+from skclr.training.shuffle import shuffled_by_block
 
 
 @pytest.fixture
@@ -103,3 +105,92 @@ def test_hold_out_splits_without_overlap(samples):
 def test_hold_out_that_leaves_nothing(samples):
     with pytest.raises(ValueError, match=r"validation_fraction=0.95 leaves 1 of 11 samples"):
         HoldOut(0.95, seed=0)(samples)
+
+
+# -- data in blocks ---------------------------------------------------------------------------------
+
+
+class InBlocks:
+    """An array in blocks of 8 rows that remembers what was read of it, and how much at once."""
+
+    def __init__(self, n_rows):
+        self.values = np.arange(2.0 * n_rows, dtype=np.float32).reshape(n_rows, 2)
+        self.edges = np.append(np.arange(0, n_rows, 8), n_rows)
+        self.reads = []
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, rows):
+        self.reads.append(rows.tolist())
+        return self.values[rows]
+
+
+@pytest.fixture
+def lanes(monkeypatch):
+    """Let a batch be mixed from 4 blocks."""
+    monkeypatch.setattr("skclr.training.shuffle._MOST_LANES", 4)
+    return 4
+
+
+@pytest.fixture
+def in_blocks(lanes):
+    source = InBlocks(101)
+    samples = Samples(Stored(source), torch.from_numpy, torch.device("cpu"))
+    source.reads.clear()
+    return source, samples
+
+
+def test_blocks_are_read_once_and_as_a_whole(in_blocks, lanes):
+    source, samples = in_blocks
+    seen = sum(rows_of(Batches(samples, 12)), [])
+    assert len(set(seen)) == len(seen) == 96
+    blocks = [list(range(start, min(start + 8, 101))) for start in range(0, 101, 8)]
+    assert all(read in blocks for read in source.reads)
+    # A lane may begin in the block in which another ends.
+    assert len(source.reads) <= len(blocks) + lanes - 1
+    assert len({read[0] for read in source.reads}) >= 12
+
+
+def test_no_more_blocks_lie_ready_than_a_batch_needs(in_blocks, lanes):
+    _, samples = in_blocks
+    reader, edges = samples.reader(), samples.edges
+    order = shuffled_by_block(edges, 12, lanes, np.random.default_rng(0)).reshape(-1, 12)
+    for rows in order:
+        assert torch.equal(reader[rows], torch.from_numpy(samples.X.source.values[rows]))
+        assert set(reader.X.blocks) == set((rows // 8).tolist())
+
+
+def test_batches_in_blocks_hold_the_rows_they_name(in_blocks):
+    source, samples = in_blocks
+    chosen = samples.subset(np.flatnonzero(np.arange(101) % 5))
+    for x, rows, _ in Batches(chosen, 12):
+        assert (rows % 5).all()
+        assert torch.equal(x, torch.from_numpy(source.values[rows]))
+
+
+def test_resident_blocks_are_the_same(in_blocks):
+    source, samples = in_blocks
+    before = rows_of(Batches(samples, 12))
+    samples.settle()
+    assert torch.equal(samples.resident, torch.from_numpy(source.values))
+    # Or a run would go on otherwise on a card that has more free memory.
+    assert rows_of(Batches(samples, 12)) == before
+
+
+def test_going_on_is_as_never_having_stopped(in_blocks):
+    _, samples = in_blocks
+    assert [rows.tolist() for _, rows, _ in Batches(samples, 12).after(5)] == rows_of(Batches(samples, 12))[5:]
+
+
+def test_ranks_read_parts_of_one_order(in_blocks, monkeypatch):
+    source, samples = in_blocks
+    alone, shares, reads = rows_of(Batches(samples, 12)), [], []
+    for rank in range(2):
+        source.reads.clear()
+        monkeypatch.setattr("skclr.parts.ranks._place", (rank, 2))
+        shares.append(rows_of(Batches(samples, 12)))
+        reads.append({read[0] for read in source.reads})
+    assert [one + other for one, other in zip(*shares, strict=True)] == alone
+    # Each reads its own half of the blocks, and the one in which the other's begins.
+    assert len(reads[0] & reads[1]) <= 1
