@@ -294,6 +294,10 @@ def scale(result: dict[str, Any]) -> str:
     for found in result["memory"]:
         size, chunk = found["values"]
         rows.append(f"| {size:,} images | {chunk or 'none'} | {found['MiB']:,.0f} | {found['seconds']:.0f} |")
+    rows += ["", "| samples of 32 KiB | GiB | samples a second | peak, MiB |", "| --- " * 4 + "|"]
+    for found in result["storage"]:
+        kept = "in a map" if found["values"][1] else "in memory"
+        rows.append(f"| {kept} | {found['GiB']:g} | {found['samples_a_second']:,.0f} | {found['MiB']:,.0f} |")
     return "\n".join(rows)
 
 
