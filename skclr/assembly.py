@@ -490,7 +490,10 @@ def choose_device(device: Any) -> torch.device:
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is no device: give 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
     if not available.get(chosen.type, True) or (chosen.type == "cuda" and (chosen.index or 0) >= n_gpus):
-        raise ValueError(f"device={device!r} is not to be had here: use device='auto' or 'cpu'")
+        raise ValueError(
+            f"device={device!r} is not to be had here: use device='auto' or 'cpu' (torch sees {n_gpus} CUDA devices "
+            f"and counts them from 0, with CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r})"
+        )
     return chosen
 
 

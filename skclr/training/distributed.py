@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from joblib.parallel import get_active_backend
+from joblib.parallel import BACKENDS, get_active_backend
 from torch import nn
 
 from skclr.parts.ranks import average, gather, n_ranks, together
@@ -26,7 +26,7 @@ def data_parallel() -> Iterator[None]:
     -----
     Workers of joblib inherit the launcher's environment, and are none of its processes: each fit there is its own.
     """
-    if get_active_backend()[0].nesting_level:
+    if _is_job():
         yield
         return
     _join()
@@ -38,6 +38,13 @@ def data_parallel() -> Iterator[None]:
         except BaseException as error:
             _leave(error)
             raise
+
+
+def _is_job() -> bool:
+    """Tell whether this call is a job of joblib's."""
+    backend, _ = get_active_backend()
+    # dask's jobs are at level 0, under dask's own backend.
+    return bool(backend.nesting_level) or isinstance(backend, BACKENDS.get("dask", ()))
 
 
 def _join() -> None:
