@@ -22,6 +22,7 @@ from torch import Tensor
 
 from skclr.parts.atomic import replacing
 from skclr.parts.ranks import rank
+from skclr.training.distributed import agree
 from skclr.training.interruption import StopTraining
 from skclr.training.loader import Samples
 
@@ -70,10 +71,13 @@ class Checkpoints(Callback):
         self._running = {}
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        due = net.interrupted_ or time.monotonic() - self._written >= 60 * self.minutes
-        if training and due and rank() == 0:
+        if not training:
+            return
+        # By the first rank's clock; losses are read by all, since what one finds ends the run of all.
+        if net.interrupted_ or agree(time.monotonic() - self._written >= 60 * self.minutes):
             net.read_losses("train_loss")
-            self._write(net)
+            if rank() == 0:
+                self._write(net)
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if not (net.interrupted_ or self._finished):

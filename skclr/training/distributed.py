@@ -71,7 +71,7 @@ def _leave(error: BaseException) -> None:
 
 def agree(value: int) -> int:
     """Give rank 0's value to all."""
-    return int(gather(torch.tensor([value]))[0])
+    return int(gather(torch.tensor([value], dtype=torch.int64))[0])
 
 
 def any_rank(flag: bool) -> bool:

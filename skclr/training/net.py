@@ -226,15 +226,19 @@ class ContrastiveNet(NeuralNet):
         self.interrupted_ = True
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
+        stopped = False
         try:
             super().notify(method_name, **kwargs)
-        except KeyboardInterrupt as interrupt:
+        except KeyboardInterrupt:
             # skorch's callbacks stop a run by the same exception that Ctrl-C raises.
-            if method_name == "on_epoch_end" and not self.interrupted_:
-                raise StopTraining from interrupt
-            raise
-        if method_name == "on_epoch_end" and self.interrupted_:
-            raise StopTraining
+            stopped = method_name == "on_epoch_end" and not self.interrupted_
+            if not stopped:
+                raise
+        if method_name == "on_epoch_end":
+            # A callback that looks at the clock, and Ctrl-C, may be of one rank alone.
+            self.interrupted_ = any_rank(self.interrupted_)
+            if any_rank(stopped) or self.interrupted_:
+                raise StopTraining
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         keep_freed_memory()

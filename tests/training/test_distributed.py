@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from skorch.callbacks import Callback
 from torch.testing import assert_close
 
 from skclr.assembly import choose_batch_size
@@ -72,6 +73,31 @@ def test_ranks_end_with_one_model(fits):
     first, second = (np.load(fits[0] / f"{rank}.npz") for rank in range(2))
     for name in ("one", "other", "losses"):
         assert_array_equal(first[name], second[name])
+
+
+def test_a_callback_that_stops_one_rank_stops_all(fits):
+    assert [np.load(fits[0] / f"{rank}.npz")["n_epochs"] for rank in range(2)] == [1, 1]
+
+
+class Count(Callback):
+    """Note the steps that were taken."""
+
+    steps = []
+
+    def on_batch_end(self, net, **kwargs):
+        self.steps.append(net.step_)
+
+
+def test_a_checkpoint_finds_divergence_on_every_rank(monkeypatch, tmp_path):
+    """Else the first rank would end in the middle of an epoch, and the others wait for it in the next step."""
+    diverging = {"learning_rate": 1e30, "batch_size": 16, "checkpoint_minutes": 0, "callbacks": [Count]}
+    last_steps = []
+    for rank in range(2):
+        monkeypatch.setattr("skclr.training.checkpoint.rank", lambda rank=rank: rank)
+        with pytest.raises(FloatingPointError, match="epoch 1"):
+            embedder(checkpoint_dir=tmp_path / str(rank), **diverging).fit(X)
+        last_steps.append(Count.steps[-1])
+    assert last_steps[0] == last_steps[1] < 6
 
 
 def test_rank_0_alone_writes(fits):
