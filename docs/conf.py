@@ -23,6 +23,10 @@ html_title = "skclr"
 html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
 templates_path = ["_templates"]
+# No page lies below those of the first level.
+html_sidebars = {"*": []}
+html_show_sourcelink = False
+toc_object_entries_show_parents = "hide"
 html_theme_options = {"show_nav_level": 2, "navigation_with_keys": False}
 
 autosummary_generate = True
@@ -37,6 +41,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "write_computation_times": False,
+    # A display is its picture.
+    "ignore_repr_types": r"skclr\.plotting|matplotlib",
 }
 
 
