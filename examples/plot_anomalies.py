@@ -11,6 +11,7 @@ each is it in turn.
 # The distance to the fifth nearest training digit says how odd a test digit is; the area under the ROC curve how well
 # that parts.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.ensemble import IsolationForest
@@ -41,8 +42,19 @@ for odd in range(0, 10, 3):
     scores["raw pixels"].append(roc_auc_score(is_odd, oddness(usual, test)))
     for name, epochs in (("untrained encoder", 0), ("embedding", 30)):
         embedder = ContrastiveEmbedder(**setting, max_epochs=epochs).fit(usual)
-        embeddings = (normalize(embedder.transform(rows)) for rows in (usual, test))
+        embeddings = [normalize(embedder.transform(rows)) for rows in (usual, test)]
         scores[name].append(roc_auc_score(is_odd, oddness(*embeddings)))
 for name, values in scores.items():
     print(f"{name:20} area under the curve {np.mean(values):.3f}, by digit " + ", ".join(f"{v:.3f}" for v in values))
 print(f"the embedding against raw pixels: {np.mean(scores['embedding']) - np.mean(scores['raw pixels']):+.3f}")
+
+# %%
+# The oddest of the last round's test digits, the oddest first. Those of the digit that nobody showed are framed; the
+# others are what passes for a usual digit badly written.
+
+figure, axes = plt.subplots(2, 10, figsize=(10, 2.3), layout="constrained")
+for axis, row in zip(axes.flat, oddness(*embeddings).argsort()[::-1], strict=False):
+    axis.imshow(test[row].reshape(8, 8), cmap="gray_r")
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set(color="C3", linewidth=3, visible=is_odd[row])
+figure.suptitle(f"the oddest of {len(test)}, after learning from all digits but {odd}")

@@ -10,6 +10,7 @@ afterwards how well they chose.
 # %%
 # The scorers of `skclr.evaluation.SCORERS` go into any search of scikit-learn; y is not given.
 
+import matplotlib.pyplot as plt
 from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, ShuffleSplit, train_test_split
@@ -43,3 +44,14 @@ for name in measures:
 best, chosen = max(probes), probes[search.best_index_]
 print(f"the choice costs {100 * (best - chosen):.1f} points against the best; the raw pixels have", end=" ")
 print(f"{100 * linear_probe(X_train, y_train, X_test, y_test):.1f} %")
+
+# %%
+# Each measure beside what it should foretell.
+
+figure, axes = plt.subplots(1, len(measures), figsize=(10, 3.2), layout="constrained", sharey=True)
+for axis, name in zip(axes, measures, strict=True):
+    for x, y, params in zip(search.cv_results_[f"mean_test_{name}"], probes, search.cv_results_["params"], strict=True):
+        axis.plot(x, y, "o" if params["framework"] == "simclr" else "s", color="C0")
+        axis.annotate("{framework}, {max_epochs}".format(**params), (x, y), fontsize=7)
+    axis.set(xlabel=f"{name}, without labels")
+axes[0].set_ylabel("linear probe, with labels")

@@ -17,6 +17,7 @@ from torch import nn
 
 from skclr import ContrastiveEmbedder
 from skclr.evaluation import linear_probe
+from skclr.plotting import ViewsDisplay
 
 encoder = nn.Sequential(
     nn.Conv2d(1, 32, 3, padding=1),
@@ -57,3 +58,7 @@ print(f"{'raw pixels':26}{100 * linear_probe(X_train, y_train, X_test, y_test):5
 for name, embedder in embedders.items():
     train, test = embedder.fit(X_train).transform(X_train), embedder.transform(X_test)
     print(f"{name:26}{100 * linear_probe(train, y_train, test, y_test):5.1f} %")
+
+# %%
+# What the function shows the network:
+ViewsDisplay.from_estimator(embedders["own parts"], X)

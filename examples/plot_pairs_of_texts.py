@@ -14,6 +14,7 @@ and the encoder before training are looked at in the same way.
 import importlib
 import inspect
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import train_test_split
@@ -46,10 +47,10 @@ print("\n".join(train[0]))
 # All paragraphs are compared with all by cosine.
 
 
-def found_among_the_first(one, other, k):
-    """Give the share of rows whose own partner is among the k most similar."""
+def places(one, other):
+    """Give the place that each row's own partner takes among all, from the most similar."""
     similarities = normalize(one) @ normalize(other).T
-    return (similarities >= similarities.diagonal()[:, None]).sum(1) <= k
+    return (similarities >= similarities.diagonal()[:, None]).sum(1)
 
 
 words = {"modality": "text", "modality_params": {"tokenizer": "words"}, "random_state": 0}
@@ -58,12 +59,22 @@ features = {
     "untrained encoder": ContrastiveEmbedder(**words, max_epochs=0).fit((train[:, 0], train[:, 1])),
     "embedding": ContrastiveEmbedder(**words, max_epochs=20).fit((train[:, 0], train[:, 1])),
 }
-hits = {}
+place = {}
 for name, transformer in features.items():
     one, other = (transformer.transform(test[:, side]) for side in (0, 1))
     one, other = (side.toarray() if hasattr(side, "toarray") else side for side in (one, other))
-    hits[name] = {k: found_among_the_first(one, other, k) for k in (1, 10)}
-    print(f"{name:20}" + "  ".join(f"among the first {k}: {100 * h.mean():4.1f} %" for k, h in hits[name].items()))
-gain = hits["embedding"][10].astype(float) - hits["TF-IDF"][10]
+    place[name] = places(one, other)
+    shares = (f"among the first {k}: {100 * np.mean(place[name] <= k):4.1f} %" for k in (1, 10))
+    print(f"{name:20}" + "  ".join(shares))
+gain = (place["embedding"] <= 10).astype(float) - (place["TF-IDF"] <= 10)
 error = gain.std(ddof=1) / len(gain) ** 0.5
 print(f"the embedding against TF-IDF, among the first 10: {100 * gain.mean():+.1f} ± {100 * error:.1f} points")
+
+# %%
+# How far down one has to look.
+
+figure, axis = plt.subplots(layout="constrained")
+for name, found in place.items():
+    axis.ecdf(found, label=name)
+axis.set(xscale="log", xlabel="looked at, the most similar first", ylabel="share found")
+axis.legend(frameon=False)

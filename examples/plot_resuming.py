@@ -17,6 +17,7 @@ from skorch.callbacks import Callback
 
 from skclr import ContrastiveEmbedder
 from skclr.evaluation import linear_probe
+from skclr.plotting import LossCurveDisplay
 
 X, y = load_digits(return_X_y=True)
 train, test = np.arange(0, len(X), 2), np.arange(1, len(X), 2)
@@ -60,3 +61,9 @@ print(f"epochs: {resumed.n_iter_}, and the same losses: {resumed.loss_curve_ == 
 embedded = resumed.transform(X)
 print(f"linear probe: raw pixels {100 * linear_probe(X[train], y[train], X[test], y[test]):.1f} %,", end=" ")
 print(f"embedding {100 * linear_probe(embedded[train], y[train], embedded[test], y[test]):.1f} %")
+
+# %%
+# One curve, in two sittings.
+display = LossCurveDisplay.from_estimator(resumed)
+display.ax_.axvline(4, color="C7", linestyle=":", label="the lights went out")
+display.ax_.legend(frameon=False)

@@ -9,6 +9,7 @@ searches them as it searches any. Whether the search was worth it, the same clas
 # %%
 # A grid of two parts: frameworks with their own objective, and losses under SimCLR. Short training shows the order.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -53,3 +54,14 @@ chosen = search.score(X_test, y_test)
 error = 100 * np.sqrt(chosen * (1 - chosen) / len(y_test))
 print(f"chosen: {100 * chosen:.1f} ± {error:.1f} %, raw pixels: {100 * pixels:.1f} %")
 print(f"the embedding gained {100 * (chosen - pixels):+.1f} points with all labels")
+
+# %%
+# What the search saw, and the chosen one and raw pixels on the test digits.
+
+names = [", ".join(map(str, params.values())).replace(", None", "") for params in search.cv_results_["params"]]
+figure, axis = plt.subplots(layout="constrained")
+axis.plot(search.cv_results_["mean_test_score"], names, "o", label="held-back digits")
+axis.plot(chosen, names[search.best_index_], "D", label="chosen, test digits")
+axis.axvline(pixels, color="C7", label="raw pixels, test digits")
+axis.set(xlabel="accuracy")
+axis.legend(frameon=False)

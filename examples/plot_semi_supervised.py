@@ -10,6 +10,7 @@ self-training.
 # %%
 # Five labels a digit; all others are -1. Which five matters, so there are five draws.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -47,3 +48,12 @@ for name, values in scores.items():
     print(f"{name:26}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
 gain = 100 * (np.array(scores["SemiSupervisedClassifier"]) - np.array(scores["self-training"]))
 print(f"against self-training: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+
+# %%
+# Each draw of labels is a point.
+
+figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained")
+for name, values in scores.items():
+    axis.plot(values, [name] * len(values), "o", color="C0", alpha=0.5)
+axis.set(xlabel="accuracy")
+axis.invert_yaxis()

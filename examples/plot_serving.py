@@ -12,6 +12,7 @@ C++. Both give the numbers of `transform`.
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import onnxruntime
 import torch
@@ -47,8 +48,17 @@ def milliseconds(call):
     return 1e3 * np.median(times)
 
 
-print(f"one sample: {milliseconds(lambda: session.run(None, {'X': X_test[:1]})):.2f} ms in ONNX Runtime,", end=" ")
-print(f"{milliseconds(lambda: embedder.transform(X_test[:1])):.2f} ms in transform")
+sizes = [1, 4, 16, 64, 256]
+times = {
+    "ONNX Runtime": [milliseconds(lambda rows=X_test[:n]: session.run(None, {"X": rows})) for n in sizes],
+    "transform": [milliseconds(lambda rows=X_test[:n]: embedder.transform(rows)) for n in sizes],
+}
+print("one sample: " + ", ".join(f"{values[0]:.2f} ms in {name}" for name, values in times.items()))
+figure, axis = plt.subplots(layout="constrained")
+for name, values in times.items():
+    axis.loglog(sizes, values, "o-", label=name)
+axis.set(xlabel="rows in one call", ylabel="milliseconds")
+axis.legend(frameon=False)
 
 # %%
 # The same as a program of torch.export.

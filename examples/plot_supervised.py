@@ -10,6 +10,7 @@ labels beside.
 # %%
 # `positives="labels"` hands the labels on; `Supervised` is cross-entropy under a linear head.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -17,6 +18,7 @@ from sklearn.model_selection import train_test_split
 from skclr import ContrastiveEmbedder
 from skclr.evaluation import linear_probe
 from skclr.frameworks import Supervised
+from skclr.plotting import EmbeddingDisplay
 
 X, y = load_digits(return_X_y=True)
 setting = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "max_epochs": 20}
@@ -31,13 +33,22 @@ ways = {
 # Each three times, from other splits and seeds. A linear probe reads what each encoder has learned.
 
 scores = {name: [] for name in ["raw pixels", *ways]}
+fitted = {}
 for seed in range(3):
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=seed)
     scores["raw pixels"].append(linear_probe(X_train, y_train, X_test, y_test))
     for name, way in ways.items():
-        embedder = ContrastiveEmbedder(**{**setting, **way}, random_state=seed).fit(X_train, y_train)
+        embedder = fitted[name] = ContrastiveEmbedder(**{**setting, **way}, random_state=seed).fit(X_train, y_train)
         scores[name].append(linear_probe(embedder.transform(X_train), y_train, embedder.transform(X_test), y_test))
 for name, values in scores.items():
     print(f"{name:24}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
 gain = 100 * (np.array(scores["supervised contrastive"]) - np.array(scores["cross-entropy"]))
 print(f"supervised contrastive against cross-entropy: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points")
+
+# %%
+# Maps of the last split's test digits: labels draw classes together, and none of them was in these digits.
+
+figure, axes = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
+for axis, (name, embedder) in zip(axes, fitted.items(), strict=True):
+    EmbeddingDisplay.from_estimator(embedder, X_test, y_test, ax=axis, s=6)
+    axis.set_title(name)

@@ -10,6 +10,7 @@ a hundred digits of the right kind teach more: look before you carry over.
 # %%
 # ``encoder=`` takes the fitted embedder, ``freeze`` says how many of its first layers stay.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -43,3 +44,12 @@ for name, values in scores.items():
 for other in ("untrained", "raw pixels", "trained on the hundred"):
     gain = 100 * (np.array(scores["carried over, tuned"]) - np.array(scores[other]))
     print(f"carried over and tuned, against {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+
+# %%
+# Each draw of labels is a point.
+
+figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained")
+for name, values in scores.items():
+    axis.plot(values, [name] * len(values), "o", color="C0", alpha=0.5)
+axis.set(xlabel="accuracy")
+axis.invert_yaxis()
