@@ -1,0 +1,73 @@
+"""
+Out of core: data that lie in a file
+====================================
+
+Images in a file that is mapped and not read: the embedder takes its batches from there, writes what it makes of them
+into another file, and a linear classifier learns from that, block by block. At no time are all rows in memory. The file
+is small here, so that what comes out can be compared with what comes out of memory.
+"""
+
+# %%
+# Each training digit is written ten times, at twice its size and moved by a pixel or two.
+
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.utils import gen_batches
+
+from skclr import ContrastiveEmbedder
+
+digits = load_digits()
+images = np.kron(digits.images.astype(np.uint8), np.ones((1, 2, 2), np.uint8))
+train, test, y_train, y_test = train_test_split(images, digits.target, test_size=0.3, random_state=0)
+
+folder, rng = Path(tempfile.mkdtemp()), np.random.default_rng(0)
+order = rng.permutation(np.repeat(np.arange(len(train)), 10))
+shape = (len(order), 16, 16)
+written = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+for block in gen_batches(len(order), 1_000):
+    moves = rng.integers(-2, 3, (block.stop - block.start, 2))
+    written[block] = [np.roll(train[row], move, (0, 1)) for row, move in zip(order[block], moves, strict=True)]
+written.flush()
+y = y_train[order]
+
+# %%
+# ``fit`` and ``transform_to`` take the map. What they give is bit for bit what an array in memory gives.
+
+X = np.load(folder / "images.npy", mmap_mode="r")
+setting = {"encoder_params": {"width": 16}, "batch_size": 256, "random_state": 0}
+embedder = ContrastiveEmbedder(**setting, max_epochs=8).fit(X)
+untrained = ContrastiveEmbedder(**setting, max_epochs=0).fit(X)
+features = {
+    "raw pixels": X.reshape(len(X), -1),
+    "untrained encoder": untrained.transform_to(folder / "untrained.npy", X),
+    "embedding": embedder.transform_to(folder / "embedding.npy", X),
+}
+unseen = {
+    "raw pixels": test.reshape(len(test), -1),
+    "untrained encoder": untrained.transform(test),
+    "embedding": embedder.transform(test),
+}
+print(f"{type(features['embedding']).__name__} of {features['embedding'].shape}, ", end="")
+print(f"as from memory: {np.array_equal(features['embedding'][:2_000], embedder.transform(np.array(X[:2_000])))}")
+
+# %%
+# A classifier that has ``partial_fit`` reads those files in the same way. Block by block, what has it learned?
+
+figure, axis = plt.subplots(layout="constrained")
+for name, rows in features.items():
+    scale = np.abs(rows[:1_000]).mean()
+    classifier = SGDClassifier(loss="log_loss", alpha=1e-3, random_state=0)
+    scores = []
+    for block in gen_batches(len(rows), 500):
+        classifier.partial_fit(rows[block] / scale, y[block], classes=np.arange(10))
+        scores.append(classifier.score(unseen[name] / scale, y_test))
+    axis.plot(500 * np.arange(1, len(scores) + 1), scores, label=name)
+    print(f"{name:20}after 500 rows {100 * scores[0]:.1f} %, after all {100 * scores[-1]:.1f} %")
+axis.set(xlabel="rows read", ylabel="accuracy on unseen digits")
+axis.legend(frameon=False)
