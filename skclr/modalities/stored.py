@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import issparse
 
-# Values that are read in one piece: 2 MiB of uint8, 8 of float32.
+# Most values that are read in one piece, as 8 MiB of float32.
 _BLOCK = 2**21
 # Rows here and there that are taken out of a map before its pages are given back.
 _FEW = 1_024
@@ -195,8 +195,11 @@ def _edges(source: Any, shape: tuple[int, ...]) -> np.ndarray:
     if isinstance(chunk, tuple):
         # dask's are of any lengths.
         return np.cumsum([0, *chunk])
-    size = max(1, _BLOCK // max(1, math.prod(rest)) // chunk) * chunk
-    return np.append(np.arange(0, n_rows, size), n_rows)
+    most = max(1, _BLOCK // max(1, math.prod(rest)) // chunk)
+    least = most // 2 + 1
+    # Of unequal lengths: those who read several beside each other do not come to the end of all at once.
+    lengths = np.random.default_rng(0).integers(least, most + 1, n_rows // (least * chunk) + 1) * chunk
+    return np.unique(np.minimum(np.cumsum([0, *lengths]), n_rows))
 
 
 # -- reading ----------------------------------------------------------------------------------------
