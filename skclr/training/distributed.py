@@ -13,6 +13,9 @@ from torch import nn
 
 from skclr.parts.ranks import average, gather, n_ranks, together
 
+# Whether an error has taken this process out of its group. torch would wait for ever for the others of a second one.
+_left = False
+
 
 @contextmanager
 def data_parallel() -> Iterator[None]:
@@ -20,7 +23,7 @@ def data_parallel() -> Iterator[None]:
 
     Raises
     ------
-    ConnectionError : where another rank has ended.
+    ConnectionError : where another rank has ended, or this one has left the others by an error before.
 
     Notes
     -----
@@ -51,6 +54,8 @@ def _join() -> None:
     """Form torch's process group, once a process, where the environment names it."""
     if not dist.is_available() or dist.is_initialized() or int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return
+    if _left:
+        raise ConnectionError("this rank has left the others, by an error in a fit before: start all ranks again")
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     # NCCL between accelerators, gloo between hosts.
@@ -59,8 +64,10 @@ def _join() -> None:
 
 def _leave(error: BaseException) -> None:
     """Let the others, which wait for this rank, hear that it is gone."""
+    global _left
     if n_ranks() == 1:
         return
+    _left = True
     dist.destroy_process_group()
     if isinstance(error, dist.DistError) or "gloo" in str(error):
         raise ConnectionError(

@@ -121,6 +121,13 @@ def test_rank_that_ends_ends_all_and_the_run_goes_on_alone(fits):
     assert_allclose(resumed.loss_curve_, embedder().fit(X).loss_curve_, rtol=1e-5)
 
 
+def test_rank_that_left_does_not_wait_for_the_others(monkeypatch):
+    monkeypatch.setattr("skclr.training.distributed._left", True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConnectionError, match="this rank has left the others"):
+        embedder().fit(X)
+
+
 def test_batch_that_cannot_be_shared_out(monkeypatch):
     monkeypatch.setattr("skclr.parts.ranks._place", (0, 4))
     with pytest.raises(ValueError, match="batch_size=30 of 60 samples cannot be shared out among 4 ranks"):
