@@ -16,6 +16,8 @@ from scipy.sparse import issparse
 _BLOCK = 2**21
 # Rows here and there that are taken out of a map before its pages are given back.
 _FEW = 1_024
+# Bytes beside those that are read, within which the system brings pages along.
+_AROUND = 2**20
 _REMEDY = "give an object that takes one to as many rows, as an array or a DataFrame"
 
 
@@ -114,21 +116,29 @@ class Reader:
     def __init__(self, stored: Stored) -> None:
         self.stored = stored
         self.shape = stored.shape
-        self.blocks: dict[int, Any] = {}
+        self.blocks: dict[int, np.ndarray] = {}
+        self._free: list[np.ndarray] = []
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         edges = self.stored.edges
         places = np.searchsorted(edges, rows, side="right") - 1
         needed = np.unique(places).tolist()
-        # What is over goes before more comes.
-        self.blocks = {block: self.blocks[block] for block in needed if block in self.blocks}
+        self._free += [self.blocks.pop(block) for block in self.blocks.keys() - set(needed)]
         values = np.empty((len(rows), *self.shape[1:]), self.stored.dtype)
         for block in needed:
             if block not in self.blocks:
-                self.blocks[block] = self.stored[edges[block] : edges[block + 1]]
+                self.blocks[block] = self._read(block)
             here = places == block
             values[here] = self.blocks[block][rows[here] - edges[block]]
         return values
+
+    def _read(self, block: int) -> np.ndarray:
+        start, stop = self.stored.edges[block : block + 2]
+        # In the place of one that is over: memory would get holes from blocks of many lengths, and grow.
+        longest = int(np.diff(self.stored.edges).max())
+        place = self._free.pop() if self._free else np.empty((longest, *self.shape[1:]), self.stored.dtype)
+        place[: stop - start] = self.stored[start:stop]
+        return place
 
 
 class Joined:
@@ -249,9 +259,9 @@ def let_go(source: Any, start: int, stop: int) -> None:
     if not isinstance(mapped, mmap.mmap) or source.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
         return
     rows = source[start:stop]
-    first, n_bytes = 0, len(mapped)
+    first, last = 0, len(mapped)
     if rows.flags.c_contiguous:
         begin = rows.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
-        first = begin // mmap.PAGESIZE * mmap.PAGESIZE
-        n_bytes = begin + rows.nbytes - first
-    mapped.madvise(mmap.MADV_DONTNEED, first, n_bytes)
+        first = max(first, begin - _AROUND) // mmap.PAGESIZE * mmap.PAGESIZE
+        last = min(last, begin + rows.nbytes + _AROUND)
+    mapped.madvise(mmap.MADV_DONTNEED, first, last - first)
