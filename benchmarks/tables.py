@@ -290,10 +290,6 @@ def scale(result: dict[str, Any]) -> str:
             for way in ("measured", "model")
         )
         rows.append(f"| {found['values'][0]} | {' | '.join(cells)} |")
-    rows += ["", "| rows of 32 KiB | read from | samples/s | peak of the process, MiB |", "| --- " * 4 + "|"]
-    for found in result["storage"]:
-        source = "a memory map" if found["values"][1] else "memory"
-        rows.append(f"| {found['GiB']:.0f} GiB | {source} | {found['samples_a_second']:,.0f} | {found['MiB']:,.0f} |")
     rows += ["", "| a step of a ResNet-18 | chunks | MiB | s |", "| --- " * 4 + "|"]
     for found in result["memory"]:
         size, chunk = found["values"]
