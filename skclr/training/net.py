@@ -281,13 +281,14 @@ class ContrastiveNet(NeuralNet):
         # Validation has the same views in every epoch, so that its loss is a function of the weights.
         counter = (_TRAIN, len(self.history)) if training else (_VALID,)
         seeds = derive_seeds(len(iterator), self.seed, *counter)[n_done:]
-        self.unread_losses_: list[Tensor] = []
+        self.unread_losses_: list[float | Tensor] = []
         for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
             self.interrupted_ = any_rank(self.interrupted_)
             step["loss"] = average(step["loss"])
-            self.unread_losses_.append(step["loss"])
+            # On the CPU as a number: small tensors that stay leave holes in the memory that steps free, and it grows.
+            self.unread_losses_.append(step["loss"].item() if step["loss"].device.type == "cpu" else step["loss"])
             self.history.record_batch(prefix + "_batch_size", n_ranks() * len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
             n_done += 1
@@ -303,7 +304,7 @@ class ContrastiveNet(NeuralNet):
         ------
         Diverged : where one is not finite.
         """
-        values = torch.stack(self.unread_losses_).tolist() if self.unread_losses_ else []
+        values = list(map(float, self.unread_losses_))
         self.unread_losses_ = []
         records = self.history[-1]["batches"]
         for record, value in zip(records[len(records) - len(values) :], values, strict=True):
