@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from skclr.parts.precision import at_least_float32
-from skclr.parts.ranks import gather, n_ranks
+from skclr.parts.ranks import average, gather, n_ranks
 
 
 @contextmanager
@@ -34,22 +35,42 @@ def synchronized(module: nn.Module) -> Iterator[None]:
 def _forward(layer: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
     if not layer.training:
         return type(layer).forward(layer, x)
-    mean, variance = _statistics(at_least_float32(x))
+    y, mean, variance = _Normalize.apply(x, layer.weight, layer.bias, layer.eps)
     _follow(layer, mean, variance, n_ranks() * x.numel() // x.shape[1])
-    scale = (variance + layer.eps).rsqrt()
-    if layer.affine:
-        scale = scale * layer.weight
-    per_channel = (1, -1, *[1] * (x.ndim - 2))
-    y = (x - mean.view(per_channel)) * scale.view(per_channel)
-    return (y + layer.bias.view(per_channel) if layer.affine else y).to(x.dtype)
+    return y
 
 
-def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Give means and biased variances (C,) of the channels of (B, C, ...) on all ranks."""
-    channels = x.transpose(0, 1).flatten(1)
-    variances, means = gather(torch.stack(torch.var_mean(channels, 1, correction=0))[None]).unbind(1)
-    # Not by mean squares, whose difference would lose digits.
-    return means.mean(0), variances.mean(0) + means.var(0, correction=0)
+class _Normalize(torch.autograd.Function):
+    """Normalise channels by their means and biased variances on all ranks, and give these too.
+
+    torch's own kernels do it, where they normalise by given statistics as in evaluation; what such statistics add to
+    a gradient, themselves functions of x, is added here.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        own = torch.batch_norm_update_stats(at_least_float32(x), None, None, 0.0)
+        means, variances = gather(torch.stack(own)[None]).unbind(1)
+        # Not by mean squares, whose difference would lose digits.
+        mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.eps = eps
+        y = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        x, weight, mean, variance = ctx.saved_tensors
+        grad_x, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(
+            grad, x, weight, mean, variance, None, None, False, ctx.eps, [True] * 3
+        )
+        scale = (variance + ctx.eps).rsqrt() * (1 if weight is None else weight)
+        by_weight, by_bias = average(torch.stack([grad_weight, grad_bias])) * scale * (x.shape[1] / x.numel())
+        grad_x -= torch.native_batch_norm(x, by_weight, by_bias, mean, variance, False, 0.0, ctx.eps)[0]
+        return grad_x, *((None, None) if weight is None else (grad_weight, grad_bias)), None
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,13 @@ def _join() -> None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     # NCCL between accelerators, gloo between hosts.
     dist.init_process_group()
+    atexit.register(_end)
+
+
+def _end() -> None:
+    """End the group before the interpreter does, which threads of gloo that are still there would abort."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _leave(error: BaseException) -> None:
@@ -68,7 +76,7 @@ def _leave(error: BaseException) -> None:
     if n_ranks() == 1:
         return
     _left = True
-    dist.destroy_process_group()
+    _end()
     if isinstance(error, dist.DistError) or "gloo" in str(error):
         raise ConnectionError(
             f"another rank has ended, and what it printed says why ({error}): start all again, with checkpoint_dir= "
