@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,39 @@ def fit(X: Any, framework: str = "simclr", **params: Any) -> ContrastiveEmbedder
 
 
 def speed(batch_size: int) -> dict[str, float]:
-    """Give seconds a step, the median epoch of 8 steps but for the first, and seconds to average the weights."""
-    embedder = fit(images(8 * batch_size, 32), batch_size=batch_size, max_epochs=4)
-    seconds = statistics.median(epoch["dur"] for epoch in embedder.history_[1:]) / 8
-    return {"seconds_a_step": seconds, "seconds_to_average": message_seconds(n_weights(embedder.net_.module_))}
+    """Give seconds a step, the median epoch of 8 steps but for the first, and what the messages take alone."""
+    with counted() as counts:
+        embedder = fit(images(8 * batch_size, 32), batch_size=batch_size, max_epochs=4)
+    return {
+        "seconds_a_step": statistics.median(epoch["dur"] for epoch in embedder.history_[1:]) / 8,
+        "messages": counts["messages"] / 32,
+        "seconds_a_message": message_seconds(128),
+        "seconds_to_average": message_seconds(n_weights(embedder.net_.module_)),
+    }
+
+
+@contextmanager
+def counted() -> Iterator[dict[str, int]]:
+    """Count the messages of this rank, and the bytes that it puts into them to be gathered and averaged."""
+    counts = {"messages": 0, "gathered": 0, "averaged": 0}
+
+    def counting(function: Any, what: str, place: int) -> Any:
+        def call(*tensors: Any, **kwargs: Any) -> Any:
+            counts["messages"] += 1
+            counts[what] += tensors[place].nbytes
+            return function(*tensors, **kwargs)
+
+        return call
+
+    functions = dist.all_gather, dist.all_reduce
+    dist.all_gather, dist.all_reduce = (
+        counting(dist.all_gather, "gathered", 1),
+        counting(dist.all_reduce, "averaged", 0),
+    )
+    try:
+        yield counts
+    finally:
+        dist.all_gather, dist.all_reduce = functions
 
 
 def message_seconds(n: int) -> float:
@@ -101,18 +131,7 @@ def model(framework: str, module: Any, forward: int, b: int, n_ranks: int) -> di
 
 def sent(framework: str) -> dict[str, dict[str, int]]:
     """Give the operations of one step of 128 samples a rank, and the bytes that the rank puts into collectives."""
-    counts = {"gathered": 0, "averaged": 0}
-
-    def counting(function: Any, what: str, place: int) -> Any:
-        def call(*tensors: Any, **kwargs: Any) -> Any:
-            counts[what] += tensors[place].nbytes
-            return function(*tensors, **kwargs)
-
-        return call
-
-    dist.all_gather = counting(dist.all_gather, "gathered", 1)
-    dist.all_reduce = counting(dist.all_reduce, "averaged", 0)
-    with FlopCounterMode(display=False) as step:
+    with counted() as counts, FlopCounterMode(display=False) as step:
         module = fit(images(256, 16), framework, batch_size=256, max_epochs=1).net_.module_
     with FlopCounterMode(display=False) as forward, torch.no_grad():
         module.encoder.eval()(torch.zeros(1, 3, 16, 16))
@@ -227,7 +246,7 @@ def main() -> None:
         return
     result = {
         "equality": measure_equality(),
-        "weak scaling": [child("speed", 128 * n, n_ranks=n) for n in (1, 2)],
+        "weak scaling": [child("speed", size * n, n_ranks=n) for size in (128, 512) for n in (1, 2)],
         "strong scaling": [child("speed", 256, n_ranks=n) for n in (1, 2)],
         "sent": [child("sent", name, n_ranks=2) for name in FRAMEWORKS],
         "storage": measure_storage(arguments.gigabytes, [0, 1])

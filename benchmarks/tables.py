@@ -272,10 +272,13 @@ def scale(result: dict[str, Any]) -> str:
         "| samples a process, step | one process, s | two, s | of linear speed | the model says |",
         "| --- " * 5 + "|",
     ]
-    for kind, (one, two) in ((kind, result[f"{kind} scaling"]) for kind in ("weak", "strong")):
+    runs = {kind: result[f"{kind} scaling"] for kind in ("weak", "strong")}
+    pairs = ((kind, one, two) for kind, run in runs.items() for one, two in zip(run[::2], run[1::2], strict=True))
+    for kind, one, two in pairs:
         (size,) = one["values"]
         ideal = one["seconds_a_step"] / (1 if kind == "weak" else 2)
-        speed = f"{ideal / two['seconds_a_step']:.2f} | {ideal / (ideal + two['seconds_to_average']):.2f}"
+        sending = two["seconds_to_average"] + two["messages"] * two["seconds_a_message"]
+        speed = f"{ideal / two['seconds_a_step']:.2f} | {ideal / (ideal + sending):.2f}"
         cells = f"{one['seconds_a_step']:.3f} | {two['seconds_a_step']:.3f} | {speed}"
         rows.append(f"| {kind}, {size if kind == 'weak' else size // 2} on each of two | {cells} |")
     rows += [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -94,12 +95,15 @@ def any_rank(flag: bool) -> bool:
     return flag if n_ranks() == 1 else bool(average(torch.tensor(float(flag))) > 0)
 
 
-def check_alike(fingerprint: str) -> None:
-    """Raise a ValueError where the ranks do not train the same model on the same data."""
-    numbers = gather(torch.tensor([int(fingerprint[:15], 16)]))
-    if (numbers != numbers[0]).any():
+def check_alike(identity: Mapping[str, str]) -> None:
+    """Raise a ValueError where what has to be the same on all ranks, by name, is not."""
+    digests = (hashlib.sha256(value.encode()).digest()[:7] for value in identity.values())
+    numbers = gather(torch.tensor([[int.from_bytes(digest) for digest in digests]]))
+    alike = (numbers == numbers[0]).all(0).tolist()
+    if not all(alike):
+        others = ", ".join(name for name, same in zip(identity, alike, strict=True) if not same)
         raise ValueError(
-            "fit got other data or parameters on some ranks than on others: make the same call on all, with all data; "
+            f"fit got other {others} on some ranks than on others: make the same call on all, with all data; "
             "each rank reads its own rows of every batch"
         )
 

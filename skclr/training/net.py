@@ -21,7 +21,7 @@ from skclr.parts.memory import keep_freed_memory
 from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
 from skclr.parts.ranks import average, n_ranks, rank
-from skclr.training.checkpoint import fingerprint, identity
+from skclr.training.checkpoint import identity
 from skclr.training.chunks import in_chunks
 from skclr.training.distributed import any_rank, average_gradients, check_alike
 from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c, largest_loss
@@ -244,7 +244,8 @@ class ContrastiveNet(NeuralNet):
         keep_freed_memory()
         self.first_step_ = self.step_
         if n_ranks() > 1:
-            check_alike(fingerprint(identity(self, X, {})))
+            settings = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "lr", "weight_decay")}
+            check_alike(identity(self, X, settings))
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
         # Dropout, and modules that say so of themselves, draw from torch's global generator.
         self.draws_globally_ = any(

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from torch.testing import assert_close
 
 from skclr.assembly import choose_batch_size
+from skclr.training.distributed import check_alike
 from skclr.views import VIEWS
 from tests.training import ranks
 from tests.training.fits import Die, X, embedder
@@ -126,6 +127,15 @@ def test_rank_that_left_does_not_wait_for_the_others(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConnectionError, match="this rank has left the others"):
         embedder().fit(X)
+
+
+def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
+    ones, others = {"data": "a", "max_epochs": "5", "lr": "1"}, {"data": "a", "max_epochs": "6", "lr": "2"}
+    shown = []
+    monkeypatch.setattr("skclr.training.distributed.gather", lambda x: shown.append(x) or torch.cat(shown))
+    check_alike(ones)
+    with pytest.raises(ValueError, match="fit got other max_epochs, lr on some ranks"):
+        check_alike(others)
 
 
 def test_batch_that_cannot_be_shared_out(monkeypatch):
