@@ -94,6 +94,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=15)
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of sharing the cores")
+    options.add_argument("--libraries", nargs="+", default=["skclr", "torchvision"], help="whose views to train on")
     options.add_argument("--only", nargs="+", choices=("told_apart", "probes"), default=["told_apart", "probes"])
     arguments = options.parse_args()
     if not find_spec("torchvision"):
@@ -102,18 +103,19 @@ def main() -> None:
     arrays = [data[key] for key in ("X_train", "y_train", "X_test", "y_test")]
     parallel = Parallel(arguments.jobs)
 
-    tables = saved("views").get("tables", {})
+    measured: dict[str, dict[str, Any]] = {table: {} for table in arguments.only}
     if "told_apart" in arguments.only:
-        tables["told_apart"] = {}
         for pair in PAIRS:
             found = parallel(delayed(told_apart)(pair, seed, arrays[0]) for seed in seeds)
-            tables["told_apart"][" and ".join(pair)] = summarize([{"auc": auc} for auc in found])
+            measured["told_apart"][" and ".join(pair)] = summarize([{"auc": auc} for auc in found])
     if "probes" in arguments.only:
-        tables["probes"] = {}
-        for library, params in (("skclr", {}), ("torchvision", {"views": theirs})):
-            training = (params, arguments.epochs, "float32")
+        for library in arguments.libraries:
+            training = ({"views": theirs} if library == "torchvision" else {}, arguments.epochs, "float32")
             found = parallel(delayed(ours)(*training, seed, *arrays) for seed in seeds)
-            tables["probes"][library] = summarize(found)
+            measured["probes"][library] = summarize(found)
+    tables = saved("views").get("tables", {})
+    for table, rows in measured.items():
+        tables[table] = tables.get(table, {}) | rows
     for rows in tables.values():
         for name, summary in rows.items():
             print(f"{name:40}" + "".join(f"  {key} {s['mean']:.3f} ± {s['std']:.3f}" for key, s in summary.items()))

@@ -1,4 +1,4 @@
-"""Image views: one resampling and one colour matrix per image, for a whole batch at once."""
+"""Image views: one resampling and two colour matrices per image, for a whole batch at once."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +11,25 @@ from torch import Tensor
 
 from skclr.parts.randomness import rand
 from skclr.views.base import Samples, Views
-from skclr.views.pixels import affine_matrices, blur, color_matrices, low_pass, recolor, relight, resample, solarize
+from skclr.views.pixels import (
+    affine_matrices,
+    blur,
+    brightness_matrices,
+    contrast_matrices,
+    hue_matrices,
+    low_pass,
+    recolor,
+    relight,
+    resample,
+    saturation_matrices,
+    solarize,
+)
 
 # As many images show the range of all; fewer where they are large.
 _RANGE_SAMPLES = 1_024
 _RANGE_VALUES = 2**26
+# Crops drawn for each image, of which the first that fits is taken: torchvision's number.
+_N_TRIES = 10
 _LARGEST: dict[str, float] = {
     "flip": 1,
     "vertical_flip": 1,
@@ -65,10 +79,10 @@ class ImageViews(Views):
     ----------
     Chen et al. 2020 (SimCLR), appendix A, at jitter strength 0.5 and without blur as for CIFAR-10 in
     B.9; local views: Caron et al. 2020 (SwAV), sec. 3.2; solarisation: Grill et al. 2020 (BYOL), B.
-    Differs: crop, flip and rotation are one interpolation, at places not rounded to pixels; a crop's
-    ratio is drawn from those that fit its area, instead of drawing both until they fit; the smallest
-    crop is MoCo v2's 0.2 and not 0.08; jitter has the order of its parameters instead of a random one;
-    hue turns about the grey axis of RGB and not HSV's circle; grey is a saturation of 0.
+    Differs: crop, flip and rotation are one interpolation, which sees the pixels around the crop; the
+    smallest crop is MoCo v2's 0.2 and not 0.08; jitter clamps colours after its second and its last
+    change and not after each; hue turns about the grey axis of RGB and not HSV's circle; channels that
+    are not RGB change in brightness before they do in contrast.
     """
 
     def __init__(
@@ -173,45 +187,59 @@ class ImageViews(Views):
 
     def _crop_global(self, x: Tensor, draws: "Draws") -> Tensor:
         height, width = x.shape[2:]
-        return resample(x, self._draw_matrices(draws, self.crop_scale_, width / height), (height, width))
+        return resample(x, self._draw_matrices(draws, self.crop_scale_, height, width), (height, width))
 
     def _crop_local(self, x: Tensor, draws: "Draws") -> Tensor:
         height, width = x.shape[2:]
         shorter = min(height, width)
         zoom = (self.local_size or shorter / 2) / shorter
         size = round(height * zoom), round(width * zoom)
-        matrices = self._draw_matrices(draws, self.local_scale, width / height)
+        matrices = self._draw_matrices(draws, self.local_scale, height, width)
         if self.local_scale[1] * height * width > math.prod(size):
             x = low_pass(x, matrices, size)
         return resample(x, matrices, size)
 
-    def _draw_matrices(self, draws: "Draws", scale: tuple[float, float], aspect: float) -> Tensor:
-        log_area = draws.uniform(*scale).log()
-        # No side of the crop is longer than the image's where |log ratio| <= -log area.
-        low, high = (math.log(ratio) for ratio in self.crop_ratio)
-        log_ratio = draws.uniform(log_area.clamp(min=low), (-log_area).clamp(max=high))
-        width, height = ((log_area + log_ratio) / 2).exp(), ((log_area - log_ratio) / 2).exp()
+    def _draw_matrices(self, draws: "Draws", scale: tuple[float, float], height: int, width: int) -> Tensor:
+        rows, columns = self._draw_sides(draws, scale, height, width)
+        top, left = (draws.uniform(0, rest + 1).floor() for rest in (height - rows, width - columns))
         return affine_matrices(
-            width=width,
-            height=height,
-            center_x=draws.around_zero(1 - width) + draws.around_zero(2 * self.translation),
-            center_y=draws.around_zero(1 - height) + draws.around_zero(2 * self.translation),
+            width=columns / width,
+            height=rows / height,
+            center_x=(2 * left + columns) / width - 1 + draws.around_zero(2 * self.translation),
+            center_y=(2 * top + rows) / height - 1 + draws.around_zero(2 * self.translation),
             degrees=draws.around_zero(self.rotation_),
             mirror_x=draws.chance(self.flip_),
             mirror_y=draws.chance(self.vertical_flip),
-            aspect=aspect,
+            aspect=width / height,
         )
+
+    def _draw_sides(self, draws: "Draws", scale: tuple[float, float], height: int, width: int) -> list[Tensor]:
+        """Draw areas and ratios until a crop fits into the image; its height and width (n,) in whole pixels."""
+        log_area = draws.uniform(*scale, _N_TRIES).log()
+        low, high = (math.log(ratio) for ratio in self.crop_ratio)
+        log_ratio = draws.uniform(low, high, _N_TRIES)
+        # The last has the image's own ratio, and so fits whatever its area.
+        log_ratio[:, -1] = 0
+        first = (log_ratio.abs() <= -log_area).int().argmax(1, keepdim=True)
+        log_area, log_ratio = (tries.gather(1, first)[:, 0] for tries in (log_area, log_ratio))
+        sides = height * ((log_area - log_ratio) / 2).exp(), width * ((log_area + log_ratio) / 2).exp()
+        return [side.round().clamp(min=1) for side in sides]
 
     def _jitter(self, x: Tensor, draws: "Draws") -> Tensor:
         happens = draws.chance(self.jitter_probability)
         brightness = torch.where(happens, 1 + draws.around_zero(self.brightness), 1.0)
         contrast = torch.where(happens, 1 + draws.around_zero(self.contrast), 1.0)
-        x = relight(x, brightness, contrast, rgb=self.rgb_)
         if not self.rgb_:
-            return x
+            return relight(x, brightness, contrast)
         saturation = torch.where(happens, 1 + draws.around_zero(self.saturation), 1.0)
         hue = torch.where(happens, draws.around_zero(self.hue), 0.0)
-        return recolor(x, color_matrices(torch.where(draws.chance(self.grey), 0.0, saturation), hue))
+        matrices = [brightness_matrices(brightness), contrast_matrices(contrast)]
+        matrices += [saturation_matrices(saturation), hue_matrices(hue)]
+        grey = saturation_matrices(torch.where(draws.chance(self.grey), 0.0, 1.0))
+        images = torch.arange(draws.n, device=x.device)[:, None]
+        first, second, third, fourth = torch.stack(matrices, 1)[images, draws.order(4)].unbind(1)
+        # Walking over the pixels is what takes time, so two changes are one; not all, for colours are clamped between.
+        return recolor(recolor(x, second @ first), grey @ fourth @ third)
 
     def _check(self) -> None:
         check_number("n_views", self.n_views, 2, whole=True)
@@ -242,9 +270,9 @@ class Draws:
         self.n = n
         self.generator = generator
 
-    def uniform(self, low: float | Tensor, high: float | Tensor) -> Tensor:
-        """Draw (n,) from [low, high)."""
-        return low + (high - low) * rand((self.n,), self.generator)
+    def uniform(self, low: float | Tensor, high: float | Tensor, *shape: int) -> Tensor:
+        """Draw (n, *shape) from [low, high)."""
+        return low + (high - low) * rand((self.n, *shape), self.generator)
 
     def around_zero(self, spread: float | Tensor) -> Tensor:
         """Draw (n,) from [-spread, spread)."""
@@ -253,6 +281,10 @@ class Draws:
     def chance(self, probability: float) -> Tensor:
         """Draw (n,) bool, true with the given probability."""
         return self.uniform(0, 1) < probability
+
+    def order(self, n_things: int) -> Tensor:
+        """Draw (n, n_things), the numbers from 0 in an order of their own in each row."""
+        return self.uniform(0, 1, n_things).argsort(1)
 
 
 def of_view(value: float | Sequence[float], index: int) -> float:

@@ -75,58 +75,70 @@ def low_pass(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
     return blur(x, ((shrinkage - 1).clamp(min=0) / 6).sqrt())
 
 
-def luminance(x: Tensor, *, rgb: bool) -> Tensor:
-    """Give the mean luminance (B, 1, 1, 1) of (B, C, H, W): of RGB as seen, of others the plain mean."""
-    means = x.mean((2, 3), keepdim=True)
-    if not rgb:
-        return means.mean(1, keepdim=True)
-    red, green, blue = (weight * mean for weight, mean in zip(LUMINANCE, means.chunk(3, 1), strict=True))
-    return red + green + blue
-
-
-def relight(x: Tensor, brightness: Tensor, contrast: Tensor, *, rgb: bool) -> Tensor:
-    """Scale each image, then its distance from its mean luminance; both clamped to [0, 1].
+def relight(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+    """Scale each image, then its distance from its mean; both clamped to [0, 1].
 
     Parameters
     ----------
-    x : (B, C, H, W).
+    x : (B, C, H, W), channels of any meaning.
     brightness, contrast : (B,) factors; 1 changes nothing.
-    rgb : whether the channels are red, green and blue.
     """
     brightness, contrast = brightness[:, None, None, None], contrast[:, None, None, None]
     # In place on fresh tensors: memory traffic is what views wait for.
     x = (x * brightness).clamp_(0, 1)
-    return (x * contrast).add_((1 - contrast) * luminance(x, rgb=rgb)).clamp_(0, 1)
+    return (x * contrast).add_((1 - contrast) * x.mean((1, 2, 3), keepdim=True)).clamp_(0, 1)
 
 
-def color_matrices(saturation: Tensor, hue: Tensor) -> Tensor:
-    """Scale the distance from the grey of equal luminance, then turn about the axis of greys.
+# -- changes of RGB ---------------------------------------------------------------------------------------
+# Each is a matrix (B, 6, 6) for columns of a pixel and, below it, the mean pixel of its image, so that one change after
+# another is a product. A factor of 1 and a turn of 0 change nothing.
 
-    Parameters
-    ----------
-    saturation : (B,) factor; 1 changes nothing, 0 leaves grey.
-    hue : (B,) turn as a share of the colour circle; a third takes red to green.
 
-    Returns
-    -------
-    (B, 3, 3), to be multiplied with columns of RGB.
-    """
-    cos, sin = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin()
+def brightness_matrices(factor: Tensor) -> Tensor:
+    """Scale pixels by the factor (B,) of their image."""
+    return _changes(_scaling(factor))
+
+
+def contrast_matrices(factor: Tensor) -> Tensor:
+    """Scale the distance from the mean luminance of the image by a factor (B,)."""
+    return _changes(_scaling(factor), _luminance(1 - factor))
+
+
+def saturation_matrices(factor: Tensor) -> Tensor:
+    """Scale the distance from the grey of the same luminance by a factor (B,); 0 leaves that grey."""
+    return _changes(_scaling(factor) + _luminance(1 - factor))
+
+
+def hue_matrices(turn: Tensor) -> Tensor:
+    """Turn about the axis of greys by a share (B,) of the colour circle; a third takes red to green."""
+    cos, sin = (2 * math.pi * turn).cos(), (2 * math.pi * turn).sin()
     before, after = (1 - cos) / 3 - sin / math.sqrt(3), (1 - cos) / 3 + sin / math.sqrt(3)
     same = (1 - cos) / 3 + cos
-    turn = ((same, before, after), (after, same, before), (before, after, same))
-    # No turn moves a grey, so luminance, a grey, stays out of it.
-    entries = [
-        saturation * entry + (1 - saturation) * weight
-        for row in turn
-        for entry, weight in zip(row, LUMINANCE, strict=True)
-    ]
-    return torch.stack(entries, 1).view(-1, 3, 3)
+    return _changes(torch.stack([same, before, after, after, same, before, before, after, same], 1).view(-1, 3, 3))
 
 
 def recolor(x: Tensor, matrices: Tensor) -> Tensor:
-    """Multiply the pixels of (B, 3, H, W) with the (3, 3) of their image; clamped to [0, 1]."""
-    return torch.einsum("bij,bjhw->bihw", matrices, x).clamp_(0, 1)
+    """Change the colours of (B, 3, H, W) by the matrix (6, 6) of each image; clamped to [0, 1]."""
+    of_pixel, of_mean = matrices[:, :3].chunk(2, 2)
+    added = of_mean @ x.mean((2, 3))[:, :, None]
+    return torch.baddbmm(added, of_pixel, x.flatten(2)).clamp_(0, 1).view_as(x)
+
+
+def _changes(of_pixel: Tensor, of_mean: Tensor | None = None) -> Tensor:
+    """Say by (B, 3, 3) what becomes of a pixel, and what is added of the mean pixel, which itself changes alike."""
+    of_mean = torch.zeros_like(of_pixel) if of_mean is None else of_mean
+    below = torch.cat([torch.zeros_like(of_pixel), of_pixel + of_mean], 2)
+    return torch.cat([torch.cat([of_pixel, of_mean], 2), below], 1)
+
+
+def _scaling(factor: Tensor) -> Tensor:
+    return factor[:, None, None] * torch.eye(3, device=factor.device)
+
+
+def _luminance(factor: Tensor) -> Tensor:
+    """Weigh RGB as seen, the same for all three channels."""
+    rows = [factor * weight for weight in LUMINANCE]
+    return torch.stack(rows * 3, 1).view(-1, 3, 3)
 
 
 def blur_matrices(sigma: Tensor, n: int) -> Tensor:

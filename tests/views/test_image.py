@@ -1,23 +1,28 @@
 import copy
+import itertools
 import pickle
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.stats import ks_2samp
 from torch.testing import assert_close
 
+from skclr.parts.randomness import seeded
 from skclr.views.image import Draws, ImageViews
 from skclr.views.pixels import (
     LUMINANCE,
     affine_matrices,
     blur,
-    color_matrices,
+    brightness_matrices,
+    contrast_matrices,
+    hue_matrices,
     low_pass,
-    luminance,
     recolor,
     relight,
     resample,
+    saturation_matrices,
     solarize,
 )
 
@@ -64,6 +69,10 @@ def place(n, *, box=None, shape=(1, 1), degrees=0.0, mirror_x=False, mirror_y=Fa
     )
 
 
+def luminance(x):
+    return (x * torch.tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
 def psnr(a, b):
     return -10 * torch.log10((a - b).square().mean()).item()
 
@@ -104,33 +113,46 @@ def test_beyond_the_border_the_image_is_mirrored():
     assert_close(wide, x[:, :, rows][..., columns], atol=1e-5, rtol=0)
 
 
-def test_crops_keep_to_their_area_ratio_and_image():
-    views = ImageViews(crop_scale=(0.3, 0.9), flip=0.0, rotation=0.0).fit(noise(height=6, width=9))
-    n = 4000
-    matrices = views._draw_matrices(Draws(n, generator()), (0.3, 0.9), aspect=1.5)
-    width, height, center = matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, :, 2]
-    area, ratio = width * height, width / height
-    slack = 1e-5
-    assert area.min() >= 0.3 - slack
-    assert area.max() <= 0.9 + slack
-    assert ratio.min() >= 3 / 4 - slack
-    assert ratio.max() <= 4 / 3 + slack
-    assert (center.abs() + torch.stack([width, height], 1)).max() <= 1 + slack
-    # The area stays uniform, whatever ratios fit: five standard errors around the middle.
-    assert area.mean().item() == pytest.approx(0.6, abs=5 * 0.6 / np.sqrt(12 * n))
+def test_crops_are_whole_pixels_of_their_area_and_ratio_inside_the_image():
+    height, width, n, least, most = 60, 90, 4000, 0.3, 0.9
+    views = ImageViews(flip=0.0, rotation=0.0).fit(noise(height=height, width=width))
+    matrices = views._draw_matrices(Draws(n, generator()), (least, most), height, width)
+    image = torch.tensor([width, height])
+    sides, corners = matrices[:, [0, 1], [0, 1]] * image, (matrices[:, :, 2] + 1) / 2 * image
+    corners = corners - sides / 2
+    for pixels in (sides, corners):
+        assert_close(pixels, pixels.round(), atol=1e-3, rtol=0)
+    assert corners.min() > -1e-3
+    assert (corners + sides - image).max() < 1e-3
+    shares = sides / image
+    area, ratio, rounded = shares.prod(1), shares[:, 0] / shares[:, 1], 0.03
+    assert least - rounded < area.min()
+    assert area.max() < most + rounded
+    assert 3 / 4 - rounded < ratio.min()
+    assert ratio.max() < 4 / 3 + rounded
+    # Ratios as far from 1 as a large area forbids are drawn again, with another area: five standard errors.
+    areas = np.linspace(least, most, 10_000)
+    weights = np.minimum(1, -np.log(areas) / np.log(4 / 3))
+    assert area.mean().item() == pytest.approx(np.average(areas, weights=weights), abs=5 * 0.6 / np.sqrt(12 * n) + 0.01)
+
+
+def test_a_crop_whose_ratio_never_fits_has_the_images():
+    views = ImageViews(flip=0.0, rotation=0.0).fit(noise())
+    matrices = views._draw_matrices(Draws(50, generator()), (1.0, 1.0), 8, 8)
+    assert_close(matrices, torch.eye(2, 3).expand(50, 2, 3))
 
 
 def test_half_of_rgb_views_are_mirrored_and_none_of_others():
     n = 2000
     for channels, share in ((3, 0.5), (1, 0.0), (4, 0.0)):
         views = ImageViews(rotation=0.0).fit(noise(channels=channels))
-        mirrored = views._draw_matrices(Draws(n, generator()), (0.5, 1.0), aspect=1.0)[:, 0, 0] < 0
+        mirrored = views._draw_matrices(Draws(n, generator()), (0.5, 1.0), 8, 8)[:, 0, 0] < 0
         assert mirrored.float().mean().item() == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / n))
 
 
 def test_rotation_and_translation_reach_their_limits_and_no_further():
     views = ImageViews(**STILL | {"rotation": 30.0, "translation": 0.25}).fit(noise(channels=1))
-    matrices = views._draw_matrices(Draws(4000, generator()), (1.0, 1.0), aspect=1.0)
+    matrices = views._draw_matrices(Draws(4000, generator()), (1.0, 1.0), 8, 8)
     angles = torch.atan2(matrices[:, 1, 0], matrices[:, 0, 0]).rad2deg()
     # A quarter of the image is half a unit of coordinates that reach from -1 to 1.
     for values, limit in ((angles, 30.0), (matrices[:, :, 2], 0.5)):
@@ -154,38 +176,58 @@ def test_brightness_scales_and_clamps():
     x = noise()
     factors = torch.tensor([0.0, 0.5, 1.0, 1.5])
     expected = (x * factors.view(4, 1, 1, 1)).clamp(0, 1)
-    assert_close(relight(x, factors, torch.ones(4), rgb=True), expected)
+    assert_close(relight(x, factors, torch.ones(4)), expected)
+    assert_close(recolor(x, brightness_matrices(factors)), expected)
 
 
-@pytest.mark.parametrize(("channels", "rgb"), [(1, False), (3, True), (3, False), (5, False)])
-def test_contrast_keeps_mean_luminance_and_at_zero_leaves_nothing_else(channels, rgb):
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_contrast_keeps_the_mean_and_at_zero_leaves_nothing_else(channels):
     x = noise(channels=channels) * 0.5 + 0.25
-    milder = relight(x, torch.ones(4), torch.full((4,), 0.5), rgb=rgb)
-    assert_close(luminance(milder, rgb=rgb), luminance(x, rgb=rgb))
-    flat = relight(x, torch.ones(4), torch.zeros(4), rgb=rgb)
-    assert_close(flat, luminance(x, rgb=rgb).expand_as(x))
+    milder, flat = (relight(x, torch.ones(4), torch.full((4,), factor)) for factor in (0.5, 0.0))
+    assert_close(milder.mean((1, 2, 3)), x.mean((1, 2, 3)))
+    assert_close(flat, x.mean((1, 2, 3), keepdim=True).expand_as(x))
 
 
-def test_saturation_zero_is_the_luminance_and_one_changes_nothing():
+def test_contrast_of_rgb_keeps_the_mean_luminance_and_at_zero_leaves_nothing_else():
+    x = noise() * 0.5 + 0.25
+    milder, flat = (recolor(x, contrast_matrices(torch.full((4,), factor))) for factor in (0.5, 0.0))
+    mean = luminance(x).mean((2, 3), keepdim=True)
+    assert_close(luminance(milder).mean((2, 3), keepdim=True), mean)
+    assert_close(flat, mean.expand_as(x))
+
+
+def test_saturation_zero_is_the_luminance():
     x = noise()
-    still = torch.zeros(4)
-    weights = torch.tensor(LUMINANCE).view(1, 3, 1, 1)
-    grey = recolor(x, color_matrices(torch.zeros(4), still))
-    assert_close(grey, (x * weights).sum(1, keepdim=True).expand_as(x))
-    assert_close(recolor(x, color_matrices(torch.ones(4), still)), x)
+    assert_close(recolor(x, saturation_matrices(torch.zeros(4))), luminance(x).expand_as(x))
 
 
 def test_a_third_of_the_colour_circle_takes_red_to_green_to_blue():
-    matrices = color_matrices(torch.ones(2), torch.tensor([1 / 3, -1 / 3]))
+    matrices = hue_matrices(torch.tensor([1 / 3, -1 / 3]))[:, :3, :3]
     red, green, blue = torch.eye(3)
     for start, forward, backward in ((red, green, blue), (green, blue, red), (blue, red, green)):
         assert_close(matrices @ start, torch.stack([forward, backward]), atol=1e-6, rtol=0)
 
 
-def test_no_colour_matrix_moves_a_grey():
+def test_neither_saturation_nor_hue_moves_a_grey():
+    x = noise(n=100, channels=1).expand(100, 3, 8, 8)
     draws = Draws(100, generator())
-    matrices = color_matrices(draws.uniform(0, 2), draws.around_zero(0.5))
-    assert_close(matrices.sum(2), torch.ones(100, 3))
+    matrices = hue_matrices(draws.around_zero(0.5)) @ saturation_matrices(draws.uniform(0, 2))
+    assert_close(recolor(x, matrices), x)
+
+
+def test_a_product_of_changes_is_one_after_the_other():
+    x = noise() * 0.2 + 0.4
+    factors = torch.tensor([0.7, 0.9, 1.1, 1.3])
+    changes = [brightness_matrices(factors), contrast_matrices(factors), saturation_matrices(factors)]
+    for first, second in itertools.permutations([*changes, hue_matrices(factors - 1)], 2):
+        assert_close(recolor(x, second @ first), recolor(recolor(x, first), second))
+
+
+def test_orders_are_all_drawn_each_as_often():
+    n = 2400
+    orders, counts = Draws(n, generator()).order(4).unique(dim=0, return_counts=True)
+    assert_close(orders.sort(1)[0], torch.arange(4).expand(24, 4))
+    assert (counts - n / 24).abs().max() < 5 * np.sqrt(n / 24)
 
 
 @pytest.mark.parametrize(("channels", "params"), [(2, {}), (3, {"rgb": False}), (4, {}), (7, {})])
@@ -386,6 +428,25 @@ def test_crops_equal_torchvisions(torchvision, box):
 
 
 @pytest.mark.peers
+@pytest.mark.parametrize("scale", [(0.2, 1.0), (0.08, 1.0), (0.05, 0.2)])
+def test_crops_are_distributed_as_torchvisions(scale):
+    transforms = pytest.importorskip("torchvision.transforms")
+    # On few pixels, torchvision's crops are a bit larger: it looks whether they fit after rounding.
+    n, size = 3000, 128
+    x = noise(n=2, height=size, width=size)
+    matrices = ImageViews(flip=0.0).fit(x)._draw_matrices(Draws(n, generator()), scale, size, size)
+    width, height, center = matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, :, 2]
+    with seeded(0):
+        boxes = [transforms.RandomResizedCrop.get_params(x, scale, (3 / 4, 4 / 3)) for _ in range(n)]
+    top, left, h, w = np.array(boxes).T / size
+    pairs = [(width, w), (height, h), (width * height, w * h), (width / height, w / h)]
+    pairs += [(center[:, 0], 2 * left + w - 1), (center[:, 1], 2 * top + h - 1)]
+    for ours, theirs in pairs:
+        # Rounded, for equal sides must be ties.
+        assert ks_2samp(ours.double().numpy().round(4), theirs.round(4)).pvalue > 1e-3
+
+
+@pytest.mark.peers
 @pytest.mark.parametrize("size", [(20, 25), (16, 20), (8, 10), (4, 5)])
 def test_the_low_pass_brings_crops_that_shrink_near_to_torchvisions(torchvision, size):
     x, box = (noise(n=32, height=32, width=40) + smooth(n=32)) / 2, (0, 0, 32, 40)
@@ -410,11 +471,10 @@ def test_turns_equal_torchvisions(torchvision, degrees):
 @pytest.mark.parametrize("factor", [0.6, 0.9, 1.4])
 def test_brightness_contrast_and_saturation_equal_torchvisions(torchvision, factor):
     x = noise(height=32, width=32)
-    one, factors = torch.ones(4), torch.full((4,), factor)
-    assert psnr(relight(x, factors, one, rgb=True), torchvision.adjust_brightness(x, factor)) >= 45
-    assert psnr(relight(x, one, factors, rgb=True), torchvision.adjust_contrast(x, factor)) >= 45
-    saturated = recolor(x, color_matrices(factors, torch.zeros(4)))
-    assert psnr(saturated, torchvision.adjust_saturation(x, factor)) >= 45
+    factors = torch.full((4,), factor)
+    assert psnr(recolor(x, brightness_matrices(factors)), torchvision.adjust_brightness(x, factor)) >= 45
+    assert psnr(recolor(x, contrast_matrices(factors)), torchvision.adjust_contrast(x, factor)) >= 45
+    assert psnr(recolor(x, saturation_matrices(factors)), torchvision.adjust_saturation(x, factor)) >= 45
 
 
 @pytest.mark.peers
@@ -422,7 +482,7 @@ def test_brightness_contrast_and_saturation_equal_torchvisions(torchvision, fact
 def test_hue_is_nearer_to_torchvisions_than_no_change(torchvision, hue):
     x = smooth()
     theirs = torchvision.adjust_hue(x, hue)
-    ours = recolor(x, color_matrices(torch.ones(6), torch.full((6,), hue)))
+    ours = recolor(x, hue_matrices(torch.full((6,), hue)))
     # Near HSV's circle and no more: it keeps the largest channel, the turn keeps the mean.
     assert psnr(ours, theirs) >= psnr(x, theirs) + 3
 
