@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from _common import write
+from _common import saved, write
 from torch.utils.flop_counter import FlopCounterMode
 
 from skclr import ContrastiveEmbedder
@@ -239,21 +239,27 @@ def main() -> None:
     options.add_argument("--largest", type=int, default=16_384, help="batch that is trained in chunks alone")
     options.add_argument("--gigabytes", type=float, default=1, help="size of a file that memory holds too")
     options.add_argument("--largest-gigabytes", type=float, default=0, help="size of one that is only mapped")
+    options.add_argument("--only", nargs="+", help="parts of the result; the others stay as they were")
     arguments = options.parse_args()
     if arguments.child:
         name, *values = arguments.child
         print(json.dumps(CHILDREN[name](*(int(v) if v.isdigit() else v for v in values))))
         return
-    result = {
-        "equality": measure_equality(),
-        "weak scaling": [child("speed", size * n, n_ranks=n) for size in (128, 512) for n in (1, 2)],
-        "strong scaling": [child("speed", 256, n_ranks=n) for n in (1, 2)],
-        "sent": [child("sent", name, n_ranks=2) for name in FRAMEWORKS],
-        "storage": measure_storage(arguments.gigabytes, [0, 1])
-        + (measure_storage(arguments.largest_gigabytes, [1]) if arguments.largest_gigabytes else []),
-        "memory": [child("memory", size, chunk) for chunk in (0, 256) for size in arguments.batch_sizes]
-        + ([child("memory", arguments.largest, 256)] if arguments.largest else []),
+    chunked = [(size, chunk) for chunk in (0, 256) for size in arguments.batch_sizes]
+    chunked += [(arguments.largest, 256)] if arguments.largest else []
+    parts = {
+        "equality": measure_equality,
+        "weak scaling": lambda: [child("speed", size * n, n_ranks=n) for size in (128, 512) for n in (1, 2)],
+        "strong scaling": lambda: [child("speed", 256, n_ranks=n) for n in (1, 2)],
+        "sent": lambda: [child("sent", name, n_ranks=2) for name in FRAMEWORKS],
+        "storage": lambda: (
+            measure_storage(arguments.gigabytes, [0, 1])
+            + (measure_storage(arguments.largest_gigabytes, [1]) if arguments.largest_gigabytes else [])
+        ),
+        "memory": lambda: [child("memory", *sizes) for sizes in chunked],
     }
+    result = {part: saved("scale").get(part) for part in parts}
+    result |= {part: parts[part]() for part in arguments.only or parts}
     write("scale", result)
 
 

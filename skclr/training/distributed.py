@@ -58,6 +58,9 @@ def _join() -> None:
         return
     if _left:
         raise ConnectionError("this rank has left the others, by an error in a fit before: start all ranks again")
+    # Optimisers import it, and defaults of its functions would hold the group that there is by then: for ever.
+    import torch.distributed.nn
+
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     # NCCL between accelerators, gloo between hosts.
@@ -66,7 +69,7 @@ def _join() -> None:
 
 
 def _end() -> None:
-    """End the group before the interpreter does, which threads of gloo that are still there would abort."""
+    """End the group and its threads, which may abort an interpreter that ends before them."""
     if dist.is_initialized():
         dist.destroy_process_group()
 

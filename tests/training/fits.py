@@ -1,7 +1,9 @@
 """The script of test_distributed: the same for all ranks, as a user would write it."""
 
+import atexit
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +37,15 @@ def embedder(**params):
     return ContrastiveEmbedder(modality="image", **{**common, **params})
 
 
+def note_threads(path):
+    """Write the names of the threads that are still there when the interpreter ends."""
+    path.write_text(" ".join(Path(task, "comm").read_text() for task in Path("/proc/self/task").glob("*")))
+
+
 def main(folder):
     torch.set_num_threads(1)
     rank = os.environ["RANK"]
+    atexit.register(note_threads, folder / f"{rank}.threads")
     # Each rank draws a seed of its own, and takes the first one's.
     stopping = embedder(random_state=None, validation_fraction=0.3, early_stopping=2, verbose=1, batch_size="auto")
     stopping.fit(X)
@@ -50,7 +58,11 @@ def main(folder):
         losses=fitted.loss_curve_,
         n_epochs=stopped.n_iter_,
     )
-    embedder(checkpoint_dir=folder / "run", checkpoint_minutes=0, callbacks=[Die]).fit(X)
+    try:
+        embedder(checkpoint_dir=folder / "run", checkpoint_minutes=0, callbacks=[Die]).fit(X)
+    except ConnectionError:
+        traceback.print_exc()
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,11 @@ def test_rank_that_ends_ends_all_and_the_run_goes_on_alone(fits):
     assert_allclose(resumed.loss_curve_, embedder().fit(X).loss_curve_, rtol=1e-5)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are named by /proc")
+def test_no_thread_outlives_the_group(fits):
+    assert "gloo" not in (fits[0] / "0.threads").read_text()
+
+
 def test_rank_that_left_does_not_wait_for_the_others(monkeypatch):
     monkeypatch.setattr("skclr.training.distributed._left", True)
     monkeypatch.setenv("WORLD_SIZE", "2")
