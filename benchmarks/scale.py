@@ -146,11 +146,11 @@ def memory(batch_size: int, chunk_size: int) -> dict[str, float]:
     torch.set_num_threads(2)
     X = images(batch_size, 8)
     # What the first step of a process brings along.
-    common = {"encoder": "resnet18", "max_epochs": 1}
+    common = {"encoder": "resnet18", "max_epochs": 1, "chunk_size": chunk_size or None}
     fit(X[:64], batch_size=64, **common)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    fit(X, batch_size=batch_size, chunk_size=chunk_size or None, **common)
+    fit(X, batch_size=batch_size, **common)
     seconds = time.perf_counter() - started
     return {"MiB": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, "seconds": seconds}
 

@@ -9,6 +9,7 @@ import torch
 # Of glibc's mallopt: what is given back, and what is mapped for itself. The second's largest value is 32 MiB.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _MAPPED_BYTES = 2**30, 2**25
+_FEW_BYTES = 2**20
 
 
 def keep_freed_memory() -> None:
@@ -20,11 +21,26 @@ def keep_freed_memory() -> None:
     was up to a fifth of a step of a small CNN. Up to 1 GiB are kept. Other libraries are left alone, and so is glibc
     where the user has set it (MALLOC_TRIM_THRESHOLD_ and its like, GLIBC_TUNABLES).
     """
+    _set_malloc(kept=_KEPT_BYTES, mapped=_MAPPED_BYTES)
+
+
+def return_freed_memory() -> None:
+    """Have the C library give memory back as soon as it is free, until `keep_freed_memory` is asked again.
+
+    Notes
+    -----
+    Tensors from 1 MiB on are mapped each for itself. glibc's heap else grows with the number of chunks: a small tensor
+    that stays behind each holds the rest of it apart.
+    """
+    _set_malloc(kept=_FEW_BYTES, mapped=_FEW_BYTES)
+
+
+def _set_malloc(*, kept: int, mapped: int) -> None:
     set_by_the_user = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt and not set_by_the_user:
-        mallopt(_MMAP_THRESHOLD, _MAPPED_BYTES)
-        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_MMAP_THRESHOLD, mapped)
+        mallopt(_TRIM_THRESHOLD, kept)
 
 
 def cache_bytes() -> int:
