@@ -70,11 +70,12 @@ class ExportedModel:
         features = self._modality.features if self._embedding_width < self._n_features_out else None
         # A copy: the original may be on a GPU, and has gradients.
         encoder = copy.deepcopy(self.net_.module_.encoder).cpu().eval().requires_grad_(False)
+        whole = Transform(reader, encoder, features)
+        # For torch 2.7, to which the largest integer is the end of a slice, and strict=True the default.
+        batch = Dim("batch", max=2**31 - 1)
         try:
             with _quiet():
-                return torch.export.export(
-                    Transform(reader, encoder, features), (example,), dynamic_shapes=({0: Dim("batch")},)
-                )
+                return torch.export.export(whole, (example,), dynamic_shapes=({0: batch},), strict=False)
         except Exception as error:
             # Whatever torch meets in a network that is not ours.
             raise ValueError(

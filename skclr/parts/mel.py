@@ -145,7 +145,7 @@ def time_bins(x: Tensor, n_bins: int) -> Tensor:
     (B, d, n_bins).
     """
     missing = x.isnan()
-    lengths = (~missing[:, 0]).sum(1)[:, None, None]
+    lengths = (~missing[:, 0]).sum(1, dtype=x.dtype)[:, None, None]
     step = torch.arange(x.shape[2], device=x.device)[:, None]
     edges = torch.arange(n_bins + 1, device=x.device) * lengths / n_bins
     shares = (torch.minimum(step + 1, edges[..., 1:]) - torch.maximum(step, edges[..., :-1])).clamp(min=0)
