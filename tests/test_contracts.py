@@ -355,13 +355,17 @@ class Toy:
         return (self.classes[distances.argmin(dim=1)] == self.classes).float().mean().item()
 
 
-# Projections of this encoder's 8 columns have little but redundancy where they are much wider.
-NARROW = {name: {"projection_dim": 128} for name in ("barlow_twins", "vicreg", "simsiam")}
+# Projections of this encoder's 8 columns have little but redundancy where they are much wider, and a queue is best
+# below the number of samples.
+SMALL = {
+    **{name: {"projection_dim": 128} for name in ("barlow_twins", "vicreg", "simsiam")},
+    **{name: {"queue_size": 128} for name in ("moco", "nnclr")},
+}
 
 
 @every_framework
 def test_learns_what_views_share(name):
-    toy, framework, n_steps = Toy(), build(name, **NARROW.get(name, {})), 150
+    toy, framework, n_steps = Toy(), build(name, **SMALL.get(name, {})), 150
     raw, untrained = toy.score(lambda x: x), toy.score(copy.deepcopy(framework).eval().embed)
     optimizer = torch.optim.AdamW([p for p in framework.parameters() if p.requires_grad], lr=5e-3)
     for step in range(n_steps):

@@ -16,8 +16,8 @@ NAMED_IN_SCIKIT_LEARN = {
 
 @parametrize_with_checks(
     [
-        SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=20, random_state=0)),
-        SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=40, random_state=0), fine_tune=True),
+        SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=5, random_state=0), fine_tune=fine_tune)
+        for fine_tune in (False, True)
     ],
     expected_failed_checks=lambda _: NAMED_IN_SCIKIT_LEARN,
 )
