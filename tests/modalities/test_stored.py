@@ -128,7 +128,7 @@ def small_blocks(nothing_in_memory, monkeypatch):
         {"a": 1},
         pd.DataFrame({"a": [1.0]}),
         pd.Series([1.0, 2.0]),
-        sparse.eye_array(3, format="csr"),
+        sparse.csr_array(np.eye(3)),
         torch.zeros(3, 2),
         None,
     ],

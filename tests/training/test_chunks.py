@@ -64,5 +64,6 @@ def test_nothing_but_the_samples_is_kept():
     encoder, x, kept = build("simclr").encoder, torch.randn(100, 6, dtype=torch.float64), []
     with in_chunks(encoder, 4), torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
         encoder(x)
-    assert {tensor.untyped_storage().data_ptr() for tensor in kept} == {x.untyped_storage().data_ptr()}
+    # Empty tensors hold nothing: checkpoints of torch 2.7 hang on one.
+    assert {tensor.untyped_storage().data_ptr() for tensor in kept if len(tensor)} == {x.untyped_storage().data_ptr()}
     assert "forward" not in vars(encoder)
