@@ -12,9 +12,11 @@ its fits, a grid of as many and the defaults say.
 
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 from optuna import logging
 from optuna.distributions import FloatDistribution
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -30,14 +32,9 @@ from optuna_integration.sklearn import OptunaSearchCV
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 
-pipe = Pipeline(
-    [
-        ("embed", ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epochs=10, random_state=0)),
-        ("scale", StandardScaler()),
-        ("classify", LogisticRegression(max_iter=1000)),
-    ]
-)
-pipe.set_params(embed__encoder__width=16)
+small = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "max_epochs": 10}
+classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+pipe = Pipeline([("embed", ContrastiveEmbedder(**small, random_state=0)), ("classify", classifier)])
 ranges = {
     "embed__loss__temperature": FloatDistribution(0.05, 1.0, log=True),
     "embed__learning_rate": FloatDistribution(1e-4, 3e-2, log=True),
@@ -58,14 +55,29 @@ for name, search in {"optuna": by_optuna, "grid": by_grid}.items():
 # What each has chosen, on digits that none has seen. Here the searches were not worth their fits: the defaults do as
 # well or better.
 
-pixels = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 rows = {
     "optuna": by_optuna,
     "grid": by_grid,
     "defaults": pipe.fit(X_train, y_train),
-    "pixels": pixels.fit(X_train, y_train),
+    "pixels": clone(classifier).fit(X_train, y_train),
 }
 for name, model in rows.items():
     accuracy = model.score(X_test, y_test)
     error = 100 * np.sqrt(accuracy * (1 - accuracy) / len(y_test))
     print(f"{name:8} {100 * accuracy:5.1f} ± {error:.1f} %")
+
+# %%
+# Where each has looked, and what it saw.
+
+tried = {
+    "optuna": ([trial.params for trial in by_optuna.trials_], [trial.value for trial in by_optuna.trials_]),
+    "grid": (by_grid.cv_results_["params"], by_grid.cv_results_["mean_test_score"]),
+}
+seen = np.concatenate([scores for _, scores in tried.values()])
+figure, axis = plt.subplots(layout="constrained")
+for (searcher, (params, scores)), marker in zip(tried.items(), "os", strict=True):
+    places = np.array([[setting[name] for name in ranges] for setting in params])
+    points = axis.scatter(*places.T, c=scores, marker=marker, vmin=seen.min(), vmax=seen.max(), label=searcher)
+axis.set(xscale="log", yscale="log", xlabel="temperature", ylabel="learning rate")
+figure.colorbar(points, label="accuracy on held-back digits")
+figure.legend(loc="outside upper center", ncols=2, frameon=False)

@@ -22,14 +22,9 @@ from skclr import ContrastiveEmbedder
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 
-pipe = Pipeline(
-    [
-        ("embed", ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epochs=20, random_state=0)),
-        ("scale", StandardScaler()),
-        ("classify", LogisticRegression(max_iter=1000)),
-    ]
-)
-pipe.set_params(embed__encoder__width=16)
+small = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "max_epochs": 20}
+classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+pipe = Pipeline([("embed", ContrastiveEmbedder(**small, random_state=0)), ("classify", classifier)])
 grid = [
     {"embed__framework": ["simclr", "moco", "barlow_twins"]},
     {"embed__loss": ["triplet", "nt_xent"], "embed__loss_params": [None]},
@@ -49,7 +44,7 @@ for params, score in sorted(
 # %%
 # The chosen one, fitted on all training digits, beside pixels.
 
-pixels = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X_train, y_train).score(X_test, y_test)
+pixels = classifier.fit(X_train, y_train).score(X_test, y_test)
 chosen = search.score(X_test, y_test)
 error = 100 * np.sqrt(chosen * (1 - chosen) / len(y_test))
 print(f"chosen: {100 * chosen:.1f} ± {error:.1f} %, raw pixels: {100 * pixels:.1f} %")
