@@ -1,6 +1,7 @@
 """Pixels: geometry, colour, blur and solarisation of many images, each by numbers of its own."""
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -96,25 +97,23 @@ def relight(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
 
 def brightness_matrices(factor: Tensor) -> Tensor:
     """Scale pixels by the factor (B,) of their image."""
-    return _changes(_scaling(factor))
+    return _matrices({"brightness": factor - 1})
 
 
 def contrast_matrices(factor: Tensor) -> Tensor:
     """Scale the distance from the mean luminance of the image by a factor (B,)."""
-    return _changes(_scaling(factor), _luminance(1 - factor))
+    return _matrices({"contrast": factor - 1})
 
 
 def saturation_matrices(factor: Tensor) -> Tensor:
     """Scale the distance from the grey of the same luminance by a factor (B,); 0 leaves that grey."""
-    return _changes(_scaling(factor) + _luminance(1 - factor))
+    return _matrices({"saturation": factor - 1})
 
 
 def hue_matrices(turn: Tensor) -> Tensor:
     """Turn about the axis of greys by a share (B,) of the colour circle; a third takes red to green."""
-    cos, sin = (2 * math.pi * turn).cos(), (2 * math.pi * turn).sin()
-    before, after = (1 - cos) / 3 - sin / math.sqrt(3), (1 - cos) / 3 + sin / math.sqrt(3)
-    same = (1 - cos) / 3 + cos
-    return _changes(torch.stack([same, before, after, after, same, before, before, after, same], 1).view(-1, 3, 3))
+    angle = 2 * math.pi * turn
+    return _matrices({"hue": angle.sin(), "hue_twice": 1 - angle.cos()})
 
 
 def recolor(x: Tensor, matrices: Tensor) -> Tensor:
@@ -124,21 +123,35 @@ def recolor(x: Tensor, matrices: Tensor) -> Tensor:
     return torch.baddbmm(added, of_pixel, x.flatten(2)).clamp_(0, 1).view_as(x)
 
 
-def _changes(of_pixel: Tensor, of_mean: Tensor | None = None) -> Tensor:
-    """Say by (B, 3, 3) what becomes of a pixel, and what is added of the mean pixel, which itself changes alike."""
-    of_mean = torch.zeros_like(of_pixel) if of_mean is None else of_mean
-    below = torch.cat([torch.zeros_like(of_pixel), of_pixel + of_mean], 2)
-    return torch.cat([torch.cat([of_pixel, of_mean], 2), below], 1)
+def _matrices(amounts: dict[str, Tensor]) -> Tensor:
+    """Go by amounts (B,) from no change in some directions."""
+    directions = _directions(next(iter(amounts.values())).device)
+    matrices = directions["none"]
+    for name, amount in amounts.items():
+        matrices = matrices + amount[:, None, None] * directions[name]
+    return matrices
 
 
-def _scaling(factor: Tensor) -> Tensor:
-    return factor[:, None, None] * torch.eye(3, device=factor.device)
-
-
-def _luminance(factor: Tensor) -> Tensor:
-    """Weigh RGB as seen, the same for all three channels."""
-    rows = [factor * weight for weight in LUMINANCE]
-    return torch.stack(rows * 3, 1).view(-1, 3, 3)
+@cache
+def _directions(device: torch.device) -> dict[str, Tensor]:
+    """Give for each change what a unit of it adds to the identity; kept, for they are many small steps."""
+    nothing, itself = torch.zeros(3, 3), torch.eye(3)
+    grey = torch.tensor([LUMINANCE] * 3)
+    # Of a pixel, and of the mean pixel.
+    changes = {
+        "none": (itself, nothing),
+        "brightness": (itself, nothing),
+        "contrast": (itself, -grey),
+        "saturation": (itself - grey, nothing),
+        # Rodrigues' formula, about the axis (1, 1, 1).
+        "hue": (torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3), nothing),
+        "hue_twice": (torch.full((3, 3), 1 / 3) - itself, nothing),
+    }
+    # The mean pixel changes like all others.
+    return {
+        name: torch.cat([torch.cat([pixel, mean], 1), torch.cat([nothing, pixel + mean], 1)]).to(device)
+        for name, (pixel, mean) in changes.items()
+    }
 
 
 def blur_matrices(sigma: Tensor, n: int) -> Tensor:
