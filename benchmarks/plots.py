@@ -36,6 +36,8 @@ def lines(row: dict[str, Any]) -> Figure:
     sizes = [int(way.split()[0].replace(",", "")) for way in ways]
     figure = Figure(figsize=(6.5, 4), layout="constrained")
     axes = figure.subplots()
+    # There are more losses than usual colours.
+    axes.set_prop_cycle(color=mpl.colormaps["tab20"].colors)
     for unit in row["medians"][ways[0]]:
         medians, reach = zip(*(runs(row, way, unit) for way in ways), strict=True)
         axes.errorbar(sizes, medians, yerr=list(zip(*reach, strict=True)), marker="o", capsize=2, label=unit)
