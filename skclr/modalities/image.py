@@ -100,7 +100,8 @@ class Image(Modality):
         elif self.axis_ == -1:
             images = np.moveaxis(images, -1, 1)
         if images.dtype == np.uint8:
-            return torch.from_numpy(images).float().div_(255)
+            # In one pass.
+            return torch.from_numpy(images) / torch.tensor(255, dtype=torch.float32)
         return torch.from_numpy(images.astype(np.float32))
 
     def reader(self) -> tuple[nn.Module, Tensor]:
