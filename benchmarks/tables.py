@@ -21,9 +21,10 @@ def few_labels(result: dict[str, Any]) -> str:
         rows.append(f"| {name} | {cells} |")
     seconds = sum(result["fit_seconds"]) / len(result["fit_seconds"])
     machine = result["machine"]
+    threads = "one thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
     rows += [
         "",
-        f"{result['epochs']} epochs, {seconds:.0f} s on {machine['threads']} threads ({machine['processor']}).",
+        f"{result['epochs']} epochs, {seconds:.0f} s on {threads} ({machine['processor']}).",
     ]
     return "\n".join(rows)
 
