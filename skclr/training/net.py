@@ -306,7 +306,8 @@ class ContrastiveNet(NeuralNet):
         ------
         Diverged : where one is not finite.
         """
-        values = list(map(float, self.unread_losses_))
+        on_device = [loss for loss in self.unread_losses_ if isinstance(loss, Tensor)]
+        values = torch.stack(on_device).tolist() if on_device else [float(loss) for loss in self.unread_losses_]
         self.unread_losses_ = []
         records = self.history[-1]["batches"]
         for record, value in zip(records[len(records) - len(values) :], values, strict=True):
