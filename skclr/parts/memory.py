@@ -25,7 +25,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Have the C library give memory back as soon as it is free, until `keep_freed_memory` is asked again.
+    """Have the C library give memory back, what it has kept at once, until `keep_freed_memory` is asked again.
 
     Notes
     -----
@@ -33,14 +33,21 @@ def return_freed_memory() -> None:
     that stays behind each holds the rest of it apart.
     """
     _set_malloc(kept=_FEW_BYTES, mapped=_FEW_BYTES)
+    if library := _glibc():
+        library.malloc_trim(0)
 
 
 def _set_malloc(*, kept: int, mapped: int) -> None:
+    if library := _glibc():
+        library.mallopt(_MMAP_THRESHOLD, mapped)
+        library.mallopt(_TRIM_THRESHOLD, kept)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """Give the C library where it is glibc and the user has not set its allocator."""
     set_by_the_user = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt and not set_by_the_user:
-        mallopt(_MMAP_THRESHOLD, mapped)
-        mallopt(_TRIM_THRESHOLD, kept)
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return library if hasattr(library, "mallopt") and not set_by_the_user else None
 
 
 def cache_bytes() -> int:
