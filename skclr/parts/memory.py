@@ -3,44 +3,71 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
-# Of glibc's mallopt: what is given back, and what is mapped for itself. The second's largest value is 32 MiB.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+# Of glibc's mallopt: how much free memory at the heap's end goes back, and which blocks are mapped each for itself.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_NEVER, _MANY = -1, 2**16
 _KEPT_BYTES, _MAPPED_BYTES = 2**30, 2**25
 _FEW_BYTES = 2**20
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep the memory that a step frees for the next one, for as long as the process lives.
+    """Have the C library keep up to 1 GiB of what is freed for what comes next, for as long as the process lives.
 
     Notes
     -----
-    glibc hands freed memory back to the system above a threshold, and the next step takes it again page by page, which
-    was up to a fifth of a step of a small CNN. Up to 1 GiB are kept. Other libraries are left alone, and so is glibc
-    where the user has set it (MALLOC_TRIM_THRESHOLD_ and its like, GLIBC_TUNABLES).
+    glibc hands freed memory back to the system, and what comes next takes it again page by page. Other libraries are
+    left alone, and so is glibc where the user has set it (MALLOC_TRIM_THRESHOLD_ and its like, GLIBC_TUNABLES).
     """
-    _set_malloc(kept=_KEPT_BYTES, mapped=_MAPPED_BYTES)
+    _set_malloc({_MMAP_THRESHOLD: _MAPPED_BYTES, _TRIM_THRESHOLD: _KEPT_BYTES, _MMAP_MAX: _MANY})
 
 
-def return_freed_memory() -> None:
-    """Have the C library give memory back, what it has kept at once, until `keep_freed_memory` is asked again.
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Have the C library keep all that a block frees for what it takes next, and give it back at the end.
+
+    Notes
+    -----
+    As `keep_freed_memory`, without its bound: a step takes and frees gigabytes, the next step as many.
+    """
+    _set_malloc({_MMAP_MAX: 0, _TRIM_THRESHOLD: _NEVER})
+    try:
+        yield
+    finally:
+        keep_freed_memory()
+        _trim()
+
+
+@contextmanager
+def freed_memory_returned() -> Iterator[None]:
+    """Have the C library give back what a block frees as soon as it is free.
 
     Notes
     -----
     Tensors from 1 MiB on are mapped each for itself. glibc's heap else grows with the number of chunks: a small tensor
     that stays behind each holds the rest of it apart.
     """
-    _set_malloc(kept=_FEW_BYTES, mapped=_FEW_BYTES)
+    _set_malloc({_MMAP_THRESHOLD: _FEW_BYTES, _TRIM_THRESHOLD: _FEW_BYTES, _MMAP_MAX: _MANY})
+    _trim()
+    try:
+        yield
+    finally:
+        keep_freed_memory()
+
+
+def _set_malloc(settings: dict[int, int]) -> None:
+    if library := _glibc():
+        for name, value in settings.items():
+            library.mallopt(name, value)
+
+
+def _trim() -> None:
     if library := _glibc():
         library.malloc_trim(0)
-
-
-def _set_malloc(*, kept: int, mapped: int) -> None:
-    if library := _glibc():
-        library.mallopt(_MMAP_THRESHOLD, mapped)
-        library.mallopt(_TRIM_THRESHOLD, kept)
 
 
 def _glibc() -> ctypes.CDLL | None:

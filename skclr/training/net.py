@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from skclr.frameworks import Framework
 from skclr.parts.batch_norm import synchronized
-from skclr.parts.memory import keep_freed_memory, return_freed_memory
+from skclr.parts.memory import freed_memory_kept, freed_memory_returned
 from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
 from skclr.parts.ranks import average, n_ranks, rank
@@ -203,6 +203,8 @@ class ContrastiveNet(NeuralNet):
         n_before = len(self.history)
         with (
             suppress(StopTraining),
+            # Chunks are for those who are short of memory.
+            (freed_memory_returned if self.chunk_size else freed_memory_kept)(),
             at_ctrl_c(self._interrupt, swallow=self.on_interrupt == "keep"),
             synchronized(self.module_),
             in_chunks(self.module_, self.chunk_size),
@@ -241,8 +243,6 @@ class ContrastiveNet(NeuralNet):
                 raise StopTraining
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        # Chunks are for those who are short of memory.
-        (return_freed_memory if self.chunk_size else keep_freed_memory)()
         self.first_step_ = self.step_
         if n_ranks() > 1:
             settings = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "lr", "weight_decay")}
