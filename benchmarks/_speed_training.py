@@ -45,7 +45,7 @@ def auto_precision() -> str:
 def simclr(encoder: str, tiny: bool) -> Work:
     """SimCLR of a small CNN or a ResNet-18."""
     small = encoder == "conv"
-    n, batch_size, epochs = (64, 32, 1) if tiny else ((2_048, 256, 2) if small else (512, 256, 1))
+    n, batch_size, epochs = (64, 32, 1) if tiny else (2_048, 256, 2 if small else 1)
     X = pictures(n)
 
     def ours(precision: str) -> Run:
@@ -81,7 +81,7 @@ def simclr(encoder: str, tiny: bool) -> Work:
             times("images/s", auto, list(documented), at_auto, f"{auto} (auto) against lightly"),
             times("images/s", auto, list(tuned), 1.1, f"{auto} (auto) against lightly tuned by hand"),
         ],
-        repeats=4 if small else 3,
+        repeats=4 if small else 2,
         settings={"images": n, "batch_size": batch_size, "epochs": epochs},
     )
 

@@ -216,16 +216,17 @@ def compare(result: dict[str, Any]) -> str:
 
 def vs_peers(result: dict[str, Any]) -> str:
     """What was asked of the work done in several ways, and what came of it."""
-    rows = ["| work | what | measured | asked |", "| --- | --- | --- | --- |"]
+    rows = ["| work | what | measured | asked | on |", "| --- | --- | --- | --- | --- |"]
     for row in result["rows"].values():
+        on = row["machine"]["processor"]
         for claim in row["claims"]:
             asked = [
                 f"{s} {claim[key]:g}" for key, s in (("at_least", "≥"), ("at_most", "≤")) if claim[key] is not None
             ]
             verdict = "" if claim["holds"] else ", falls short"
             what = f"{claim['what']}, {claim['unit']}"
-            rows.append(f"| {row['title']} | {what} | {claim['value']:.2f} | {''.join(asked)}{verdict} |")
-        rows += [f"| {row['title']} | {way} | left out: {why} |  |" for way, why in row["missing"].items()]
+            rows.append(f"| {row['title']} | {what} | {claim['value']:.2f} | {''.join(asked)}{verdict} | {on} |")
+        rows += [f"| {row['title']} | {way} | left out: {why} |  | {on} |" for way, why in row["missing"].items()]
     return "\n".join(rows)
 
 
