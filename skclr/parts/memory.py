@@ -28,18 +28,18 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """Have the C library keep all that a block frees for what it takes next, and give it back at the end.
+    """Have the C library keep all that a block frees for what it takes next, and give it back at the end if it is much.
 
     Notes
     -----
-    As `keep_freed_memory`, without its bound: a step takes and frees gigabytes, the next step as many.
+    As `keep_freed_memory`, whose bound is for what stays: a step takes and frees gigabytes, the next step as many.
     """
     _set_malloc({_MMAP_MAX: 0, _TRIM_THRESHOLD: _NEVER})
     try:
         yield
     finally:
         keep_freed_memory()
-        _trim()
+        _trim(_KEPT_BYTES)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def freed_memory_returned() -> Iterator[None]:
     that stays behind each holds the rest of it apart.
     """
     _set_malloc({_MMAP_THRESHOLD: _FEW_BYTES, _TRIM_THRESHOLD: _FEW_BYTES, _MMAP_MAX: _MANY})
-    _trim()
+    _trim(0)
     try:
         yield
     finally:
@@ -65,9 +65,15 @@ def _set_malloc(settings: dict[int, int]) -> None:
             library.mallopt(name, value)
 
 
-def _trim() -> None:
+def _trim(kept: int) -> None:
+    """Give all that is free back, if it is more than what may be kept."""
     if library := _glibc():
-        library.malloc_trim(0)
+        # Since glibc 2.33.
+        count = getattr(library, "mallinfo2", None)
+        if count:
+            count.restype = _Mallinfo
+        if not count or count().free > kept:
+            library.malloc_trim(0)
 
 
 def _glibc() -> ctypes.CDLL | None:
@@ -75,6 +81,12 @@ def _glibc() -> ctypes.CDLL | None:
     set_by_the_user = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     return library if hasattr(library, "mallopt") and not set_by_the_user else None
+
+
+class _Mallinfo(ctypes.Structure):
+    """glibc's struct mallinfo2, whose ninth of ten fields are the free bytes."""
+
+    _fields_ = [("others", ctypes.c_size_t * 8), ("free", ctypes.c_size_t), ("at_the_end", ctypes.c_size_t)]
 
 
 def cache_bytes() -> int:

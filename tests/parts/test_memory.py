@@ -10,6 +10,7 @@ from skclr.parts.memory import cache_bytes
 # A tensor of 64 MiB, which glibc maps by itself, and at the end a larger one than the hole that those leave.
 PAGES = """
 import resource, torch
+from skclr.parts import memory
 from skclr.parts.memory import freed_memory_kept, freed_memory_returned
 
 def faults(n_floats=2**24):
@@ -25,7 +26,9 @@ def resident():
 before = faults()
 with freed_memory_kept():
     faults()
+with freed_memory_kept():
     kept, held = faults(), resident()
+    memory._KEPT_BYTES = 2**25
 given_back = held - resident()
 with freed_memory_returned():
     print(before, kept, given_back, faults(2**26))
