@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -18,6 +19,9 @@ from skclr.parts.ranks import average, gather, n_ranks, together
 # Whether an error has taken this process out of its group. torch would wait for ever for the others of a second one.
 _left = False
 
+# Held by the fit that the ranks are in: messages go by their order, and those of two fits would mix.
+_fitting = threading.RLock()
+
 
 @contextmanager
 def data_parallel() -> Iterator[None]:
@@ -26,23 +30,32 @@ def data_parallel() -> Iterator[None]:
     Raises
     ------
     ConnectionError : where another rank has ended, or this one has left the others by an error before.
+    RuntimeError : where another thread of this process is in such a fit.
 
     Notes
     -----
     Workers of joblib inherit the launcher's environment, and are none of its processes: each fit there is its own.
     """
-    if _is_job():
+    if _is_job() or not _is_rank():
         yield
         return
-    _join()
-    with together():
-        try:
-            yield
-            # What rank 0 has written is there for all.
-            agree(0)
-        except BaseException as error:
-            _leave(error)
-            raise
+    if not _fitting.acquire(blocking=False):
+        raise RuntimeError(
+            "another thread of this rank is in a fit, and ranks train one model at a time: fit one after the other, or "
+            "without torchrun"
+        )
+    try:
+        _join()
+        with together():
+            try:
+                yield
+                # What rank 0 has written is there for all.
+                agree(0)
+            except BaseException as error:
+                _leave(error)
+                raise
+    finally:
+        _fitting.release()
 
 
 def _is_job() -> bool:
@@ -52,9 +65,14 @@ def _is_job() -> bool:
     return bool(backend.nesting_level) or isinstance(backend, BACKENDS.get("dask", ()))
 
 
+def _is_rank() -> bool:
+    """Tell whether this process is one of a group, or its environment names one."""
+    return dist.is_available() and (dist.is_initialized() or int(os.environ.get("WORLD_SIZE", 1)) > 1)
+
+
 def _join() -> None:
-    """Form torch's process group, once a process, where the environment names it."""
-    if not dist.is_available() or dist.is_initialized() or int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    """Form torch's process group, once a process."""
+    if dist.is_initialized():
         return
     if _left:
         raise ConnectionError("this rank has left the others, by an error in a fit before: start all ranks again")

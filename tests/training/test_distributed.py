@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from skorch.callbacks import Callback
 from torch.testing import assert_close
 
 from skclr.assembly import choose_batch_size
-from skclr.training.distributed import check_alike
+from skclr.training.distributed import check_alike, data_parallel
 from skclr.views import VIEWS
 from tests.training import ranks
 from tests.training.fits import Die, X, embedder
@@ -132,6 +133,15 @@ def test_rank_that_left_does_not_wait_for_the_others(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConnectionError, match="this rank has left the others"):
         embedder().fit(X)
+
+
+def test_second_fit_from_another_thread_is_refused(monkeypatch):
+    monkeypatch.setattr("skclr.training.distributed._join", lambda: None)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with data_parallel(), ThreadPoolExecutor() as pool, pytest.raises(RuntimeError, match="one model at a time"):
+        pool.submit(embedder().fit, X).result()
+    with data_parallel(), data_parallel():
+        pass
 
 
 def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
