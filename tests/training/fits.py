@@ -34,6 +34,8 @@ class Stop(Callback):
 
 def embedder(**params):
     common = {"encoder_params": {"width": 8}, "max_epochs": 3, "batch_size": 32, "random_state": 0, "optimizer": "sgd"}
+    # "auto" is half-precision on some processors.
+    common["precision"] = "float32"
     return ContrastiveEmbedder(modality="image", **{**common, **params})
 
 
