@@ -84,8 +84,8 @@ default=None
     projection_dim : int, default="auto"
         Width of the space in which the loss compares; "auto" is the framework's own.
     max_epochs : int, default="auto"
-        Passes over the data; "auto" spends about 1,500 steps, 3,000 of a table, in at most 100 epochs.
-        0 leaves the encoder untrained, a baseline that every result should be held against.
+        Passes over the data; "auto" spends about 1,500 steps, 3,000 of tables, 500 of audio, in at most 100
+        epochs. 0 leaves the encoder untrained, a baseline that every result should be held against.
     batch_size : int, default="auto"
         Samples a step; "auto" is 256, or all samples if there are fewer.
     chunk_size : int, default=None
