@@ -359,7 +359,7 @@ class ContrastiveNet(NeuralNet):
         views = self.view_maker(x, rows, generator)
         self._check_views(views)
         draws = seeded(generator.initial_seed() + 1 + 2 * rank()) if self.draws_globally_ else nullcontext()
-        with draws, torch.autocast(x.device.type, self.autocast, enabled=self.autocast is not None):
+        with draws, torch.autocast(x.device.type, self.autocast, self.autocast is not None, cache_enabled=False):
             return self.module_(views, groups)
 
     def _check_views(self, views: list[Tensor]) -> None:
