@@ -35,6 +35,8 @@ from skclr.training import (
     ProgressLine,
     Samples,
     WarmupThen,
+    check_alike,
+    described,
     fused_arguments,
     is_out_of_memory,
     validation_size,
@@ -423,7 +425,7 @@ def choose_batch_size(batch_size: Any, n_samples: int) -> int:
     if (batch_size != "auto" and batch_size % n_ranks()) or size < n_ranks():
         raise ValueError(
             f"batch_size={batch_size} of {n_samples} samples cannot be shared out among {n_ranks()} ranks: give a "
-            "multiple of their number"
+            "multiple of their number and as many samples at least, or start fewer"
         )
     if batch_size != "auto" and batch_size > n_samples:
         warnings.warn(
@@ -474,9 +476,19 @@ def _checkpoints(settings: Any) -> Checkpoints:
             f"checkpoint_dir={settings.checkpoint_dir!r} with random_state=None: the same call would draw another seed "
             "and could not go on from a checkpoint, give random_state a number"
         )
+    return Checkpoints(settings.checkpoint_dir, settings.checkpoint_minutes, _telling(settings))
+
+
+def _telling(settings: Any) -> dict[str, Any]:
+    """Give the parameters that make a run what it is."""
     # Names with an underscore at either end are no parameters.
-    telling = {n: v for n, v in vars(settings).items() if n == n.strip("_") and n not in _NOT_TELLING}
-    return Checkpoints(settings.checkpoint_dir, settings.checkpoint_minutes, telling)
+    return {n: v for n, v in vars(settings).items() if n == n.strip("_") and n not in _NOT_TELLING}
+
+
+def check_ranks_alike(settings: Any) -> None:
+    """Raise a ValueError where an embedder has other parameters on another rank; a logger may be of one rank alone."""
+    alike = {name: value for name, value in _telling(settings).items() if name not in ("callbacks", "net_params")}
+    check_alike(described(alike))
 
 
 def choose_device(device: Any) -> torch.device:

@@ -513,6 +513,7 @@ default=None
         return assembly.build_samples(sides, modality, assembly.choose_device(self.device), ids)
 
     def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
+        assembly.check_ranks_alike(self)
         seed = agree(draw_seed(self.random_state))
         with seeded(seed):
             framework = assembly.build_learner(self, modality)

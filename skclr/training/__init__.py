@@ -1,7 +1,7 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
-from skclr.training.checkpoint import Checkpoints, fingerprint
-from skclr.training.distributed import agree, data_parallel
+from skclr.training.checkpoint import Checkpoints, described, fingerprint
+from skclr.training.distributed import agree, check_alike, data_parallel
 from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, is_out_of_memory
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
@@ -24,8 +24,10 @@ __all__ = [
     "Samples",
     "WarmupThen",
     "agree",
+    "check_alike",
     "check_length",
     "data_parallel",
+    "described",
     "embed",
     "embed_views",
     "fingerprint",

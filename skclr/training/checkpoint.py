@@ -21,7 +21,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from skclr.parts.atomic import replacing
-from skclr.parts.ranks import rank
+from skclr.parts.ranks import gather, rank
 from skclr.training.distributed import agree
 from skclr.training.interruption import StopTraining
 from skclr.training.loader import Samples
@@ -60,6 +60,7 @@ class Checkpoints(Callback):
         self._finished = False
         self._written = time.monotonic()
         state = read_newest(self._path)
+        self._check_ranks(state)
         if state is not None:
             self._check(state["run"])
             self._restore(net, state)
@@ -96,6 +97,15 @@ class Checkpoints(Callback):
                 f"checkpoint_dir={os.fspath(self.folder)!r} holds a run that differs in {', '.join(differences)}: "
                 "go on with what that run had, delete the folder, name another, or put '{run}' into the name, "
                 "which gives each run a folder of its own"
+            )
+
+    def _check_ranks(self, state: Mapping[str, Any] | None) -> None:
+        steps = gather(torch.tensor([-1 if state is None else state["step"]])).tolist()
+        if len(set(steps)) > 1:
+            found = ["none" if step < 0 else f"step {step}" for step in steps]
+            raise ValueError(
+                f"checkpoint_dir={os.fspath(self.folder)!r} holds another checkpoint for some ranks than for others, "
+                f"by rank {', '.join(found)}: give a folder that all machines share, or copy it to all"
             )
 
     def _write(self, net: NeuralNet) -> None:
@@ -140,18 +150,23 @@ def identity(net: NeuralNet, samples: Samples, settings: Mapping[str, Any]) -> d
     ----------
     net : before its first step.
     samples : what it is trained on; of many rows only some are looked at.
-    settings : told apart by their representation, without addresses in memory.
+    settings : told apart as `described`.
     """
     n_samples = len(samples)
     telling = np.unique(np.linspace(0, n_samples - 1, min(n_samples, _N_TELLING_ROWS)).astype(np.int64))
     return {
         "format": "1",
-        **{name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in settings.items()},
+        **described(settings),
         "random_state": str(net.seed),
         "device": torch.device(net.device).type,
         "data": fingerprint({"rows": samples[telling], "groups": samples.groups, "n_samples": n_samples}),
         "weights at the start": fingerprint({**net.module_.state_dict(), "step": net.step_}),
     }
+
+
+def described(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Give the representations of settings by name, without addresses in memory, which differ between processes."""
+    return {name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in settings.items()}
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:

@@ -101,8 +101,8 @@ def _leave(error: BaseException) -> None:
     _end()
     if isinstance(error, dist.DistError) or "gloo" in str(error):
         raise ConnectionError(
-            f"another rank has ended, and what it printed says why ({error}): start all again, with checkpoint_dir= "
-            "they go on from the last checkpoint"
+            f"another rank has ended, which what it printed may explain, or does not answer ({error}): make as many "
+            "calls on all and start all again, with checkpoint_dir= they go on from the last checkpoint"
         ) from error
 
 

@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skorch.callbacks import Callback
 from torch.testing import assert_close
 
-from skclr.assembly import choose_batch_size
-from skclr.training.distributed import check_alike, data_parallel
+from skclr.assembly import check_ranks_alike, choose_batch_size
+from skclr.training.distributed import _leave, check_alike, data_parallel
 from skclr.views import VIEWS
 from tests.training import ranks
 from tests.training.fits import Die, X, embedder
@@ -151,6 +151,31 @@ def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
     check_alike(ones)
     with pytest.raises(ValueError, match="fit got other max_epochs, lr on some ranks"):
         check_alike(others)
+
+
+def test_ranks_are_given_the_same_parameters(monkeypatch):
+    """A search that draws its candidates without a seed would train another objective on each."""
+    shown = []
+    monkeypatch.setattr("skclr.training.distributed.gather", lambda x: shown.append(x) or torch.cat(shown))
+    check_ranks_alike(embedder(loss_params={"temperature": 0.1}, callbacks=[Count]))
+    check_ranks_alike(embedder(loss_params={"temperature": 0.1}))
+    with pytest.raises(ValueError, match="fit got other loss_params on some ranks"):
+        check_ranks_alike(embedder(loss_params={"temperature": 0.2}))
+
+
+def test_ranks_find_the_same_checkpoint(monkeypatch, tmp_path):
+    """On machines that share no folder the first alone would go on, and the others begin anew."""
+    embedder(checkpoint_dir=tmp_path).fit(X)
+    monkeypatch.setattr("skclr.training.checkpoint.gather", lambda step: torch.cat([step, torch.tensor([-1])]))
+    with pytest.raises(ValueError, match="by rank step 9, none: give a folder that all machines share"):
+        embedder(checkpoint_dir=tmp_path).fit(X)
+
+
+def test_rank_that_hangs_is_named(monkeypatch):
+    monkeypatch.setattr("skclr.training.distributed._left", False)
+    monkeypatch.setattr("skclr.parts.ranks._place", (0, 2))
+    with pytest.raises(ConnectionError, match=r"does not answer .*Timed out waiting"):
+        _leave(RuntimeError("[gloo/transport/tcp/unbound_buffer.cc:129] Timed out waiting 6000ms"))
 
 
 def test_batch_that_cannot_be_shared_out(monkeypatch):
