@@ -16,6 +16,10 @@ from torch import nn
 
 from skclr.parts.ranks import average, gather, n_ranks, together
 
+if dist.is_available():
+    # Optimisers import it, and defaults of its functions would hold the group that there is by then: for ever.
+    import torch.distributed.nn
+
 # Whether an error has taken this process out of its group. torch would wait for ever for the others of a second one.
 _left = False
 
@@ -76,9 +80,6 @@ def _join() -> None:
         return
     if _left:
         raise ConnectionError("this rank has left the others, by an error in a fit before: start all ranks again")
-    # Optimisers import it, and defaults of its functions would hold the group that there is by then: for ever.
-    import torch.distributed.nn
-
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     # NCCL between accelerators, gloo between hosts.

@@ -128,6 +128,17 @@ def test_no_thread_outlives_the_group(fits):
     assert "gloo" not in (fits[0] / "0.threads").read_text()
 
 
+def test_group_that_is_there_before_fit_can_be_let_go():
+    """Defaults of torch's functions that held it would let the others wait for a rank that has left."""
+    script = (
+        "import skclr, torch.distributed as dist\n"
+        "dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)\n"
+        "from torch.distributed.nn import functional\n"
+        "assert functional.broadcast.__defaults__ == (None,)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_rank_that_left_does_not_wait_for_the_others(monkeypatch):
     monkeypatch.setattr("skclr.training.distributed._left", True)
     monkeypatch.setenv("WORLD_SIZE", "2")
