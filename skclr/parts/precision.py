@@ -1,9 +1,11 @@
 """Where half precision pays, and what needs more digits than it has."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -32,3 +34,30 @@ def multiplies_faster_in_bfloat16(device: torch.device) -> bool:
         return False
     has = torch.cpu.get_capabilities()
     return has.get("amx_bf16", False) or (has.get("avx512_bf16", False) and has["cpu_name"].startswith("AMD"))
+
+
+@contextmanager
+def single_columns_padded(module: nn.Module, autocast: torch.dtype | None) -> Iterator[None]:
+    """Give images of one column a second one, of zeros, before each convolution that strides, in bfloat16 on a CPU.
+
+    Notes
+    -----
+    oneDNN leaves gradients of such a convolution's weights uninitialised there (torch 2.14). Where its own padding
+    reaches over the second column anyhow, what comes out is the same.
+    """
+    handles = []
+    if autocast is torch.bfloat16:
+        convolutions = (m for m in module.modules() if isinstance(m, nn.Conv2d))
+        striding = (c for c in convolutions if c.stride[1] > 1 and c.padding != "valid")
+        handles = [convolution.register_forward_pre_hook(_pad_single_column) for convolution in striding]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _pad_single_column(convolution: nn.Conv2d, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    (x,) = inputs
+    covered = 2 * int(convolution.padding[1]) + 1 == convolution.kernel_size[1]
+    return (pad(x, (0, 1)),) if covered and x.shape[-1] == 1 and x.device.type == "cpu" else (x,)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from skclr.frameworks import Framework
 from skclr.parts.batch_norm import synchronized
 from skclr.parts.memory import freed_memory_kept, freed_memory_returned
+from skclr.parts.precision import single_columns_padded
 from skclr.parts.queue import Queue
 from skclr.parts.randomness import derive_seeds, seeded
 from skclr.parts.ranks import average, n_ranks, rank
@@ -207,6 +208,7 @@ class ContrastiveNet(NeuralNet):
             (freed_memory_returned if self.chunk_size else freed_memory_kept)(),
             at_ctrl_c(self._interrupt, swallow=self.on_interrupt == "keep"),
             synchronized(self.module_),
+            single_columns_padded(self.module_, self.autocast),
             in_chunks(self.module_, self.chunk_size),
         ):
             self.notify("on_train_begin", X=X, y=y)

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch.testing import assert_close
 
-from skclr.parts.precision import at_least_float32, multiplies_faster_in_bfloat16
+from skclr.parts.precision import at_least_float32, multiplies_faster_in_bfloat16, single_columns_padded
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -34,3 +35,22 @@ def test_bfloat16_is_not_faster_where_nobody_can_tell(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert not multiplies_faster_in_bfloat16(torch.device("cpu"))
     assert not multiplies_faster_in_bfloat16(torch.device("meta"))
+
+
+@pytest.mark.parametrize(("kernel", "channels_last"), [(3, False), (3, True), (1, True)])
+def test_gradients_of_images_of_one_column(kernel, channels_last):
+    convolution = torch.nn.Conv2d(32, 64, kernel, stride=2, padding=kernel // 2, bias=False)
+    x = torch.randn(16, 32, 8, 1)
+    x = x.to(memory_format=torch.channels_last) if channels_last else x
+    expected = convolution(x)
+    (exact,) = torch.autograd.grad(expected.square().sum(), [convolution.weight])
+    with single_columns_padded(convolution, torch.bfloat16):
+        assert_close(convolution(x), expected)
+        for _ in range(5):
+            # What is freed has NaN in it, and is what uninitialised memory is made of.
+            freed = [torch.full((2**k,), float("nan")) for k in range(4, 20) for _ in range(8)]
+            del freed
+            with torch.autocast("cpu", torch.bfloat16):
+                y = convolution(x)
+            (grad,) = torch.autograd.grad(y.float().square().sum(), [convolution.weight])
+            assert_close(grad, exact, rtol=0.1, atol=0.02 * float(exact.abs().max()))
