@@ -351,7 +351,10 @@ def main() -> None:
                 text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, c=content: c, text, flags=re.DOTALL)
         page.write_text(text)
     for name, (result, table) in DOCUMENTED.items():
-        (HERE.parent / "docs" / f"{name}.csv").write_text(table(json.loads((RESULTS / f"{result}.json").read_text())))
+        content = table(json.loads((RESULTS / f"{result}.json").read_text()))
+        # In narrow columns too a number keeps its deviation beside it.
+        content = content.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+        (HERE.parent / "docs" / f"{name}.csv").write_text(content)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,20 @@ def escape_shapes(app: Any, what: str, name: str, obj: Any, options: Any, lines:
     lines[:] = [re.sub(r"_\)", r"\\_)", re.sub(r"\*(\w+\))", r"\\*\1", line)) for line in lines]
 
 
+def as_prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Make a description of what stands behind the colon of "name : what it is", which numpydoc takes for a type.
+
+    Types have a description below them, for each parameter; a section in which any has none holds no types.
+    """
+    sections = re.split(r"^(\w[\w ]*\n-+\n)", "\n".join(lines), flags=re.MULTILINE)
+    for i, (title, body) in enumerate(zip(sections[1::2], sections[2::2], strict=True)):
+        if title.startswith(("Parameters", "Attributes", "Raises")) and re.search(r"^\S.*$(?!\n )", body, re.MULTILINE):
+            sections[2 * i + 2] = re.sub(r"^(\S.*?) : (?=.)", r"\1\n    ", body, flags=re.MULTILINE)
+        elif title.startswith("Returns") and not re.search("^ ", body, re.MULTILINE):
+            sections[2 * i + 2] = body.strip().replace("\n", " ") + "\n\n"
+    lines[:] = "".join(sections).split("\n")
+
+
 def not_ours(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """Leave out what a class has from torch, scikit-learn or skorch."""
     # Python's own methods name no module, and neither do plain attributes, which are ours.
@@ -66,5 +80,6 @@ def without_link(app: Any, env: Any, node: Any, shown: Any) -> Any:
 def setup(app: Any) -> None:
     """Run before numpydoc does."""
     app.connect("autodoc-process-docstring", escape_shapes, priority=1)
+    app.connect("autodoc-process-docstring", as_prose, priority=2)
     app.connect("autodoc-skip-member", not_ours)
     app.connect("missing-reference", without_link)

@@ -32,7 +32,19 @@ _DIGEST = slice(_LENGTH + len(_START), _LENGTH + len(_START) + 64)
 
 
 class ModelFileError(ValueError):
-    """A file is no model that this version can read: something else, damaged, newer, or its parts do not fit."""
+    """A file is no model that this version can read: something else, damaged, newer, or its parts do not fit.
+
+    Examples
+    --------
+    >>> import skclr
+    >>> with open("cut.skclr", "wb") as file:
+    ...     _ = file.write(b"of a model, the beginning")
+    >>> try:
+    ...     skclr.load("cut.skclr")
+    ... except skclr.ModelFileError:
+    ...     print("not loaded")
+    not loaded
+    """
 
 
 class NotPlainError(TypeError):

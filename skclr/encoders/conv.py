@@ -13,6 +13,13 @@ class Conv(Encoder):
     input_shape : (C, H, W).
     width : channels of the first layer.
     n_layers : number of convolutions; the embedding has width · 2^(n_layers − 1) features.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import Conv
+    >>> Conv((3, 32, 32), width=16)(torch.randn(8, 3, 32, 32)).shape
+    torch.Size([8, 128])
     """
 
     n_dims = 3

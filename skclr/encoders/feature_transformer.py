@@ -22,6 +22,13 @@ class FeatureTransformer(Encoder):
     References
     ----------
     Gorishniy et al. 2021, sec. 3.3 (FT-Transformer). Differs: no dropout; a gap has a token of its own in each column.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import FeatureTransformer
+    >>> FeatureTransformer((4,), width=32)(torch.randn(8, 4)).shape
+    torch.Size([8, 32])
     """
 
     n_dims = 1

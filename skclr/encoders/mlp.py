@@ -19,6 +19,13 @@ class MLP(Encoder):
     n_layers : number of linear maps.
     out_features : width of the embedding.
     cardinalities, gaps : of the columns of a table, see `skclr.parts.columns.Columns`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import MLP
+    >>> MLP((4,), out_features=32)(torch.randn(8, 4)).shape
+    torch.Size([8, 32])
     """
 
     def __init__(

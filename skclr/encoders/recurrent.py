@@ -57,6 +57,13 @@ class GRU(Recurrent):
     References
     ----------
     Cho et al. 2014, sec. 2.3. Differs: torch's, which resets the state after its product with the weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import GRU
+    >>> GRU((2, 100), width=32)(torch.randn(8, 2, 100)).shape
+    torch.Size([8, 64])
     """
 
     layers = nn.GRU
@@ -74,6 +81,13 @@ class LSTM(Recurrent):
     References
     ----------
     Hochreiter & Schmidhuber 1997; forget gates: Gers et al. 2000. Differs: none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import LSTM
+    >>> LSTM((2, 100), width=32)(torch.randn(8, 2, 100)).shape
+    torch.Size([8, 64])
     """
 
     layers = nn.LSTM

@@ -24,6 +24,13 @@ class ResidualMLP(Encoder):
     References
     ----------
     Gorishniy et al. 2021, sec. 3.2 (ResNet). Differs: no dropout.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import ResidualMLP
+    >>> ResidualMLP((4,), out_features=32)(torch.randn(8, 4)).shape
+    torch.Size([8, 32])
     """
 
     def __init__(

@@ -137,6 +137,13 @@ class ResNet18(ResNet):
     ----------
     input_shape : (C, H, W).
     stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import ResNet18
+    >>> ResNet18((3, 32, 32), stem="cifar")(torch.randn(8, 3, 32, 32)).shape
+    torch.Size([8, 512])
     """
 
     block = BasicBlock
@@ -150,6 +157,13 @@ class ResNet34(ResNet):
     ----------
     input_shape : (C, H, W).
     stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import ResNet34
+    >>> ResNet34((3, 32, 32), stem="cifar")(torch.randn(8, 3, 32, 32)).shape
+    torch.Size([8, 512])
     """
 
     block = BasicBlock
@@ -163,6 +177,13 @@ class ResNet50(ResNet):
     ----------
     input_shape : (C, H, W).
     stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import ResNet50
+    >>> ResNet50((3, 32, 32), stem="imagenet")(torch.randn(8, 3, 32, 32)).shape
+    torch.Size([8, 2048])
     """
 
     block = Bottleneck

@@ -38,6 +38,18 @@ class SentenceTransformer(Encoder):
     ----------
     Reimers & Gurevych 2019 (Sentence-BERT); tuned without labels as in Gao et al. 2021 (SimCSE), sec. 3. Differs:
     a text is cut at the modality's max_tokens and not at the model's.
+
+    Examples
+    --------
+    >>> from skclr import ContrastiveEmbedder
+    >>> embedder = ContrastiveEmbedder(
+    ...     modality_params={"tokenizer": "path/of/a/model"},
+    ...     encoder="sentence_transformer",
+    ...     encoder_params={"model": "path/of/a/model", "trainable": 2},
+    ...     learning_rate=5e-5,
+    ... )
+    >>> embedder.fit_transform(texts).shape  # doctest: +SKIP
+    (1000, 384)
     """
 
     # Dropout of attention is no module that could be found.

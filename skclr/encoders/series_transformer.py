@@ -28,6 +28,13 @@ class SeriesTransformer(Encoder):
     Vaswani et al. 2017, sec. 3, with the normalisation before each sublayer (Xiong et al. 2020); patches: Nie et
     al. 2023 (PatchTST), sec. 3.1. Differs: patches do not overlap and hold all channels; no dropout; the mean over
     patches is the embedding.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import SeriesTransformer
+    >>> SeriesTransformer((2, 100), width=64)(torch.randn(8, 2, 100)).shape
+    torch.Size([8, 64])
     """
 
     n_dims = 2

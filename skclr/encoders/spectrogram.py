@@ -28,6 +28,13 @@ class SpectrogramConv(Encoder):
     ----------
     Mean and maximum over time: Kong et al. 2020 (PANNs), sec. II-D. Differs: concatenated instead of added, and
     frequency is mapped instead of averaged.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import SpectrogramConv
+    >>> SpectrogramConv((1, 64, 100), width=8)(torch.randn(8, 1, 64, 100)).shape
+    torch.Size([8, 128])
     """
 
     n_dims = 3

@@ -25,6 +25,13 @@ class TCN(Encoder):
     Bai et al. 2018, sec. 3. Differs: looks both ways in time; no dropout, and no normalisation: statistics over
     padded steps would let the padding in, and a normalised network was no better; means and maxima of all
     blocks are the embedding, instead of the last step of the last.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import TCN
+    >>> TCN((2, 100), width=32, n_blocks=3)(torch.randn(8, 2, 100)).shape
+    torch.Size([8, 192])
     """
 
     n_dims = 2

@@ -25,6 +25,13 @@ class TokenBag(Encoder):
     References
     ----------
     Gao et al. 2021 (SimCSE), sec. 3, for the dropout. Differs: a mean of static vectors is no transformer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import TokenBag
+    >>> TokenBag((12,), n_tokens=50, width=64)(torch.randint(1, 50, (8, 12))).shape
+    torch.Size([8, 64])
     """
 
     tokens = True

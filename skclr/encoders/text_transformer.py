@@ -24,6 +24,13 @@ class TextTransformer(Encoder):
     ----------
     Vaswani et al. 2017, encoder and positions of sec. 3. Differs: layers are normalised before and not after them;
     a token that all texts start with lets an empty one be embedded too.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.encoders import TextTransformer
+    >>> TextTransformer((12,), n_tokens=50, width=64)(torch.randint(1, 50, (8, 12))).shape
+    torch.Size([8, 64])
     """
 
     tokens = True

@@ -34,6 +34,13 @@ class Timm(Encoder):
     ----------
     Wightman 2019, PyTorch Image Models (timm). Differs: images are standardised by the mean and deviation
     of the data at hand, and not by those of ImageNet.
+
+    Examples
+    --------
+    >>> from skclr import ContrastiveEmbedder
+    >>> embedder = ContrastiveEmbedder(encoder="timm", encoder_params={"model": "convnext_atto", "pretrained": True})
+    >>> embedder.fit_transform(images).shape  # doctest: +SKIP
+    (1000, 320)
     """
 
     # Stochastic depth and functional dropout draw from torch's global generator.

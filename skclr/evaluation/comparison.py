@@ -38,6 +38,16 @@ class Verdict(NamedTuple):
     embedder, baseline : names of those with the highest mean score.
     difference : mean, 95 % interval and p-value, corrected for the choice among the embedders.
     sentence : what that says.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few = {"labels_per_class": (5,), "cv": 2, "embedder_params": {"max_epochs": 1}}
+    >>> verdict = compare(X, y, ["simclr"], ["PCA"], **few).verdict
+    >>> verdict.embedder, verdict.difference.low < verdict.difference.high
+    ('simclr', True)
     """
 
     embedder: str
@@ -62,6 +72,16 @@ class Comparison:
         baseline and corrected for their number, difference, difference_low, difference_high and difference_p_value.
     verdict : Verdict
         Whether pretraining helped.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few = {"labels_per_class": (5,), "cv": 2, "embedder_params": {"max_epochs": 1}}
+    >>> found = compare(X, y, ["simclr"], ["PCA"], **few)
+    >>> [record["features"] for record in found.records]
+    ['PCA', 'simclr']
     """
 
     def __init__(self, records: list[Record], verdict: Verdict) -> None:

@@ -34,6 +34,13 @@ class Finding(NamedTuple):
     ----------
     name : of the fault.
     message : a sentence with the number and the remedy.
+
+    Examples
+    --------
+    >>> from skclr.evaluation import Finding
+    >>> name, message = Finding("small batch", "A batch has 8 samples: set batch_size to 32 or more.")
+    >>> name
+    'small batch'
     """
 
     name: str
@@ -85,6 +92,15 @@ def diagnose(
     Returns
     -------
     Findings, none where nothing was found.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder, diagnose
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(batch_size=16, max_epochs=2, random_state=0).fit(X)
+    >>> [finding.name for finding in diagnose(embedder, X)]
+    ['small batch']
     """
     check_is_fitted(embedder)
     evidence = gather(embedder, X, y, X_test, random_state)

@@ -47,6 +47,17 @@ def linear_probe(
     Returns
     -------
     The score; for a list of names a dictionary.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.evaluation import linear_probe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X[::2])
+    >>> Z = embedder.transform(X)
+    >>> linear_probe(Z[::2], y[::2], Z[1::2], y[1::2]) > 0.8
+    True
     """
     scaler = StandardScaler(with_std=standardize).fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
@@ -82,6 +93,17 @@ def knn_probe(
     References
     ----------
     Wu et al. 2018, sec. 3.4. Differs: none.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.evaluation import knn_probe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X[::2])
+    >>> Z = embedder.transform(X)
+    >>> knn_probe(Z[::2], y[::2], Z[1::2], y[1::2], n_neighbors=20) > 0.8
+    True
     """
     weights = partial(_vote, temperature=temperature)
     voters = KNeighborsClassifier(min(n_neighbors, len(train)), metric="cosine", weights=weights)
@@ -103,6 +125,16 @@ def fine_tune_probe(
     Returns
     -------
     As `linear_probe`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.evaluation import fine_tune_probe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X[::2])
+    >>> fine_tune_probe(embedder, X[::2], y[::2], X[1::2], y[1::2]) > 0.6
+    True
     """
     classes, codes = np.unique(y_train, return_inverse=True)
     tuned, head = fine_tune(embedder, X_train, codes)
@@ -132,6 +164,17 @@ def transfer_probe(
     Returns
     -------
     As the probe.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.evaluation import transfer_probe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X[y == 0])
+    >>> two, classes = X[y > 0], y[y > 0]
+    >>> transfer_probe(embedder, two[::2], classes[::2], two[1::2], classes[1::2]) > 0.8
+    True
     """
     carried = untrained(embedder, encoder=embedder.encoder_, encoder_params=None).fit(X_train)
     return probe(carried.transform(X_train), y_train, carried.transform(X_test), y_test, **settings)
@@ -149,6 +192,17 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     -------
     Train and test features of "raw features", as the modality reads them, of the "untrained encoder" and of the
     "embedding", both as `transform` gives them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.evaluation import beside_baselines
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X[::2])
+    >>> rows = beside_baselines(embedder, X[::2], X[1::2])
+    >>> {name: test.shape for name, (train, test) in rows.items()}
+    {'raw features': (75, 4), 'untrained encoder': (75, 132), 'embedding': (75, 132)}
     """
     before = untrained(embedder, passthrough=True).fit(X_train)
     width = before.encoder_.out_features
@@ -196,6 +250,15 @@ def label_efficiency(
     -------
     Records with the keys features, labels_per_class, mean, low, high (a 95 % interval over draws and seeds; NaN for
     one score) and scores, as `pandas.DataFrame` takes them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr.evaluation import label_efficiency
+    >>> X, y = load_iris(return_X_y=True)
+    >>> records = label_efficiency({"raw": (X[::2], X[1::2])}, y[::2], y[1::2], labels_per_class=(5, "all"), n_draws=3)
+    >>> [(record["labels_per_class"], len(record["scores"])) for record in records]
+    [(5, 3), ('all', 1)]
     """
     records = []
     for name, given in features.items():
@@ -222,6 +285,14 @@ def draw_labels(y: np.ndarray, n_labels: int | str, n_draws: int, random_state: 
     Returns
     -------
     Row numbers of each draw.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skclr.evaluation import draw_labels
+    >>> y = np.array([0, 0, 0, 1, 1, 1])
+    >>> [y[rows].tolist() for rows in draw_labels(y, 2, n_draws=3)]
+    [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
     """
     if n_labels == "all":
         return [np.arange(len(y))]

@@ -24,6 +24,16 @@ class EmbeddingScorer:
     ----------
     measure : takes (n, d) embeddings to a number.
     sign : -1 for a measure of which less is better.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.evaluation import EmbeddingScorer, effective_rank
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> EmbeddingScorer(effective_rank)(embedder, X) > 1
+    True
     """
 
     def __init__(self, measure: Callable[..., float], sign: int = 1) -> None:
@@ -48,6 +58,16 @@ class ViewsScorer(EmbeddingScorer):
     ----------
     measure : takes the (n, d) embeddings of both views to a number.
     sign : as for `EmbeddingScorer`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.evaluation import ViewsScorer, alignment
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> ViewsScorer(alignment, sign=-1)(embedder, X) <= 0
+    True
     """
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:

@@ -27,6 +27,13 @@ def confidence_interval(scores: Sequence[float] | np.ndarray, level: float = 0.9
     Returns
     -------
     Lower and upper bound; NaN for one score.
+
+    Examples
+    --------
+    >>> from skclr.evaluation import confidence_interval
+    >>> low, high = confidence_interval([0.81, 0.85, 0.83, 0.84])
+    >>> f"{low:.2f} to {high:.2f}"
+    '0.81 to 0.86'
     """
     values = np.asarray(scores, dtype=float)
     if len(values) < 2:
@@ -55,6 +62,13 @@ def corrected_t_test(
     References
     ----------
     Nadeau & Bengio 2003, sec. 5: the resamples share training rows, so that their plain variance is too small.
+
+    Examples
+    --------
+    >>> from skclr.evaluation import corrected_t_test
+    >>> found = corrected_t_test([0.05, 0.04, 0.06, 0.05, 0.03], test_share=1 / 4)
+    >>> f"{found.mean:.3f}, {found.low:.3f} to {found.high:.3f}, p = {found.p_value:.3f}"
+    '0.046, 0.025 to 0.067, p = 0.004'
     """
     values = np.asarray(differences, dtype=float)
     if len(values) < 2:

@@ -22,6 +22,15 @@ class BarlowTwins(Framework):
     ----------
     Zbontar et al. 2021, algorithm 1. Differs: projector of 2 layers of 1024 instead of 3 of 8192, for
     small encoders. Groups are not used.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("barlow_twins", framework_params={"projection_dim": 256}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     exact_views = 2

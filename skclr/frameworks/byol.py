@@ -25,6 +25,15 @@ class BYOL(Framework):
     ----------
     Grill et al. 2020, sec. 3. Differs: heads for small encoders; every further view foretells the
     teacher's projections of the first two. Groups are not used.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("byol", framework_params={"decay": 0.95}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     recipes = {

@@ -52,6 +52,15 @@ class DINO(Framework):
     Caron et al. 2021, algorithm 1. Differs: narrower head with BatchNorm and ReLU and fewer prototypes,
     for small encoders; for short training a smaller decay and a colder teacher (the paper warms it from
     0.04 to 0.07), which at this scale tends to the uniform distribution. Groups are not used.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("dino", framework_params={"n_prototypes": 64}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     recipes = {

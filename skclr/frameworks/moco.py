@@ -34,6 +34,15 @@ class MoCo(Framework):
     negatives too; a key of the query's own group is a positive, also when it stands in the queue (an
     image's own key of an epoch ago, or, with labels, another image of its class); decay grows as in
     MoCo v3; BatchNorm is not shuffled (docs/decisions/011).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("moco", framework_params={"queue_size": 128}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     default_loss = "info_nce"

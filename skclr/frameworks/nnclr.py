@@ -28,6 +28,15 @@ class NNCLR(Framework):
     ----------
     Dwibedi et al. 2021, eq. 3 and 4. Differs: heads for small encoders; every further view is compared
     with the neighbours of the first two views.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("nnclr", framework_params={"queue_size": 128}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     default_loss = "info_nce"

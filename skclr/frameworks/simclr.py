@@ -25,6 +25,15 @@ class SimCLR(Framework):
     ----------
     Chen et al. 2020, algorithm 1. Differs: takes any number of views and any positive groups; rows of
     one group are positives of each other over all views.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("simclr", framework_params={"projection_dim": 64}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     default_loss = "nt_xent"

@@ -23,6 +23,15 @@ class SimSiam(Framework):
     ----------
     Chen and He 2021, algorithm 1; projector of appendix D (CIFAR). Differs: narrower; every further
     view foretells the projections of the first two. Groups are not used.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("simsiam", framework_params={"projection_dim": 256}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     recipes = {

@@ -38,6 +38,15 @@ class SwAV(Framework):
     Caron et al. 2020, sec. 3 and algorithm 1. Differs: for small data and short training, fewer
     prototypes, frozen longer, and sharper codes (the paper's epsilon is 0.05), without which the loss
     tends to stay at log(n_prototypes); no queue unless asked for. Groups are not used.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("swav", framework_params={"n_prototypes": 30}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     recipes = {

@@ -24,6 +24,15 @@ class VICReg(Framework):
     Bardes et al. 2022, algorithm 1. Differs: projector of 2 layers of 1024 instead of 3 of 8192, for
     small encoders; more than two views are compared in pairs of a global view with any other. Groups
     are not used.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder("vicreg", framework_params={"covariance_weight": 2.0}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     recipes = {

@@ -161,6 +161,14 @@ class NTXent(TemperatureLoss):
     ----------
     Chen et al. 2020 (SimCLR), eq. 1. Differs: none for two views of unlabelled samples. With more positives the mean
     runs over all ordered pairs (i, p), and the other positives stay in the denominator.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import NTXent
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> NTXent(temperature=0.5)(embeddings, groups)
+    tensor(0.5944)
     """
 
     temperature: float = 0.2
@@ -181,6 +189,14 @@ class SupCon(TemperatureLoss):
     ----------
     Khosla et al. 2020, eq. 2 (L_out, the sum outside the logarithm). Differs: a mean over anchors for the paper's sum,
     and without the factor temperature / base temperature of the authors' code.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import SupCon
+    >>> embeddings, classes = torch.eye(4).repeat(2, 1), torch.tensor([0, 0, 1, 1]).repeat(2)
+    >>> SupCon(temperature=0.5)(embeddings, classes)
+    tensor(1.9278)
     """
 
     def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
@@ -199,6 +215,14 @@ class SoftNearestNeighbors(TemperatureLoss):
     ----------
     Frosst et al. 2019, eq. 1. Differs: cosines for negative squared Euclidean distances, which on unit rows is the
     paper's loss at twice our temperature; the temperature is not learned.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import SoftNearestNeighbors
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> SoftNearestNeighbors(temperature=0.5)(embeddings, groups)
+    tensor(0.5944)
     """
 
     def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
@@ -220,6 +244,14 @@ class InfoNCE(TemperatureLoss):
     van den Oord et al. 2018, eq. 4; He et al. 2020 (MoCo), eq. 1. Differs: cosines over a temperature, as in MoCo, for
     the first paper's bilinear scores. An anchor's other positives are left out of the denominator, where `NTXent`
     has them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import InfoNCE
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> InfoNCE(temperature=0.5)(embeddings, groups)
+    tensor(0.5944)
     """
 
     temperature: float = 0.2
@@ -241,6 +273,14 @@ class NPair(PairwiseLoss):
     Sohn 2016, sec. 3.2. Differs: products are divided by √d, as attention's are, without which steps that suit other
     losses are too long for this one; every row of another group is a negative, where the paper takes one row of each
     class: its batches are one view as `embeddings` and the other as `candidates`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import NPair
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> NPair()(embeddings, groups)
+    tensor(1.5355)
     """
 
     norm_weight: float = 1e-3
@@ -277,6 +317,14 @@ class DCL(TemperatureLoss):
     References
     ----------
     Yeh et al. 2022, the loss L_DC. Differs: none. An anchor without a negative is left out: its logarithm is of 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import DCL
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> DCL(temperature=0.5)(embeddings, groups)
+    tensor(-0.2082)
     """
 
     def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
@@ -300,6 +348,14 @@ class Logistic(TemperatureLoss):
     ----------
     Zhai et al. 2023 (SigLIP), algorithm 1; the defaults are its starting values. Differs: temperature and bias are not
     learned. With bias 0 it is the NT-Logistic of Chen et al. 2020, table 2, over all or over semi-hard negatives.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import Logistic
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> Logistic()(embeddings, groups)
+    tensor(0.6934)
     """
 
     bias: float = -10.0
@@ -356,6 +412,14 @@ class Contrastive(MarginLoss):
     ----------
     Hadsell et al. 2006, eq. 4. Differs: an anchor's positives weigh as much as its negatives, since nearly all pairs of
     a batch are negative; the default is not the paper's "euclidean", whose margin depends on the scale of the rows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import Contrastive
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> Contrastive(margin=1.5)(embeddings, groups)
+    tensor(0.1250)
     """
 
     def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
@@ -390,6 +454,14 @@ class Triplet(MarginLoss):
     Schroff et al. 2015 (FaceNet), sec. 3.1 and 3.2; Hermans et al. 2017 for "hard" and for the mean over the active.
     Differs: FaceNet's squared Euclidean distance of unit rows is twice "cosine", so that its margin of 0.2 is our 0.1;
     "hard" is relative, see Notes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.losses import Triplet
+    >>> embeddings, groups = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)  # two views of four samples
+    >>> Triplet(margin=1.2, mining="all")(embeddings, groups)
+    tensor(0.2000)
     """
 
     margin: float = 0.2

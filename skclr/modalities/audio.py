@@ -50,6 +50,14 @@ class Audio(Modality):
     -----
     All clips are padded to the longest in `transform`, so one long recording among short ones costs time: set
     max_seconds there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skclr import ContrastiveEmbedder
+    >>> X = np.random.default_rng(0).normal(size=(10, 8_000))
+    >>> ContrastiveEmbedder(modality_params={"sampling_rate": 8_000}, max_epochs=0).fit_transform(X).shape
+    (10, 256)
     """
 
     encoder = "spectrogram"

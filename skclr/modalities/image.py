@@ -38,6 +38,14 @@ class Image(Modality):
     rgb : whether the channels are red, green and blue, so that views may turn hues; "auto" believes it of
         three. Other channels are never mixed, RGBA's neither: give X[..., :3] for views that change colours.
     size : (H, W) to which image files are resized; None takes them as they are, which must be alike.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skclr import ContrastiveEmbedder
+    >>> X = np.random.default_rng(0).normal(size=(10, 64))
+    >>> ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epochs=0).fit_transform(X).shape
+    (10, 256)
     """
 
     encoder = "conv"

@@ -31,6 +31,14 @@ class Series(Modality):
     ----------
     channel_axis : 1 for (n, channels, time), -1 for (n, time, channels); None is 1, and an error where X has more
         channels than steps that way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skclr import ContrastiveEmbedder
+    >>> X = np.random.default_rng(0).normal(size=(10, 100, 2))
+    >>> ContrastiveEmbedder(modality_params={"channel_axis": -1}, max_epochs=0).fit_transform(X).shape
+    (10, 640)
     """
 
     encoder = "tcn"

@@ -29,6 +29,15 @@ class Tabular(Modality):
     categorical_features : "from_dtype" takes the columns of a DataFrame that hold categories, strings or booleans; or
         an array of column names, of column numbers or of one boolean per column; None for none.
     max_categories : most categories of a column; the rarest beyond that are one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skclr import ContrastiveEmbedder
+    >>> X = np.c_[np.arange(10) % 3, np.random.default_rng(0).normal(size=10)]
+    >>> embedder = ContrastiveEmbedder(modality_params={"categorical_features": [0]}, max_epochs=0)
+    >>> embedder.fit_transform(X).shape  # 128, an indicator of each of the three categories, and the number
+    (10, 132)
     """
 
     encoder = "residual_mlp"

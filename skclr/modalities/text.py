@@ -53,6 +53,13 @@ class Text(Modality):
     ----------
     Deerwester et al. 1990 (latent semantic analysis), on TF-IDF. Differs: the decomposition is a randomised one, of
     up to 10,000 texts.
+
+    Examples
+    --------
+    >>> from skclr import ContrastiveEmbedder
+    >>> texts = ["a rose", "is a rose", "a daisy", "is no rose"]
+    >>> ContrastiveEmbedder(modality_params={"tokenizer": "words"}, max_epochs=0).fit(texts).modality_
+    'text'
     """
 
     encoder = "text"

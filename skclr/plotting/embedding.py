@@ -37,6 +37,16 @@ class EmbeddingDisplay:
     -----
     PCA keeps distances as well as two dimensions can; t-SNE and UMAP keep neighbours, and the size of a cluster and its
     distance from others mean nothing in them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.plotting import EmbeddingDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> EmbeddingDisplay.from_estimator(embedder, X, y, method="pca").points.shape
+    (150, 2)
     """
 
     def __init__(self, points: np.ndarray, labels: Any = None, name: str = "embedding") -> None:

@@ -34,6 +34,17 @@ class LabelEfficiencyDisplay:
     ax_ : matplotlib Axes
     lines_ : dict of str to matplotlib Line2D
         By features.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.plotting import LabelEfficiencyDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> display = LabelEfficiencyDisplay.from_estimator(embedder, X, y, labels_per_class=(5, 10), n_draws=2)
+    >>> sorted({record["features"] for record in display.records})
+    ['PCA', 'embedding', 'raw features', 'untrained encoder']
     """
 
     def __init__(self, records: Sequence[dict[str, Any]]) -> None:

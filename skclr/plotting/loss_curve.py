@@ -28,6 +28,16 @@ class LossCurveDisplay:
     ax_ : matplotlib Axes
     lines_ : list of matplotlib Line2D
         Training loss, then validation loss.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.plotting import LossCurveDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> LossCurveDisplay.from_estimator(embedder).ax_.get_xlabel()
+    'epoch'
     """
 
     def __init__(

@@ -33,6 +33,16 @@ class NeighborsDisplay:
         Bounds the grid.
     axes_ : ndarray of matplotlib Axes
         The grid, a query per line.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.plotting import NeighborsDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> NeighborsDisplay.from_estimator(embedder, X, y).axes_.shape
+    (5, 7)
     """
 
     def __init__(

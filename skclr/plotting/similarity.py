@@ -32,6 +32,16 @@ class SimilarityDisplay:
         Probability that a positive is more alike than a negative; 0.5 is chance.
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.plotting import SimilarityDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> SimilarityDisplay.from_estimator(embedder, X).auc > 0.5
+    True
     """
 
     def __init__(self, positives: np.ndarray, negatives: np.ndarray) -> None:

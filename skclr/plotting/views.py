@@ -34,6 +34,16 @@ class ViewsDisplay:
     See Also
     --------
     skclr.ContrastiveEmbedder.make_views : the views as arrays.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.plotting import ViewsDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> len(ViewsDisplay.from_estimator(embedder, X).views)
+    2
     """
 
     def __init__(self, originals: list[Drawing], views: list[list[Drawing]]) -> None:

@@ -22,6 +22,15 @@ class LARS(torch.optim.Optimizer):
     ----------
     You et al. 2017, algorithm 1. Differs: as in SimCLR's code, biases and normalisation are left out of
     both adaptation and weight decay (`parameter_groups` marks them).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(optimizer="lars", optimizer_params={"momentum": 0.8}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     def __init__(
@@ -92,6 +101,15 @@ class MomentumSGD(torch.optim.SGD):
     Parameters
     ----------
     params, lr, momentum, weight_decay, nesterov, foreach : as of `torch.optim.SGD`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(optimizer="sgd", optimizer_params={"nesterov": True}, max_epochs=2)
+    >>> embedder.fit_transform(X).shape
+    (150, 132)
     """
 
     def __init__(

@@ -60,6 +60,16 @@ class AudioViews(Views):
     Masks: Park et al. 2019 (SpecAugment), sec. 2. Differs: they fall on the wave, before its spectrogram is made; a
     time mask is a silenced stretch and a frequency mask a filter over the whole clip, so both leave silence instead
     of the mean; one of each kind; no time warp.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import AudioViews
+    >>> x = torch.randn(8, 8_000)
+    >>> maker = AudioViews(8_000, view_seconds=0.5).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> [tuple(view.shape) for view in views]
+    [(8, 4000), (8, 4000)]
     """
 
     def __init__(

@@ -19,6 +19,16 @@ class CallableViews(Views):
     function : takes (B, *shape) to (B, *shape_v). It may draw from torch's global generator, which is
         seeded for each call and put back after.
     n_views : number of calls.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import CallableViews
+    >>> x = torch.randn(100, 4)
+    >>> maker = CallableViews(lambda x: x + 0.1 * torch.randn_like(x)).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> [tuple(view.shape) for view in views]
+    [(100, 4), (100, 4)]
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], n_views: int = 2) -> None:

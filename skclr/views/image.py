@@ -83,6 +83,16 @@ class ImageViews(Views):
     smallest crop is MoCo v2's 0.2 and not 0.08; jitter clamps colours after its second and its last
     change and not after each; hue turns about the grey axis of RGB and not HSV's circle; channels that
     are not RGB change in brightness before they do in contrast.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import ImageViews
+    >>> x = torch.rand(8, 3, 32, 32)
+    >>> maker = ImageViews(n_local_views=2, local_size=16).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> [tuple(view.shape) for view in views]
+    [(8, 3, 32, 32), (8, 3, 32, 32), (8, 3, 16, 16), (8, 3, 16, 16)]
     """
 
     def __init__(

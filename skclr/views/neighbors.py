@@ -44,6 +44,16 @@ class Neighbors(Views):
     ----------
     Dwibedi et al. 2021 (NNCLR) and Van Gansbeke et al. 2020 (SCAN), where neighbours are looked for among embeddings.
     Differs: they are those in the input space, found once.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import Neighbors
+    >>> x = torch.randn(100, 4)
+    >>> maker = Neighbors(n_neighbors=3).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> bool((views[0] == x).all()), bool((views[1][0] == x).all(1).any())
+    (True, True)
     """
 
     def __init__(

@@ -18,6 +18,16 @@ class Paired(Views):
     Parameters
     ----------
     on_top : view maker that changes each view once more; None leaves them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import Paired
+    >>> x = torch.randn(8, 2, 4)
+    >>> maker = Paired().fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> bool((views[0] == x[:, 0]).all()), bool((views[1] == x[:, 1]).all())
+    (True, True)
     """
 
     def __init__(self, on_top: Views | None = None) -> None:

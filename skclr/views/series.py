@@ -64,6 +64,16 @@ class SeriesViews(Views):
     masks of time: Park et al. 2019 (SpecAugment), of frequency: Zhang et al. 2022 (TF-C). Differs: crop, time warp
     and permutation are one linear interpolation; factors are log-normal, so that none changes the sign; curves are
     linear between knots instead of cubic; strengths are drawn; segments are equally long.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import SeriesViews
+    >>> x = torch.randn(8, 2, 100)
+    >>> maker = SeriesViews(crop_scale=(0.5, 1.0), time_warp=0.2).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> [tuple(view.shape) for view in views]
+    [(8, 2, 100), (8, 2, 100)]
     """
 
     def __init__(

@@ -57,6 +57,16 @@ class MarginalCorruption(TableViews):
     ----------
     Bahri et al. 2022 (SCARF), algorithm 1. Differs: each entry is replaced with probability `rate`
     instead of an exact number of them, and any view may be corrupted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import MarginalCorruption
+    >>> x = torch.randn(100, 4)
+    >>> maker = MarginalCorruption(rate=(0.0, 0.5)).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> bool((views[0] == x).all()), bool((views[1] == x).all())
+    (True, False)
     """
 
     def __init__(self, n_views: int = 2, rate: float | Sequence[float] = (0.0, 0.6)) -> None:
@@ -92,6 +102,16 @@ class Masking(TableViews):
     References
     ----------
     Yoon et al. 2020 (VIME), sec. 4, where what is masked is replaced from the marginals: see `MarginalCorruption`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import Masking
+    >>> x = torch.randn(100, 4)
+    >>> maker = Masking(rate=(0.0, 1.0)).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> bool((views[0] == x).all()), bool(views[1].isnan().all())
+    (True, True)
     """
 
     def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
@@ -108,6 +128,16 @@ class Jitter(TableViews):
     n_views : number of views.
     rate : standard deviation of the noise, in units of the column's own, one value for all views or one per view.
     cardinalities : number of categories of each column, 0 for a number; empty means numbers only.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import Jitter
+    >>> x = torch.randn(100, 4)
+    >>> maker = Jitter(rate=(0.0, 0.3)).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> bool((views[0] == x).all()), bool((views[1] == x).all())
+    (True, False)
     """
 
     def __init__(
@@ -136,6 +166,16 @@ class Mixup(TableViews):
     Somepalli et al. 2021 (SAINT), sec. 3.2, after Zhang et al. 2018. Differs: mixes the standardised columns and not
     what a first layer made of them, which is the same where that layer is linear; a category, which has no half, is
     taken from one row or the other.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import Mixup
+    >>> x = torch.randn(100, 4)
+    >>> maker = Mixup(rate=(0.0, 0.3)).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> bool((views[0] == x).all()), bool((views[1] == x).all())
+    (True, False)
     """
 
     def __init__(

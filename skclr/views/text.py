@@ -36,6 +36,16 @@ class TextViews(Views):
     ----------
     Wu et al. 2020 (CLEAR), sec. 3.2, for deletion of words and spans; Lample et al. 2018, sec. 2.3, for the local
     shuffle; Gao et al. 2021 (SimCSE), sec. 3. Differs: deleted tokens are padding and not a token of their own.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skclr.views import TextViews
+    >>> x = torch.randint(1, 50, (8, 12))
+    >>> maker = TextViews(deletion=0.5).fit(x)
+    >>> views = maker(x, torch.arange(len(x)), torch.Generator().manual_seed(0))
+    >>> [tuple(view.shape) for view in views]
+    [(8, 12), (8, 12)]
     """
 
     def __init__(self, *, n_views: int = 2, deletion: float = 0.3, span: float = 0.0, shuffle: int = 0) -> None:

@@ -85,6 +85,16 @@ def report(
     of X it has seen the others too, without their labels.
 
     The file has 5 MB, and with 20,000 rows some 10 to 20: the more images, the smaller their pictures are.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr import report
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> report(embedder, X, y, "iris.html").name
+    'iris.html'
     """
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
