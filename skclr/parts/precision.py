@@ -42,13 +42,13 @@ def single_columns_padded(module: nn.Module, autocast: torch.dtype | None) -> It
 
     Notes
     -----
-    oneDNN leaves gradients of such a convolution's weights uninitialised there (torch 2.14). Where its own padding
-    reaches over the second column anyhow, what comes out is the same.
+    oneDNN leaves gradients of such a convolution's weights uninitialised there (torch 2.14). Where its own padding, of
+    zeros, reaches over the second column anyhow, what comes out is the same.
     """
     handles = []
     if autocast is torch.bfloat16:
         convolutions = (m for m in module.modules() if isinstance(m, nn.Conv2d))
-        striding = (c for c in convolutions if c.stride[1] > 1 and c.padding != "valid")
+        striding = (c for c in convolutions if c.stride[1] > 1 and c.padding_mode == "zeros" and c.padding != "valid")
         handles = [convolution.register_forward_pre_hook(_pad_single_column) for convolution in striding]
     try:
         yield

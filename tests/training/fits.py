@@ -33,9 +33,15 @@ class Stop(Callback):
 
 
 def embedder(**params):
-    common = {"encoder_params": {"width": 8}, "max_epochs": 3, "batch_size": 32, "random_state": 0, "optimizer": "sgd"}
-    # "auto" is half-precision on some processors.
-    common["precision"] = "float32"
+    # Of precisions "auto" is another one on some processors.
+    common = {
+        "encoder_params": {"width": 8},
+        "max_epochs": 3,
+        "batch_size": 32,
+        "random_state": 0,
+        "optimizer": "sgd",
+        "precision": "float32",
+    }
     return ContrastiveEmbedder(modality="image", **{**common, **params})
 
 
