@@ -19,7 +19,7 @@ from torch.nn.functional import logsigmoid
 from skclr.parts.plain import Plain
 from skclr.parts.precision import at_least_float32
 from skclr.parts.ranks import gather, rank, share
-from skclr.parts.tiles import lowest, mean_cost
+from skclr.parts.tiles import LARGEST_PRODUCT, log_sum_exp_of_others, lowest, mean_cost, over_counts
 
 
 class Pairs:
@@ -48,6 +48,25 @@ class Pairs:
         if self.itself is not None:
             negatives.diagonal(self.itself).fill_(0)
         return negatives
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Small numbers in place of ids, equal where these are, and what is counted by them.
+
+    Parameters
+    ----------
+    anchors, candidates : (R,) and (C,) float32; a candidate's are from 0 to C - 1.
+    n_positives : (R,) int64, of each anchor.
+    any_positive : scalar bool, of all ranks' anchors.
+    itself : the candidate that is the first anchor, the next being the second; None where no row is on both sides.
+    """
+
+    anchors: Tensor
+    candidates: Tensor
+    n_positives: Tensor
+    any_positive: Tensor
+    itself: int | None
 
 
 @dataclass(frozen=True)
@@ -84,21 +103,25 @@ class PairwiseLoss(Plain, ABC):
             look would make the step wait, the loss is NaN instead.
         """
         _check(embeddings, groups, candidates, candidate_groups)
-        itself = rank() * len(embeddings) if candidates is None else None
-        numbers, other_numbers, has_positive = _number(groups, candidate_groups)
+        numbers = _number(groups, candidate_groups)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            anchors = at_least_float32(embeddings)
+            others = gather(anchors) if candidates is None else at_least_float32(candidates)
+            loss = self.mean(*self.rows(anchors, others), numbers)
+        # Over False it is NaN.
+        return loss / numbers.any_positive
+
+    def mean(self, anchors: Tensor, candidates: Tensor, numbers: Numbers) -> Tensor:
+        """Average what anchors cost, once `rows` has prepared them."""
 
         def row_cost(similarities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
             # Comparing floats into floats is several times faster than comparing ids into booleans.
             same = torch.empty_like(similarities, requires_grad=False)
-            torch.eq(numbers[rows, None], other_numbers, out=same)
-            return self.cost(similarities, Pairs(same, itself=None if itself is None else itself + rows.start))
+            torch.eq(numbers.anchors[rows, None], numbers.candidates, out=same)
+            itself = None if numbers.itself is None else numbers.itself + rows.start
+            return self.cost(similarities, Pairs(same, itself))
 
-        with torch.autocast(embeddings.device.type, enabled=False):
-            anchors = at_least_float32(embeddings)
-            others = gather(anchors) if candidates is None else at_least_float32(candidates)
-            loss = mean_cost(row_cost, *self.rows(anchors, others), itself=itself)
-        # Over False it is NaN.
-        return loss / has_positive
+        return mean_cost(row_cost, anchors, candidates, itself=numbers.itself)
 
     def rows(self, anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare rows so that the products of anchors and candidates are their similarities: here, cosines."""
@@ -150,7 +173,35 @@ class TemperatureLoss(PairwiseLoss):
 
 
 @dataclass(frozen=True)
-class NTXent(TemperatureLoss):
+class SoftmaxLoss(TemperatureLoss):
+    """A loss of what each anchor's log Σ_a exp s_ia and Σ_p s_ip are; a subclass states `cost_of_sums`.
+
+    Where every row is compared with every other, the first is found for both rows of a pair at once, and the second
+    from the sum of a group's rows.
+    """
+
+    @abstractmethod
+    def cost_of_sums(self, log_sum_exp: Tensor, pulls: Tensor, n_positives: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the costs and counts (r,), as `cost` does, of log Σ_a exp s_ia, Σ_p s_ip and the number of p."""
+
+    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        pulls = _sum(similarities, pairs.positives)
+        return self.cost_of_sums(_LogSumExp.apply(similarities), pulls, pairs.positives.sum(1))
+
+    def mean(self, anchors: Tensor, candidates: Tensor, numbers: Numbers) -> Tensor:
+        largest = 1 / self.temperature
+        if candidates is not anchors or largest > LARGEST_PRODUCT:
+            return super().mean(anchors, candidates, numbers)
+        groups = numbers.anchors.long()
+        positives = torch.zeros_like(anchors).index_add(0, groups, anchors)[groups] - anchors
+        pulls = (anchors * positives).sum(1)
+        return over_counts(
+            *self.cost_of_sums(log_sum_exp_of_others(anchors, at_most=largest), pulls, numbers.n_positives)
+        )
+
+
+@dataclass(frozen=True)
+class NTXent(SoftmaxLoss):
     """Normalised temperature-scaled cross-entropy: mean over (i, p) of -log(exp s_ip / Σ_a exp s_ia).
 
     Parameters
@@ -173,12 +224,12 @@ class NTXent(TemperatureLoss):
 
     temperature: float = 0.2
 
-    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        return -_sum(similarities.log_softmax(1), pairs.positives), pairs.positives.sum(1)
+    def cost_of_sums(self, log_sum_exp: Tensor, pulls: Tensor, n_positives: Tensor) -> tuple[Tensor, Tensor]:
+        return n_positives * log_sum_exp - pulls, n_positives
 
 
 @dataclass(frozen=True)
-class SupCon(TemperatureLoss):
+class SupCon(SoftmaxLoss):
     """Supervised contrastive: mean over i of the mean over p of -log(exp s_ip / Σ_a exp s_ia).
 
     Parameters
@@ -199,8 +250,9 @@ class SupCon(TemperatureLoss):
     tensor(1.9278)
     """
 
-    def cost(self, similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        return -_mean(similarities.log_softmax(1), pairs.positives), pairs.positives.amax(1)
+    def cost_of_sums(self, log_sum_exp: Tensor, pulls: Tensor, n_positives: Tensor) -> tuple[Tensor, Tensor]:
+        anchored = n_positives.clamp_max(1)
+        return anchored * log_sum_exp - pulls / n_positives.clamp_min(1), anchored
 
 
 @dataclass(frozen=True)
@@ -584,18 +636,24 @@ def _check_choice(argument: str, value: str, choices: Collection[str]) -> None:
         raise ValueError(f"{argument} is {value!r}, but must be one of {list(choices)}")
 
 
-def _number(groups: Tensor, candidate_groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Number the groups of anchors and candidates by small floats, and tell whether any anchor has a positive."""
+def _number(groups: Tensor, candidate_groups: Tensor | None) -> Numbers:
     everyone = gather(groups)
+    own = candidate_groups is None
     others = everyone if candidate_groups is None else candidate_groups
     first, n_equal = _positions(everyone, others)
-    numbers = first.where(n_equal > 0, -1).float()
-    other_numbers = numbers if candidate_groups is None else _positions(others, others)[0].float()
-    has_positive = (n_equal > (candidate_groups is None)).any()
+    n_positives = n_equal - int(own)
+    any_positive = (n_positives > 0).any()
     # On an accelerator a look at the value would make the step wait.
-    if groups.device.type == "cpu" and not has_positive:
+    if groups.device.type == "cpu" and not any_positive:
         _raise_no_positive(groups, candidate_groups)
-    return share(numbers), other_numbers, has_positive
+    numbers = first.where(n_equal > 0, -1).float()
+    return Numbers(
+        anchors=share(numbers),
+        candidates=numbers if own else _positions(others, others)[0].float(),
+        n_positives=share(n_positives),
+        any_positive=any_positive,
+        itself=rank() * len(groups) if own else None,
+    )
 
 
 def _positions(groups: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skclr.losses import LOSSES, Contrastive, InfoNCE, NPair, NTXent, SupCon, Triplet, count_anchors
+from skclr.losses import LOSSES, Contrastive, InfoNCE, NPair, NTXent, SupCon, Triplet, count_anchors, pairwise
 from skclr.parts import tiles
 from tests.losses.oracles import ORACLES, oracle
 
@@ -106,6 +106,19 @@ def test_tiles_change_nothing(name, params, queue, tiled):
     value, grads = value_and_grads(loss, batch)
     assert_close(value, dense, rtol=1e-12, atol=1e-12)
     assert_close(grads, dense_grads, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["nt_xent", "sup_con"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_products_that_serve_both_rows_change_nothing(name, layout, tiled, monkeypatch):
+    loss, batch = LOSSES[name](), make_batch(41, layout)
+    tiled(4)
+    value, grads = value_and_grads(loss, batch)
+    monkeypatch.setattr(pairwise, "LARGEST_PRODUCT", 0)
+    monkeypatch.setattr(pairwise, "log_sum_exp_of_others", None)
+    expected, expected_grads = value_and_grads(loss, batch)
+    assert_close(value, expected, rtol=1e-12, atol=1e-12)
+    assert_close(grads, expected_grads, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("wants", [(False, False), (True, False), (False, True)])
