@@ -193,7 +193,7 @@ class SoftmaxLoss(TemperatureLoss):
         if candidates is not anchors or largest > LARGEST_PRODUCT:
             return super().mean(anchors, candidates, numbers)
         groups = numbers.anchors.long()
-        positives = torch.zeros_like(anchors).index_add(0, groups, anchors)[groups] - anchors
+        positives = torch.zeros_like(anchors).index_add(0, groups, anchors).index_select(0, groups) - anchors
         pulls = (anchors * positives).sum(1)
         return over_counts(
             *self.cost_of_sums(log_sum_exp_of_others(anchors, at_most=largest), pulls, numbers.n_positives)

@@ -1,6 +1,6 @@
 """The tiling engine: costs over all pairs of rows, in memory that grows with the rows and not their square."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -63,9 +63,9 @@ def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
 
     Notes
     -----
-    A product serves both of its rows, and what both take from it goes back in one: with 1,024 to 8,192 rows on a CPU,
-    two thirds to half the time of `mean_cost`, which has to see all products of an anchor at once. Therefore no row's
-    own greatest product can be taken off before the exponential.
+    A product serves both of its rows, and what both take from it goes back in one: on a CPU about half the time of
+    `mean_cost`, which has to see all products of an anchor at once. Here a row's own greatest product is not known
+    before the exponential, hence the bound.
     """
     sums: Tensor = _LogSumExpOfOthers.apply(rows, at_most)
     return sums
@@ -121,11 +121,15 @@ class _LogSumExpOfOthers(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, at_most: float) -> Tensor:
         sums = rows.new_zeros(len(rows))
-        for here, later, powers in _powers(rows, at_most):
+        tiles: Iterable[_Powers] = _powers(rows, at_most)
+        few = len(rows) ** 2 * rows.element_size() <= _KEPT_BYTES
+        if few:
+            tiles = list(tiles)
+        for here, later, powers in tiles:
             sums[here] += powers.sum(1)
             sums[later] += powers[:, here.stop - here.start :].sum(0)
         ctx.save_for_backward(rows, sums)
-        ctx.at_most = at_most
+        ctx.at_most, ctx.tiles = at_most, tiles if few else None
         return sums.log() + at_most
 
     @staticmethod
@@ -134,17 +138,22 @@ class _LogSumExpOfOthers(torch.autograd.Function):
         rows, sums = ctx.saved_tensors
         shares = grad / sums
         rows_grad = torch.zeros_like(rows)
-        for here, later, powers in _powers(rows, ctx.at_most):
-            powers *= shares[here, None] + shares[here.start :]
-            rows_grad[here].addmm_(powers, rows[here.start :])
-            rows_grad[later].addmm_(powers[:, here.stop - here.start :].T, rows[here])
+        for here, later, powers in ctx.tiles or _powers(rows, ctx.at_most):
+            grads = (shares[here, None] + shares[here.start :]).mul_(powers)
+            rows_grad[here].addmm_(grads, rows[here.start :])
+            rows_grad[later].addmm_(grads[:, here.stop - here.start :].T, rows[here])
         return rows_grad, None
 
 
-def _powers(rows: Tensor, at_most: float) -> Iterator[tuple[slice, slice, Tensor]]:
+# What forward may keep for backward instead of making it again.
+_KEPT_BYTES = 2**25
+_Powers = tuple[slice, slice, Tensor]
+
+
+def _powers(rows: Tensor, at_most: float) -> Iterator[_Powers]:
     """Give some rows, all later ones, and exp(products - at_most) of the former with themselves and the latter."""
-    # These tiles are half as wide on average.
-    n_rows = 2 * rows_per_tile(rows)
+    # Half as wide as other tiles on average; of one alone nothing would be saved.
+    n_rows = min(2 * rows_per_tile(rows), (len(rows) + 1) // 2)
     for start in range(0, len(rows), n_rows):
         here, later = slice(start, start + n_rows), slice(start + n_rows, None)
         powers = (rows[here] @ rows[start:].T).sub_(at_most).exp_()

@@ -44,6 +44,7 @@ def tiled(monkeypatch):
 
     def force(n_rows):
         monkeypatch.setattr(tiles, "rows_per_tile", lambda candidates: n_rows)
+        monkeypatch.setattr(tiles, "_KEPT_BYTES", 0)
 
     return force
 
