@@ -1,4 +1,4 @@
-"""Ways to do the same work, measured in turn in one process, and what is asked of their medians."""
+"""Ways to do the same work, measured in turn, and what is asked of their medians."""
 
 import ctypes
 import gc

@@ -1,9 +1,9 @@
 """Is skclr ahead of its peers, and how near is it to what the machine can do?
 
 Each row is one piece of work done in several ways, ours, the peers' and one written by hand, which alternate in one
-process; what is asked is asked of the medians. Name rows to run them alone: results/vs_peers.json keeps the others. A
-peer that cannot be imported is left out, and the row says so. `--smoke` tries each row on a few samples and keeps
-nothing. plots.py draws the rows.
+run; what is asked is asked of the medians. Name rows to run them alone: results/vs_peers.json keeps the others. A peer
+that cannot be imported is left out, and the row says so. `--smoke` tries each row on a few samples and keeps nothing.
+plots.py draws the rows.
 """
 
 import argparse
