@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, set_start_method
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,8 @@ def apart(function: Callable[..., Measures], *arguments: Any) -> Measures:
 
 
 def _with_threads(n_threads: int, function: Callable[..., Measures], *arguments: Any) -> Measures:
+    # Its own children begin as those of a process begun by hand, and not as it did.
+    set_start_method(None, force=True)
     torch.set_num_threads(n_threads)
     return function(*arguments)
 
