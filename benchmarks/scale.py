@@ -132,7 +132,9 @@ def model(framework: str, module: Any, forward: int, b: int, n_ranks: int) -> di
 def sent(framework: str) -> dict[str, dict[str, int]]:
     """Give the operations of one step of 128 samples a rank, and the bytes that the rank puts into collectives."""
     with counted() as counts, FlopCounterMode(display=False) as step:
-        module = fit(images(256, 16), framework, batch_size=256, max_epochs=1).net_.module_
+        # The model counts 4 bytes a number.
+        settings = {"batch_size": 256, "max_epochs": 1, "precision": "float32"}
+        module = fit(images(256, 16), framework, **settings).net_.module_
     with FlopCounterMode(display=False) as forward, torch.no_grad():
         module.encoder.eval()(torch.zeros(1, 3, 16, 16))
     return {
