@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 # Similarities that are held at once.
@@ -273,6 +272,9 @@ def _blocks(n: int) -> Iterator[slice]:
 
 
 def _neighbors(z: np.ndarray, k: int) -> np.ndarray:
+    # Imported here: it brings all linear models along, for which `import skclr` need not wait.
+    from sklearn.neighbors import NearestNeighbors
+
     index = NearestNeighbors(n_neighbors=min(k, len(z) - 1), metric="cosine").fit(z)
     # Asked without samples, it leaves each row itself out.
     return index.kneighbors(return_distance=False)

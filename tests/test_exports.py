@@ -49,6 +49,7 @@ def test_registries_hold_exported_classes(package, registry, base):
 
 def test_what_importing_leaves_for_later():
     heavy = ["matplotlib", "plotly", "PIL", "onnx", "timm", "tokenizers", "skclr.plotting", "skclr.evaluation"]
+    heavy += ["sklearn.linear_model", "sklearn.neighbors"]
     code = f"import sys, skclr; print([name for name in {heavy} if name in sys.modules]); skclr.compare, skclr.plotting"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 

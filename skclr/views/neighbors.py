@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from skclr.parts.randomness import randint
@@ -117,6 +116,9 @@ def nearest(points: np.ndarray, n_neighbors: int) -> np.ndarray:
         found, _ = NNDescent(points, n_neighbors=n_neighbors, random_state=0).neighbor_graph
         # -1 is where the search has found none.
         return np.where(found < 0, np.arange(n_points)[:, None], found)
+    # Imported here: it brings all linear models along, for which `import skclr` need not wait.
+    from sklearn.neighbors import NearestNeighbors
+
     candidates = np.arange(0, n_points, -(-n_points // _EXACT_ROWS))
     index = NearestNeighbors(n_neighbors=min(n_neighbors, len(candidates))).fit(points[candidates])
     return candidates[index.kneighbors(points, return_distance=False)]
