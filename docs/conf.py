@@ -3,6 +3,9 @@
 import re
 from typing import Any
 
+from docutils import nodes
+from latex2mathml.converter import convert
+
 import skclr
 
 project = "skclr"
@@ -13,11 +16,11 @@ version = release = skclr.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "decisions", "first_contact.md", "gallery/*.ipynb"]
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "skclr"
 html_static_path = ["_static"]
@@ -77,9 +80,19 @@ def without_link(app: Any, env: Any, node: Any, shown: Any) -> Any:
     return shown if node["reftarget"] == "accuracy_score" else None
 
 
+def as_mathml(translator: Any, node: Any) -> None:
+    """Write an equation in what browsers draw by themselves; MathJax would be loaded from the net."""
+    if isinstance(node, nodes.math_block):
+        translator.body.append(f'<div class="equation">{convert(node.astext(), display="block")}</div>')
+    else:
+        translator.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
 def setup(app: Any) -> None:
     """Run before numpydoc does."""
     app.connect("autodoc-process-docstring", escape_shapes, priority=1)
     app.connect("autodoc-process-docstring", as_prose, priority=2)
     app.connect("autodoc-skip-member", not_ours)
     app.connect("missing-reference", without_link)
+    app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))
