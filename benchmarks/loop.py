@@ -42,11 +42,13 @@ class Case:
             ready = torch.from_numpy(((X - X.mean(0)) / X.std(0)).astype(np.float32))
             self.views, preprocessing = MarginalCorruption().fit(ready), nn.Identity()
             encoder: nn.Module = MLP(X.shape[1:])
+            self.parts = {"views": "corruption", "encoder": "mlp"}
         else:
             ready = torch.from_numpy(X).permute(0, 3, 1, 2).float() / 255
             self.views = ImageViews().fit(ready)
             preprocessing = StandardizeChannels(ready.mean((0, 2, 3)), ready.std((0, 2, 3)))
             encoder = Conv(tuple(ready.shape[1:]))
+            self.parts = {"views": "image", "encoder": "conv"}
         d = encoder.out_features
         head = [nn.Linear(d, d, bias=False), nn.BatchNorm1d(d), nn.ReLU(), nn.Linear(d, 128)]
         self.network = nn.Sequential(preprocessing, encoder, *head)
@@ -61,7 +63,7 @@ class Case:
     def fit(self) -> float:
         """Time `fit`; gives samples a second."""
         embedder = ContrastiveEmbedder(
-            views="corruption" if self.X.ndim == 2 else "image",
+            **self.parts,
             max_epochs=self.epochs,
             batch_size=BATCH_SIZE,
             device="cpu",
