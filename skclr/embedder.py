@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -23,7 +22,6 @@ from skclr.encoders import Encoder
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
-from skclr.parts.groups import UNLABELLED
 from skclr.parts.randomness import seeded
 from skclr.persistence import SavedModel
 from skclr.training import (
@@ -269,9 +267,10 @@ default=None
             than memory is read in blocks: memory maps, zarr, HDF5 and dask arrays, Parquet files and folders of
             images by their pathlib.Path, and objects whose `__len__` and `__getitem__` give rows for index arrays.
         y : array of shape (n,), default=None
-            Classes; used with positives="labels" only.
+            Classes; used with positives="labels" only. Rows with -1 or a missing value are unlabelled.
         groups : array of shape (n,), default=None
-            Rows of one id are positives of each other, as of one patient or one recording.
+            Rows of one id are positives of each other, as of one patient or one recording. A row with a missing id is
+            in no group.
         unlabeled : array like X, default=None
             More samples for the encoder alone.
 
@@ -500,8 +499,6 @@ default=None
             check_length("y", y, n_samples)
         elif self.positives == "labels":
             raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
-        if self.positives == "labels" and np.all(np.asarray(y) == UNLABELLED):
-            warnings.warn("y has no label but -1, so that positives='labels' does what 'views' does", stacklevel=2)
         if unlabeled is not None:
             more = views_in(unlabeled, paired=self.views == "paired")
             if len(more) != len(sides):

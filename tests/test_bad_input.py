@@ -151,9 +151,8 @@ def test_failed_refit_leaves_the_old_fit_whole(table, quick):
     [
         ([0, 1], {}, "y has 2 values, but X has 60 rows"),
         ([0, 1], {"positives": "labels"}, "y has 2 values, but X has 60 rows"),
-        (np.linspace(0, 1, 60), {"positives": "labels"}, "continuous.*positives='views'"),
-        (["a", None] * 30, {"positives": "labels"}, "y holds missing values: mark rows without a label with -1"),
-        (np.append(np.ones(59), np.nan), {"positives": "labels"}, "y holds missing values"),
+        (np.linspace(0, 1, 60), {"positives": "labels"}, "continuous.*KBinsDiscretizer"),
+        ([1, -1] * 30, {"positives": "labels"}, r"y contains -1 \(unlabelled\) and one class; recode two classes"),
     ],
 )
 def test_bad_labels(table, quick, y, params, message):

@@ -1,5 +1,6 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
+from skclr.data import check_length
 from skclr.training.checkpoint import Checkpoints, described, fingerprint
 from skclr.training.distributed import agree, check_alike, data_parallel
 from skclr.training.inference import embed, embed_views, make_views
@@ -7,7 +8,7 @@ from skclr.training.interruption import free, is_out_of_memory
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
 from skclr.training.net import ContrastiveNet
 from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, fused_arguments
-from skclr.training.positives import check_length, row_groups
+from skclr.training.positives import row_groups
 from skclr.training.progress import ProgressLine
 from skclr.training.schedules import LR_SCHEDULES, WarmupThen
 

@@ -1,0 +1,139 @@
+"""One value per row, from whatever container it came in, by position."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+
+def n_values(values: Any) -> int | None:
+    """Return the number of rows of an array-like; None where it cannot be told without reading it."""
+    shape = getattr(values, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        # The rows of a dask frame are not counted yet.
+        return int(shape[0]) if isinstance(shape[0], int | np.integer) else None
+    return len(values) if hasattr(values, "__len__") and shape != () else None
+
+
+def check_length(argument: str, values: Any, n_samples: int) -> None:
+    """Raise a ValueError where an argument does not have one value per row of X."""
+    length = n_values(values)
+    if length not in (None, n_samples):
+        raise ValueError(f"{argument} has {length} values, but X has {n_samples} rows: pass one value per row")
+
+
+def to_column(argument: str, values: Any) -> np.ndarray:
+    """Return the values by position, whatever the container and its index.
+
+    Parameters
+    ----------
+    argument : its name in errors.
+    values : array, sequence, pandas or polars Series, tensor, dask or Arrow array, or one column of such.
+
+    Returns
+    -------
+    (n,) array: of numpy's dtype where the container has one, else of objects. What is masked is None.
+
+    Raises
+    ------
+    TypeError : for what has no order or is no array.
+    ValueError : for several columns.
+    """
+    if hasattr(values, "dask") and hasattr(values, "compute"):
+        values = values.compute()
+    if issparse(values):
+        raise TypeError(f"{argument} is a sparse matrix: pass a dense array with one value per row")
+    if hasattr(values, "columns") and hasattr(values, "shape"):
+        _check_one_column(argument, values.shape)
+        first = values.columns[0]
+        # Arrow's tables list the columns themselves, data frames list their names.
+        values = first if hasattr(first, "to_pylist") else values[first]
+    if isinstance(getattr(values, "dtype", None), np.dtype):
+        array = _without_mask(values)
+    elif (to_list := _listing(values)) is not None:
+        listed = to_list()
+        array = _objects(listed) if isinstance(listed, list) else np.asarray(listed)
+    elif isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        array = _objects(values)
+    elif hasattr(values, "__array__"):
+        array = np.asarray(values)
+    else:
+        raise TypeError(
+            f"{argument} is a {type(values).__name__}: pass an array, a list or a Series with one value per row"
+        )
+    if array.dtype.kind in "Vc":
+        raise TypeError(f"{argument} has dtype {array.dtype}: pass one number or string per row")
+    if array.ndim == 0:
+        raise TypeError(f"{argument} is a single value: pass one value per row")
+    _check_one_column(argument, array.shape)
+    return array.reshape(len(array))
+
+
+def distinct(argument: str, column: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Return the distinct values of a column, missing ones as one None, and each row's number among them.
+
+    Raises
+    ------
+    TypeError : for values that cannot be labels or ids, such as lists.
+    """
+    if column.dtype.kind in "biufUSM":
+        values, codes = np.unique(column, return_inverse=True)
+        return [None if is_missing(value) else value for value in values], codes
+    numbers: dict[Hashable, int] = {}
+    codes = np.fromiter(
+        (numbers.setdefault(_plain(argument, value), len(numbers)) for value in column), np.int64, len(column)
+    )
+    return list(numbers), codes
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN, NaT or pandas' NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    # NaN and numpy's NaT differ from themselves.
+    return isinstance(value, Number | np.generic) and bool(value != value)
+
+
+def _plain(argument: str, value: Any) -> Hashable:
+    """Return a value of an object column such that equal values have equal hashes."""
+    if is_missing(value) or value is np.ma.masked:
+        return None
+    if isinstance(value, str | bytes | Number | np.generic):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return _plain(argument, value.item())
+    if hasattr(value, "__len__") or hasattr(value, "__array__") or not isinstance(value, Hashable):
+        raise TypeError(f"{argument} holds a {type(value).__name__}: pass one number or string per row")
+    return value
+
+
+def _listing(values: Any) -> Any:
+    """Return the method by which Arrow, polars, pandas and torch make a list of Python's own values."""
+    names = ("to_pylist", "to_list", "tolist")
+    return next((method for name in names if (method := getattr(values, name, None)) is not None), None)
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    """Return a sequence as an array of objects: numpy would make strings of numbers beside strings."""
+    column = np.fromiter(values, object, len(values))
+    if all(isinstance(value, list | tuple) for value in column) and len({len(value) for value in column}) == 1:
+        return np.array([*column], dtype=object)
+    return column
+
+
+def _without_mask(values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if np.ma.is_masked(values):
+        array = array.astype(object)
+        array[np.ma.getmaskarray(values)] = None
+    return array
+
+
+def _check_one_column(argument: str, shape: tuple[int, ...]) -> None:
+    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+        columns = f"{shape[1]} columns" if len(shape) == 2 else f"shape {tuple(shape)}"
+        raise ValueError(f"{argument} has {columns}: pass a single column, one value per row")
