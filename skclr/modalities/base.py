@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from decimal import Decimal
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -160,7 +161,29 @@ def check_two_samples(X: Any) -> None:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell None, NaN, and what pandas has for them."""
-    return (
-        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
-    )
+    """Return whether a value is None, NaN, NaT, pandas.NA or masked."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
+        return True
+    # numpy's float32 is no Python float, and its NaT no pandas.NaT; like NaN, neither is equal to itself.
+    return isinstance(value, float | Decimal | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+
+
+def unmasked(X: Any) -> Any:
+    """Return a masked array as a plain one, with NaN where it is masked; return anything else as it is.
+
+    Masked whole numbers become float64, because an integer dtype has no NaN. In an array of objects or strings None
+    marks what was masked.
+    """
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    mask = np.ma.getmaskarray(X)
+    values = np.asarray(X.data)
+    if not mask.any():
+        return values
+    if values.dtype.kind in "biu":
+        values = values.astype(np.float64)
+    if values.dtype.kind in "fcmM":
+        return np.where(mask, np.array("NaT" if values.dtype.kind in "mM" else np.nan, values.dtype), values)
+    objects = values.astype(object)
+    objects[mask] = None
+    return objects

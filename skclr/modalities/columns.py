@@ -1,0 +1,123 @@
+"""Columns of a table that are no features: identifiers, dates as text, constants, and copies of the target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier
+
+from skclr.modalities.base import is_missing, unmasked
+
+# A column of text with more distinct values than this, nearly one a row, tells rows apart and nothing else.
+_MOST_CATEGORIES = 50
+_NEARLY_ALL = 0.9
+# Values that are looked at to recognise dates.
+_FIRST_VALUES = 100
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_TIME = r"([T ,]+\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([ap]m)?\s*(z|utc|gmt|[+-]\d{2}:?\d{2})?)?"
+_DATE = re.compile(
+    rf"\s*(\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.](\d{{4}}|\d{{2}})"
+    rf"|\d{{1,2}}[ -]{_MONTH}[ ,-]*\d{{4}}|{_MONTH} \d{{1,2}},? \d{{4}}){_TIME}\s*",
+    re.IGNORECASE,
+)
+
+
+class DoubtfulColumns(NamedTuple):
+    """Columns that are no features, each list by the columns' names, or by their numbers where they have none.
+
+    Attributes
+    ----------
+    identifiers : text with a value of its own in nearly every row.
+    dates : text that spells dates.
+    constants : one value in every row.
+    targets : the target itself, or values that determine it.
+    """
+
+    identifiers: list[Any]
+    dates: list[Any]
+    constants: list[Any]
+    targets: list[Any]
+
+
+def doubtful_columns(X: Any, y: Any = None) -> DoubtfulColumns:
+    """Find the columns of a table that are no features.
+
+    Parameters
+    ----------
+    X : DataFrame of pandas or polars, or (n, d) array, dense or sparse.
+    y : (n,) classes, to look for columns that determine them; None does without. Rows without a class are left out by
+        the caller.
+
+    Returns
+    -------
+    Their names, or their numbers, by the kind of doubt.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skclr.modalities.columns import doubtful_columns
+    >>> y = np.arange(60) % 2
+    >>> X = np.c_[np.random.default_rng(0).normal(size=60), np.ones(60), 3.0 * y]
+    >>> doubtful_columns(X, y)
+    DoubtfulColumns(identifiers=[], dates=[], constants=[1], targets=[2])
+    """
+    found = DoubtfulColumns([], [], [], [])
+    for name, column in named_columns(X):
+        known = [value for value in column.tolist() if not is_missing(value)]
+        texts = [value for value in known if isinstance(value, str)]
+        distinct = {str(value) for value in known}
+        if are_dates(texts):
+            found.dates.append(name)
+        elif texts and is_identifier(len(distinct), len(known)):
+            found.identifiers.append(name)
+        if len(distinct) == 1 and len(known) == len(column):
+            found.constants.append(name)
+        if y is not None and determines(column, np.asarray(y)):
+            found.targets.append(name)
+    return found
+
+
+def named_columns(X: Any) -> list[tuple[Any, np.ndarray]]:
+    """Return the columns of a table, each with its name, or its number where it has none."""
+    if hasattr(X, "columns"):
+        names = list(X.columns)
+        columns = [np.empty(len(X), dtype=object) for _ in names]
+        for name, column in zip(names, columns, strict=True):
+            column[:] = X[name].to_list()
+        return list(zip(names, columns, strict=True))
+    dense = X.toarray() if hasattr(X, "toarray") else np.asarray(unmasked(X))
+    return list(enumerate(dense.T))
+
+
+def is_identifier(n_distinct: int, n_values: int) -> bool:
+    """Return whether a column of text with so many distinct values among its values tells rows apart."""
+    return n_distinct > _MOST_CATEGORIES and n_distinct >= _NEARLY_ALL * n_values
+
+
+def are_dates(texts: Iterable[str]) -> bool:
+    """Return whether the first texts, and there are some, all spell dates."""
+    first = [text for text, _ in zip(texts, range(_FIRST_VALUES), strict=False)]
+    return bool(first) and all(_DATE.fullmatch(text) for text in first)
+
+
+def determines(column: np.ndarray, y: np.ndarray) -> bool:
+    """Return whether one column determines the class of every row.
+
+    It does where each of its values, seen twice on average, comes with one class, and where a tree of twice as many
+    leaves as there are classes, over numbers or texts in their order, is right about every row.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        return False
+    if column.dtype.kind not in "biuf":
+        column = OrdinalEncoder().fit_transform(column.astype(str)[:, None])[:, 0]
+    values = np.unique(column)
+    pairs = np.unique(np.column_stack([column, codes]), axis=0)
+    if len(pairs) == len(values) <= len(column) / 2:
+        return True
+    tree = DecisionTreeClassifier(max_leaf_nodes=2 * len(classes), random_state=0)
+    return bool(tree.fit(column[:, None], codes).score(column[:, None], codes) == 1)
