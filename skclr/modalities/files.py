@@ -17,6 +17,14 @@ _FIRST_FILES = 10
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 # Pillow's names of what has no colour.
 _GREY = ("1", "L", "LA")
+# Raster formats that Pillow decodes by itself. For others it starts a program (PostScript), or opens what a file embeds
+# in any format (IPTC), and it goes by the content of a file, not by its name.
+_FORMATS = (
+    *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "MSP", "PCX", "PNG", "PPM", "PSD", "QOI"),
+    *("SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM"),
+)
+# Folders that archivers, network drives and systems add. Names that begin with a dot are hidden everywhere.
+_SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
 
 def holds_paths(X: Any) -> bool:
@@ -65,20 +73,34 @@ class ImageFiles:
         return pixels
 
 
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files in a folder that match a glob pattern, sorted by path.
+
+    Hidden files, and all files in hidden folders and in folders that only systems make, are left out: editors,
+    archivers and network drives put copies and thumbnails there. What leads to `folder` itself may be hidden.
+    """
+
+    def is_visible(path: Path) -> bool:
+        parts = path.relative_to(folder).parts
+        return not any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in parts)
+
+    return sorted(path for path in folder.glob(pattern) if is_visible(path) and path.is_file())
+
+
 def images_in(folder: Path) -> list[Path]:
-    """Give the images in a folder and those in it, in the order of their paths.
+    """Return the visible images in a folder and its subfolders, sorted by path.
 
     Raises
     ------
-    ValueError : where there are none.
+    ValueError : if there are none.
     """
     root = folder.resolve()
     # A link may lead anywhere: only what lies in the folder itself is of the data.
-    paths = sorted(
+    paths = [
         path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and path.resolve().is_relative_to(root)
-    )
+        for path in visible_files(folder, "**/*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root)
+    ]
     if not paths:
         raise ValueError(f"{folder} holds no images: give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files")
     return paths
@@ -138,7 +160,7 @@ def opened(path: str) -> Iterator[Any]:
     """Open an image file with Pillow; what goes wrong with it is a ValueError that names it."""
     pillow = import_pillow()
     try:
-        with pillow.Image.open(path) as image:
+        with pillow.Image.open(path, formats=_formats(pillow)) as image:
             most = pillow.Image.MAX_IMAGE_PIXELS
             if most is not None and image.width * image.height > most:
                 raise ValueError(f"{image.width} × {image.height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS")
@@ -147,6 +169,12 @@ def opened(path: str) -> Iterator[Any]:
             yield image
     except Exception as error:  # Every format has errors of its own.
         raise ValueError(f"X names {path}, which cannot be read ({error}): leave it out, or mend it") from error
+
+
+def _formats(pillow: ModuleType) -> list[str]:
+    """Return those of `_FORMATS` that the installed version of Pillow knows; it raises a KeyError for others."""
+    pillow.Image.init()
+    return [name for name in _FORMATS if name in pillow.Image.OPEN]
 
 
 def import_pillow() -> ModuleType:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from skclr.modalities.files import visible_files
+
 
 class ParquetRows:
     """Rows of Parquet files, as X for tables that no memory holds; `rows[index]` is a DataFrame.
@@ -51,7 +53,7 @@ class ParquetRows:
 
     def __init__(self, path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> None:
         parquet, _ = _import_pyarrow()
-        paths = sorted(Path(path).glob("*.parquet")) if os.path.isdir(path) else [Path(path)]
+        paths = visible_files(Path(path), "*.parquet") if os.path.isdir(path) else [Path(path)]
         if not paths:
             raise ValueError(f"path={os.fspath(path)!r} holds no .parquet files: give a folder that does, or a file")
         files = [(path, parquet.read_metadata(path)) for path in paths]

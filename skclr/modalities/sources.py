@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from skclr.modalities.files import images_in
+from skclr.modalities.files import images_in, visible_files
 from skclr.modalities.parquet import ParquetRows
 from skclr.modalities.stored import Stored, is_stored
 
@@ -30,6 +30,6 @@ def opened(X: Any) -> Any:
 
 
 def _in_path(path: Path) -> Any:
-    if path.suffix == ".parquet" or (path.is_dir() and any(path.glob("*.parquet"))):
+    if path.suffix == ".parquet" or (path.is_dir() and visible_files(path, "*.parquet")):
         return ParquetRows(path)
     return images_in(path) if path.is_dir() else path

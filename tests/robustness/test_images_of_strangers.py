@@ -1,0 +1,126 @@
+"""Image files of strangers: no program is started, memory is bounded, and what is hidden is no sample."""
+
+import os
+import stat
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from skclr import ContrastiveEmbedder
+from skclr.command_line.files import read
+from skclr.modalities import opened
+from skclr.modalities.files import ImageFiles, images_in
+
+pillow = pytest.importorskip("PIL.Image")
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def save(folder, images=PIXELS, suffix="png"):
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{i}.{suffix}" for i in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        pillow.fromarray(image).save(path)
+    return paths
+
+
+# -- what is hidden -----------------------------------------------------------------------------------
+
+HIDDEN = [
+    ".ipynb_checkpoints/0-checkpoint.png",
+    "cat/.ipynb_checkpoints/0-checkpoint.png",
+    "cat/._0.png",
+    ".cache/deep/er/0.png",
+    ".0.jpg",
+    "__MACOSX/cat/._0.png",
+    "__MACOSX/cat/0.png",
+    "cat/@eaDir/0.png",
+    "$RECYCLE.BIN/0.png",
+    "cat/Thumbs.db",
+    "cat/.DS_Store",
+    "desktop.ini",
+]
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """A folder of two classes, itself inside a hidden one."""
+    folder = tmp_path / ".data" / "animals"
+    save(folder / "cat")
+    save(folder / "dog")
+    return folder
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("readable", [True, False])
+def test_hidden_files_are_neither_samples_nor_classes(classes, hidden, readable):
+    expected = images_in(classes)
+    (classes / hidden).parent.mkdir(parents=True, exist_ok=True)
+    (classes / hidden).write_bytes(expected[0].read_bytes() if readable else b"\x00\x05\x16\x07")
+    assert images_in(classes) == expected
+    assert opened(classes) == expected
+    data = read(classes)
+    assert list(data.X) == expected
+    assert sorted(set(data.y)) == ["cat", "dog"]
+
+
+def test_a_hidden_file_that_is_named_is_read(tmp_path):
+    paths = [path.rename(path.with_name(f".{path.name}")) for path in save(tmp_path)]
+    assert ContrastiveEmbedder(max_epochs=0).fit(paths).transform(paths).shape[0] == len(paths)
+
+
+def test_hidden_parquet_files_are_no_rows(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    frame.to_parquet(tmp_path / "0.parquet")
+    (tmp_path / "._0.parquet").write_bytes(b"\x00\x05\x16\x07")
+    assert len(opened(tmp_path)) == 2
+
+
+# -- what is decoded ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def programs_started(tmp_path, monkeypatch):
+    """Stand-ins for programs that decoders may start; each writes its name to a file, whose lines are given back."""
+    folder, log = tmp_path / "bin", tmp_path / "started"
+    folder.mkdir()
+    log.touch()
+    for name in ("gs", "gswin32c", "gswin64c", "djpeg", "xv", "display", "magick", "convert"):
+        (folder / name).write_text(f"#!/bin/sh\necho {name} >> {log}\n")
+        (folder / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    eps = pytest.importorskip("PIL.EpsImagePlugin")
+    monkeypatch.setattr(eps, "gs_binary", None)
+    return lambda: log.read_text().split()
+
+
+def test_the_stand_in_is_what_pillow_would_start(programs_started, tmp_path):
+    (tmp_path / "0.png").write_bytes(EPS)
+    with suppress(OSError), pillow.open(tmp_path / "0.png") as image:
+        image.load()
+    assert programs_started() != []
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "eps", "gif"])
+@pytest.mark.parametrize("place", [0, 5])
+def test_postscript_under_another_name_starts_no_program(programs_started, tmp_path, suffix, place):
+    paths = save(tmp_path / "images")
+    paths[place] = tmp_path / f"other.{suffix}"
+    paths[place].write_bytes(EPS)
+    for size in (None, (7, 5)):
+        with pytest.raises(ValueError, match=f"other.{suffix}, which cannot be read"):
+            ContrastiveEmbedder(modality="image", modality_params={"size": size}, max_epochs=1).fit(paths)
+    assert programs_started() == []
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "gif", "jpg", "png", "ppm", "tif", "webp", "ico", "jp2", "tga", "pcx"])
+def test_common_formats_are_read(tmp_path, suffix):
+    kind = pillow.registered_extensions().get(f".{suffix}")
+    if kind not in pillow.SAVE:
+        pytest.skip(f"this Pillow writes no {suffix}")
+    images = [np.broadcast_to(np.uint8(value), (16, 16, 3)) for value in (50, 200)]
+    rows = ImageFiles(np.array(save(tmp_path, images, suffix), dtype=object), (16, 16, 3), resize=False)
+    assert np.abs(rows[np.arange(2)].astype(int) - images).max() < 6
