@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from skclr.modalities import let_go, opened
-from skclr.training import ContrastiveNet, fingerprint
+from skclr.modalities import Modality, opened
+from skclr.modalities.files import ImageFiles
+from skclr.parts.resumable import ResumableArray
+from skclr.training import ContrastiveNet, Samples, fingerprint
 
 # Enough for the cores, and few enough to lose little where a call is cut short; of large samples fewer.
 _BLOCK_ROWS = 4_096
 _BLOCK_VALUES = 2**26
+# Rows that are turned into tensors at once to be hashed.
+_DIGEST_ROWS = 256
 
 
 class BlockwiseTransform:
@@ -24,12 +29,15 @@ class BlockwiseTransform:
 
     Attributes
     ----------
-    net_ : the fit.
+    net_, _modality : the fit.
     _n_features_out : width of what `transform` gives.
+    _samples : reads X as `transform` does.
     """
 
     net_: ContrastiveNet
+    _modality: Modality
     _n_features_out: int
+    _samples: Callable[[Any], Samples]
 
     def transform(self, X: Any) -> np.ndarray:
         raise NotImplementedError
@@ -37,12 +45,19 @@ class BlockwiseTransform:
     def transform_to(self, path: str | os.PathLike[str], X: Any) -> np.ndarray:
         """Embed samples into a file, which may be larger than memory.
 
-        The same call goes on where an earlier one was cut short. Until all is done the file has the ending ".part".
+        The same call continues where an earlier one was interrupted, at whatever point that was. Until all rows are
+        embedded the file has the ending ".part"; the notes beside it, ".part.json", say what it belongs to. The space
+        is reserved at the beginning.
+
+        A call that continues reads the finished rows again, and compares a hash of them with that of the earlier call:
+        no row of another X is kept, however few rows have changed. Of image files it compares path, size and time
+        of the last change, and of the model its weights, its structure as printed, and all that `fit` learned of X;
+        code of your own that has changed is not noticed.
 
         Parameters
         ----------
         path : str or path
-            Of the file, in numpy's format, which `numpy.load(path, mmap_mode="r")` maps.
+            Of the file, in numpy's format, which `numpy.load(path, mmap_mode="r")` maps; its folder has to exist.
         X : array or DataFrame of n samples
             As for `transform`; what is kept on disk is read block by block.
 
@@ -55,7 +70,10 @@ class BlockwiseTransform:
         NotFittedError
             Before `fit`.
         ValueError
-            As `transform`, and where the unfinished file is of another model or number of samples.
+            As `transform`, and if the unfinished file is of another model or another X.
+        OSError
+            If the file cannot be written, or if the disk is too small for it; BlockingIOError if another process is
+            writing it.
 
         Examples
         --------
@@ -69,25 +87,43 @@ class BlockwiseTransform:
         150
         """
         check_is_fitted(self)
-        path, X = Path(path), opened(X)
-        rows = X.iloc if hasattr(X, "iloc") else X
+        X = opened(X)
+        rows = _sliceable(X)
         n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-        part, notes = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.json")
-        run = {"model": fingerprint(self.net_.framework_.state_dict()), "n_samples": n_samples}
-        n_done = _rows_done(notes, run)
-        shape = (n_samples, self._n_features_out)
-        out = np.lib.format.open_memmap(part, mode="r+" if n_done else "w+", dtype=np.float32, shape=shape)
-        size = max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // max(1, math.prod(getattr(X, "shape", ())[1:]))))
-        for start in range(n_done, n_samples, size):
-            stop = min(start + size, n_samples)
-            out[start:stop] = self.transform(rows[start:stop])
-            out.flush()
-            let_go(out, start, stop)
-            notes.write_text(json.dumps({**run, "rows": stop}))
-        del out
-        os.replace(part, path)
-        notes.unlink(missing_ok=True)
-        return np.load(path, mmap_mode="r")
+        if n_samples == 0:
+            raise ValueError("X has 0 samples, and there is nothing to embed. Pass at least one row.")
+        shape, run = (n_samples, self._n_features_out), {**self._identity(), "number of samples": n_samples}
+        inputs = ""
+        with ResumableArray(path, shape, run, _block_rows(X)) as out:
+            for start in range(0, n_samples, out.block_rows):
+                block = rows[start : start + out.block_rows]
+                inputs = self._digest(block, inputs)
+                if start >= out.n_done:
+                    out.append(self.transform(block), inputs)
+                elif start + out.block_rows >= out.n_done:
+                    out.check_inputs(inputs)
+        return np.load(out.path, mmap_mode="r")
+
+    def _identity(self) -> dict[str, Any]:
+        """Return, by name, what a sample's features depend on besides the sample."""
+        net = self.net_
+        return {
+            "model": fingerprint({"encoder": repr(net.framework_.encoder), **net.framework_.state_dict()}),
+            "modality": fingerprint({type(self._modality).__name__: self._modality}),
+            "width": self._n_features_out,
+        }
+
+    def _digest(self, rows: Any, before: str) -> str:
+        """Hash what `transform` embeds: tensors, and of image files path, size and time of the last change."""
+        digest, samples = hashlib.sha256(before.encode()), self._samples(rows)
+        if isinstance(samples.X, ImageFiles):
+            stats = map(os.stat, samples.X.paths)
+            files = [(path, s.st_size, s.st_mtime_ns) for path, s in zip(samples.X.paths, stats, strict=True)]
+            digest.update(repr(files).encode())
+            return digest.hexdigest()
+        for start in range(0, len(samples), _DIGEST_ROWS):
+            digest.update(fingerprint({"x": samples.on_host(slice(start, start + _DIGEST_ROWS))}).encode())
+        return digest.hexdigest()
 
     def _lazily(self, X: Any) -> Any:
         """Give what will be the embedding of a dask array or DataFrame, when it is asked for."""
@@ -114,15 +150,12 @@ def _transform_frame(frame: Any, embedder: Any) -> Any:
     return type(frame)(np.asarray(embedder.transform(frame)), index=frame.index, columns=columns)
 
 
-def _rows_done(notes: Path, run: dict[str, Any]) -> int:
-    """Give how many rows an earlier call has written."""
-    if not notes.exists():
-        return 0
-    before = json.loads(notes.read_text())
-    n_done = int(before.pop("rows"))
-    if before != run:
-        raise ValueError(
-            f"{notes.with_suffix('')} is unfinished, and of another model or number of samples: delete it, or name "
-            "another file"
-        )
-    return n_done
+def _sliceable(X: Any) -> Any:
+    """Return what slices of rows can be taken of."""
+    if issparse(X):
+        return X.tocsr()
+    return X.iloc if hasattr(X, "iloc") else X
+
+
+def _block_rows(X: Any) -> int:
+    return max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // max(1, math.prod(getattr(X, "shape", ())[1:]))))

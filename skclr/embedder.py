@@ -343,10 +343,7 @@ default=None
         check_is_fitted(self)
         if is_lazy(X):
             return self._lazily(X)
-        views = views_in(X, paired=False)
-        if len(views) > 1:
-            raise ValueError("X is a tuple of views, but transform embeds one: give transform(X[0])")
-        samples = Samples(self._modality.read(views[0], self, reset=False), self._modality.to_tensor, self.device_)
+        samples = self._samples(X)
         width = self._embedding_width
         features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
         embed(self.encoder_, samples, out=features[:, :width])
@@ -489,6 +486,13 @@ default=None
         beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
         n_features = width + beside * modality.features(modality.example()).shape[1]
         return {"net_": net, "_modality": modality, "_embedding_width": width, "_n_features_out": n_features}
+
+    def _samples(self, X: Any) -> Samples:
+        """Read the samples that `transform` embeds."""
+        views = views_in(X, paired=False)
+        if len(views) > 1:
+            raise ValueError("X is a tuple of views, but transform embeds one: give transform(X[0])")
+        return Samples(self._modality.read(views[0], self, reset=False), self._modality.to_tensor, self.device_)
 
     def _read(
         self, modality: Modality, views: list[Any], y: Any, groups: Any, unlabeled: Any, *, reset: bool

@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 
 from skclr.encoders import Encoder
 from skclr.modalities import Modality
-from skclr.parts.atomic import replacing
+from skclr.parts.atomic import check_writable, replacing
 from skclr.training import ContrastiveNet
 
 
@@ -116,6 +116,7 @@ class ExportedModel:
         >>> bool(np.abs(features - embedder.transform(X)).max() < 1e-5)
         True
         """
+        check_writable(path)
         _check_onnx()
         program = self.to_exported_program()
         with _quiet():

@@ -84,7 +84,7 @@ class SavedModel(PartParameters):
         TypeError
             For a modality of your own.
         OSError
-            Where the file cannot be written.
+            If the file cannot be written, or if `path` is a folder, a device, a pipe or a read-only file.
         """
         check_is_fitted(self)
         raw = self._to_bytes(optimizer=optimizer)

@@ -1,23 +1,67 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+# The name of an unfinished file begins with that of the target, cut so that it fits wherever the target's fits.
+_N_CHARACTERS = 20
 
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` when the block ends, at once and whole.
 
-    Until then, and where the block raises, what was at `path` is as it was. A process that is killed leaves
-    at most its unfinished file, hidden beside `path` under a name that ends in .tmp.
+def check_writable(path: str | os.PathLike[str], *, follow: bool = True) -> Path:
+    """Check that a file can be written or replaced, and return the place where it will be.
+
+    Call it before a long computation, so that a wrong path costs nothing.
 
     Parameters
     ----------
-    path : of the file; its folder has to be there. Of a link the file that it leads to is replaced.
+    path : of a file that may exist; its folder has to exist.
+    follow : whether a symbolic link stands for the file that it leads to. Otherwise the link itself is replaced.
+
+    Returns
+    -------
+    The absolute path, its folder without links.
+
+    Raises
+    ------
+    TypeError : if `path` is not a str or a path.
+    OSError : if the folder is missing or not writable, or if `path` is a folder, a device, a pipe, a socket or a
+        read-only file. A file without any write permission counts as read-only for root too.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a str or a pathlib.Path, got {type(path).__name__}")
+    name = os.fsdecode(path)
+    target = Path(os.path.realpath(name)) if follow else Path(os.path.realpath(os.path.dirname(name))) / Path(name).name
+    _check_folder(name, target.parent)
+    mode = _mode(target)
+    if name.endswith(("/", os.sep)) or not name or (mode is not None and stat.S_ISDIR(mode)):
+        raise IsADirectoryError(f"path {name!r} is a folder. Name a file in it.")
+    if mode is None or (stat.S_ISLNK(mode) and not follow):
+        return target
+    if not stat.S_ISREG(mode):
+        kind = "a symbolic link that leads to itself" if stat.S_ISLNK(mode) else "a device, a pipe or a socket"
+        raise OSError(f"path {name!r} is {kind}, not a file. Choose another name.")
+    if not mode & 0o222 or not os.access(target, os.W_OK):
+        raise PermissionError(f"path {name!r} is read-only. Make it writable, or choose another name.")
+    return target
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` when the block ends, at once and whole.
+
+    Until then, and if the block raises, what was at `path` is unchanged. A process that is killed leaves at most its
+    unfinished file, hidden beside `path` under a name that ends in .tmp. A file that is replaced keeps its permission
+    bits and, where the process may set them, its owner and group; other hard links to it keep the old content.
+
+    Parameters
+    ----------
+    path, follow : see `check_writable`.
 
     Yields
     ------
@@ -25,12 +69,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Raises
     ------
-    OSError : where the file cannot be written, as on a full disk; nothing has changed then.
+    TypeError : see `check_writable`.
+    OSError : see `check_writable`; also if the file cannot be written, as on a full disk. Nothing has changed then.
     """
-    target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+    target = check_writable(path, follow=follow)
+    unfinished = target.with_name(f".{target.name[:_N_CHARACTERS]}.{uuid4().hex}.tmp")
     try:
         with open(unfinished, "xb") as file:
+            # Before the content: nobody reads it who could not read what it replaces.
+            keep_access(target, unfinished)
             yield file
             file.flush()
             # The name must not reach the disk before the bytes.
@@ -39,11 +86,31 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the file's new name last through a loss of power; Windows has no such call for folders."""
+def keep_access(old: Path, new: Path) -> None:
+    """Give a new file the owner, group and permission bits of the regular file that it will replace, if there is one.
+
+    Parameters
+    ----------
+    old : path without links; anything but a regular file changes nothing.
+    new : an existing file. An owner or group that this process may not set is left.
+    """
+    with suppress(FileNotFoundError):
+        status = old.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return
+        if hasattr(os, "chown"):
+            # One by one: a user may give files to a group of theirs, but not to another user.
+            for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
+                with suppress(PermissionError):
+                    os.chown(new, owner, group)
+        new.chmod(stat.S_IMODE(status.st_mode))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a file's new name last through a loss of power; Windows has no such call for folders."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -51,3 +118,25 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    mode = _mode(folder)
+    if mode is None:
+        raise FileNotFoundError(f"path {name!r}: the folder {str(folder)!r} does not exist. Create it first.")
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(f"path {name!r}: {str(folder)!r} is not a folder. Choose another name.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"path {name!r}: the folder {str(folder)!r} is not writable. Choose another one.")
+
+
+def _mode(path: Path) -> int | None:
+    """Return the type and permission bits of what is at `path`, and None for nothing."""
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OSError(error.errno, f"the name {path.name[:_N_CHARACTERS]}... is too long. Shorten it.") from error
+        raise

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
 from skclr.parts.atomic import replacing
+from skclr.parts.plain import Plain
 from skclr.parts.ranks import gather, rank
 from skclr.training.distributed import agree
 from skclr.training.interruption import StopTraining
@@ -166,20 +167,41 @@ def identity(net: NeuralNet, samples: Samples, settings: Mapping[str, Any]) -> d
 
 def described(settings: Mapping[str, Any]) -> dict[str, str]:
     """Give the representations of settings by name, without addresses in memory, which differ between processes."""
-    return {name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in settings.items()}
+    return {name: _described(value) for name, value in settings.items()}
+
+
+def _described(value: Any) -> str:
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:
-    """Hash named tensors and texts."""
+    """Hash named values: tensors, arrays, plain parts, dictionaries and lists of them; anything else as it prints."""
     digest = hashlib.sha256()
     for name, value in values.items():
         digest.update(f"{name}\0".encode())
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+            value = torch.from_numpy(np.array(value, value.dtype.newbyteorder("=")))
         if isinstance(value, Tensor):
             digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        elif (entries := _entries(value)) is not None:
+            digest.update(f"{type(value).__name__} {fingerprint(entries)}".encode())
         else:
-            digest.update(repr(value).encode())
+            digest.update(_described(value).encode(errors="surrogatepass"))
     return digest.hexdigest()
+
+
+def _entries(value: Any) -> Mapping[str, Any] | None:
+    """Return the values that a container holds, by name or place; None for what is none."""
+    if isinstance(value, Plain):
+        return value.state()
+    if isinstance(value, nn.Module):
+        return {"": repr(value), **value.state_dict()}
+    if isinstance(value, Mapping):
+        return {f"{place} {key!r}": entry for place, (key, entry) in enumerate(value.items())}
+    if isinstance(value, list | tuple | np.ndarray):
+        return {str(place): entry for place, entry in enumerate(value)}
+    return None
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -195,7 +217,8 @@ def write(path: Path, state: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()
-    with replacing(path) as file:
+    # A link of somebody else's must not choose what is overwritten.
+    with replacing(path, follow=False) as file:
         file.write(hashlib.sha256(content).digest())
         file.write(content)
     for old in _newest_first(path.parent)[_N_KEPT:]:

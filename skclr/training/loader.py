@@ -61,11 +61,15 @@ class Samples(Dataset[Tensor]):
         chosen = self.rows[rows]
         if self.resident is not None:
             return self.resident[torch.from_numpy(chosen).to(self.device)]
-        batch = self.to_tensor(self.X[chosen])
+        batch = self.on_host(rows)
         if self.device.type == "cuda":
             # The host goes on while memory that is pinned is copied.
             batch = batch.pin_memory()
         return batch.to(self.device, non_blocking=True)
+
+    def on_host(self, rows: np.ndarray | slice) -> Tensor:
+        """Return a batch of tensors in the memory of the host, whatever the device."""
+        return self.to_tensor(self.X[self.rows[rows]])
 
     def settle(self) -> None:
         """Turn all rows into tensors on the device at once, where they are few enough to stay there."""

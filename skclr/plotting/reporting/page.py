@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skclr.modalities import views_in
-from skclr.parts.atomic import replacing
+from skclr.parts.atomic import check_writable, replacing
 from skclr.plotting.base import COLORS, GREY, pyplot
 from skclr.plotting.reporting import sections
 from skclr.plotting.reporting.map import encoded, map_data
@@ -76,6 +76,8 @@ def report(
         Where what `skclr[report]` installs is missing.
     NotFittedError
         Before `fit`.
+    OSError
+        If the page cannot be written to `path`; checked before anything is computed.
     ValueError
         For columns of another length than X.
 
@@ -98,6 +100,7 @@ def report(
     """
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
+    check_writable(path)
     views = views_in(X, paired=embedder.views == "paired")
     # Of pairs of the user's own, the map has the first of each.
     X, own = tuple(views) if len(views) > 1 else X, views[0]
@@ -132,7 +135,8 @@ def report(
         facts=sections.facts(embedder, X, y),
     )
     with replacing(path) as file:
-        file.write(page.encode())
+        # A lone surrogate, as in a file name that is not UTF-8, has no bytes: it is shown as "?".
+        file.write(page.encode(errors="replace"))
     return Path(path)
 
 

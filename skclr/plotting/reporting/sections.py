@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skclr import evaluation
+from skclr import __version__, evaluation
 from skclr.modalities import views_in
 from skclr.plotting.base import COLORS
 from skclr.plotting.embedding import is_scale
@@ -70,8 +70,8 @@ def facts(embedder: Any, X: Any, y: Any) -> dict[str, dict[str, str]]:
         "optimiser": f"{net.optimizer.__name__}, learning rate {net.lr:.3g}",
         "device": str(embedder.device_),
     }
-    packages = ("skclr", "torch", "skorch", "scikit-learn", "numpy")
-    versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    packages = {name: version(name) for name in ("torch", "skorch", "scikit-learn", "numpy")}
+    versions = {"python": platform.python_version(), "skclr": __version__, **packages}
     versions["written"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return {"The data": data, "The training": training, "Set by hand": changed or {"nothing": ""}, "Versions": versions}
 

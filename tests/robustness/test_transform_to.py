@@ -1,0 +1,441 @@
+"""`transform_to` on full disks, after kills at any point, and beside files of other models and other X."""
+
+import errno
+import fcntl
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from scipy.sparse import csr_array
+
+from skclr import ContrastiveEmbedder
+from skclr.parts import atomic, resumable
+from skclr.parts.resumable import ResumableArray
+
+RNG = np.random.default_rng(0)
+N_ROWS = 20
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch):
+    monkeypatch.setattr("skclr.blocks._BLOCK_ROWS", 6)
+
+
+def files(folder):
+    folder.mkdir(exist_ok=True)
+    for i in range(N_ROWS):
+        Image.fromarray(RNG.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / f"{i}.png")
+    return [folder / f"{i}.png" for i in range(N_ROWS)]
+
+
+SAMPLES = {
+    "table": lambda folder: RNG.normal(size=(N_ROWS, 3)),
+    "frame": lambda folder: pd.DataFrame({"a": RNG.normal(size=N_ROWS), "b": RNG.choice(["x", "y"], N_ROWS)}),
+    "sparse": lambda folder: csr_array(RNG.normal(size=(N_ROWS, 3)).round()),
+    "list": lambda folder: RNG.normal(size=(N_ROWS, 3)).tolist(),
+    "images": lambda folder: RNG.integers(0, 255, (N_ROWS, 8, 8), dtype=np.uint8),
+    "series": lambda folder: RNG.normal(size=(N_ROWS, 2, 16)),
+    "texts": lambda folder: [" ".join(RNG.choice(["rose", "daisy", "is", "red"], 5)) for _ in range(N_ROWS)],
+    "files": lambda folder: files(folder / "photos"),
+}
+
+SMALL = {"series": {"encoder_params": {"width": 8}}, "frame": {"passthrough": True}, "table": {"passthrough": False}}
+
+
+@pytest.fixture(scope="module", params=SAMPLES)
+def case(request, tmp_path_factory):
+    """An embedder of each kind of X, and that X."""
+    X = SAMPLES[request.param](tmp_path_factory.mktemp("samples"))
+    return ContrastiveEmbedder(max_epochs=0, random_state=0, **SMALL.get(request.param, {})).fit(X), X
+
+
+@pytest.fixture(scope="module")
+def tabular():
+    X = RNG.normal(size=(N_ROWS, 3))
+    return ContrastiveEmbedder(max_epochs=0, random_state=0).fit(X), X
+
+
+@pytest.fixture(scope="module", params=[kind for kind in SAMPLES if kind != "files"])
+def case_in_memory(request, tmp_path_factory):
+    X = SAMPLES[request.param](tmp_path_factory.mktemp("samples"))
+    return ContrastiveEmbedder(max_epochs=0, random_state=0, **SMALL.get(request.param, {})).fit(X), X
+
+
+def cut_short(embedder, path, X, n_blocks=2):
+    """Interrupt the call after some blocks."""
+    blocks = []
+
+    def transform(rows):
+        if len(blocks) == n_blocks:
+            raise KeyboardInterrupt
+        blocks.append(rows)
+        return type(embedder).transform(embedder, rows)
+
+    embedder.transform = transform
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            embedder.transform_to(path, X)
+    finally:
+        del embedder.transform
+    assert not path.exists()
+
+
+def count_blocks(embedder, path, X):
+    """Return what `transform_to` returns, and the number of blocks that it embeds."""
+    blocks = []
+    embedder.transform = lambda rows: blocks.append(rows) or type(embedder).transform(embedder, rows)
+    try:
+        return embedder.transform_to(path, X), len(blocks)
+    finally:
+        del embedder.transform
+
+
+# -- it continues, and only what is its own -----------------------------------------------------------
+
+
+def test_every_kind_of_x_continues(case, tmp_path):
+    embedder, X = case
+    cut_short(embedder, tmp_path / "e.npy", X)
+    found, n_blocks = count_blocks(embedder, tmp_path / "e.npy", X)
+    assert_array_equal(found, embedder.transform(X))
+    assert n_blocks == 2
+    assert os.listdir(tmp_path) == ["e.npy"]
+
+
+def changed(X, row):
+    """Return X with another sample at `row`."""
+    if isinstance(X, pd.DataFrame):
+        return X.assign(b=np.where(np.arange(len(X)) == row, np.where(X["b"] == "x", "y", "x"), X["b"]))
+    if isinstance(X, list) and isinstance(X[0], str):
+        return [*X[:row], "violets are blue", *X[row + 1 :]]
+    if isinstance(X, list):
+        return [*X[:row], [0.5, 0.25, 0.125], *X[row + 1 :]]
+    if hasattr(X, "toarray"):
+        X = X.toarray()
+        X[row, 0] += 1
+        return csr_array(X)
+    X = X.copy()
+    X[row] = X[row] + 1 if X.dtype.kind == "f" else 255 - X[row]
+    return X
+
+
+@pytest.mark.parametrize("row", [0, 7, 11])
+def test_one_other_row_among_the_finished_is_noticed(case_in_memory, row, tmp_path):
+    embedder, X = case_in_memory
+    cut_short(embedder, tmp_path / "e.npy", X)
+    with pytest.raises(ValueError, match=r"is unfinished, and of another X\. Delete e\.npy\.part\.json to start anew"):
+        embedder.transform_to(tmp_path / "e.npy", changed(X, row))
+    assert_array_equal(embedder.transform_to(tmp_path / "e.npy", X), embedder.transform(X))
+
+
+def test_another_row_among_those_to_come_is_right(case_in_memory, tmp_path):
+    embedder, X = case_in_memory
+    cut_short(embedder, tmp_path / "e.npy", X)
+    other = changed(X, 15)
+    assert_array_equal(embedder.transform_to(tmp_path / "e.npy", other), embedder.transform(other))
+
+
+@pytest.mark.parametrize("change", ["content", "time", "order"])
+def test_other_image_files_are_noticed(change, tmp_path):
+    paths = files(tmp_path / "photos")
+    embedder = ContrastiveEmbedder(max_epochs=0, random_state=0).fit(paths)
+    cut_short(embedder, tmp_path / "e.npy", paths)
+    if change == "content":
+        Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(paths[3])
+    elif change == "time":
+        os.utime(paths[3], ns=(1, 1))
+    else:
+        paths[2], paths[3] = paths[3], paths[2]
+    with pytest.raises(ValueError, match="of another X"):
+        embedder.transform_to(tmp_path / "e.npy", paths)
+
+
+@pytest.mark.parametrize("X", [np.zeros((N_ROWS + 1, 3)), np.zeros((N_ROWS - 1, 3))], ids=["longer", "shorter"])
+def test_another_number_of_samples(X, tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    with pytest.raises(ValueError, match="is unfinished, and of another number of samples"):
+        tabular[0].transform_to(tmp_path / "e.npy", X)
+
+
+def test_equal_values_in_another_container_continue(tabular, tmp_path):
+    embedder, X = tabular
+    cut_short(embedder, tmp_path / "e.npy", X)
+    found, n_blocks = count_blocks(embedder, tmp_path / "e.npy", np.asfortranarray(X))
+    assert n_blocks == 2
+    assert_array_equal(found, embedder.transform(X))
+
+
+def frames():
+    """Two tables that give equal weights, but other numbers to the same categories."""
+    kinds = np.array(["x", "y"])[np.arange(N_ROWS) % 2]
+    return [pd.DataFrame({"a": np.arange(N_ROWS) / 7, "b": b}) for b in (kinds, np.where(kinds == "x", "z", "y"))]
+
+
+@pytest.mark.parametrize("kind", ["weights", "step", "passthrough", "modality"])
+def test_another_model_is_noticed(kind, tmp_path):
+    first, second = frames()
+    embedder = ContrastiveEmbedder(max_epochs=0, random_state=0).fit(first)
+    cut_short(embedder, tmp_path / "e.npy", first)
+    other = {
+        "weights": lambda: ContrastiveEmbedder(max_epochs=0, random_state=1).fit(first),
+        "step": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(first).partial_fit(first),
+        "passthrough": lambda: ContrastiveEmbedder(
+            max_epochs=0, random_state=0, passthrough=embedder._n_features_out == embedder._embedding_width
+        ).fit(first),
+        "modality": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(second),
+    }[kind]()
+    with pytest.raises(ValueError, match=r"is unfinished, and of another (model|modality|width)"):
+        other.transform_to(tmp_path / "e.npy", first)
+
+
+@pytest.mark.parametrize("X", [np.empty((0, 3)), []], ids=["array", "list"])
+def test_nothing_to_embed(X, tabular, tmp_path):
+    with pytest.raises(ValueError, match="0 samples"):
+        tabular[0].transform_to(tmp_path / "e.npy", X)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("X", [np.zeros((9, 2)), np.full((9, 3), np.inf), "rose"], ids=["width", "infinity", "text"])
+def test_what_transform_refuses_leaves_no_trace(X, tabular, tmp_path):
+    with pytest.raises((ValueError, TypeError)):
+        tabular[0].transform_to(tmp_path / "e.npy", X)
+    assert os.listdir(tmp_path) == []
+
+
+# -- what an earlier process, or somebody else, may have left -----------------------------------------
+
+NOTES = {
+    "empty": b"",
+    "cut": b'{"model": "12',
+    "no text": b"\xff\xfe\x00",
+    "deep": b"[" * 100_000,
+    "list": b"[1, 2]",
+    "number": b"17",
+    "null": b"null",
+    "foreign": b'{"name": "x", "rows": 6}',
+    "infinity": b'{"rows": Infinity}',
+}
+FAULTY = {
+    "rows": [-6, 0, 7, 10**9, 6.0, "6", None, True, [6]],
+    "block_rows": [0, -6, "6", None, True, 10**30],
+    "inputs": [None, 3, "", "0" * 64],
+    "width": [None, 0],
+    "model": [None, {}],
+}
+
+
+def equals_or_refuses(embedder, path, X):
+    """Call again; a refusal has to be ours, and what it says has to help."""
+    notes = path.parent / "e.npy.part.json"
+    try:
+        found = embedder.transform_to(path, X)
+    except ValueError as error:
+        refusal = str(error)
+        notes.unlink()
+        found = embedder.transform_to(path, X)
+    else:
+        refusal = "Delete e.npy.part.json to start anew"
+    assert "Delete e.npy.part.json to start anew" in refusal
+    assert_array_equal(found, embedder.transform(X))
+    assert os.listdir(path.parent) == ["e.npy"]
+
+
+@pytest.mark.parametrize("with_part", [True, False])
+@pytest.mark.parametrize("content", NOTES.values(), ids=NOTES)
+def test_notes_of_any_content(content, with_part, tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    (tmp_path / "e.npy.part.json").write_bytes(content)
+    if not with_part:
+        (tmp_path / "e.npy.part").unlink()
+    equals_or_refuses(tabular[0], tmp_path / "e.npy", tabular[1])
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in FAULTY for value in FAULTY[name]])
+def test_notes_with_another_value(name, value, tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    notes = tmp_path / "e.npy.part.json"
+    notes.write_text(json.dumps({**json.loads(notes.read_text()), name: value}))
+    equals_or_refuses(tabular[0], tmp_path / "e.npy", tabular[1])
+
+
+@pytest.mark.parametrize("name", ["e.npy.part", "e.npy.part.json"])
+def test_one_of_the_two_is_gone(name, tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    (tmp_path / name).unlink()
+    equals_or_refuses(tabular[0], tmp_path / "e.npy", tabular[1])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda raw: raw[:-1], lambda raw: b"", lambda raw: raw[:60], lambda raw: raw + b"\0", lambda raw: b"x" + raw[1:]],
+    ids=["cut", "empty", "header alone", "longer", "other header"],
+)
+def test_a_part_of_another_size_or_header(damage, tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    part = tmp_path / "e.npy.part"
+    part.write_bytes(damage(part.read_bytes()))
+    equals_or_refuses(tabular[0], tmp_path / "e.npy", tabular[1])
+
+
+@pytest.mark.parametrize("name", ["e.npy.part", "e.npy.part.json"])
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_in_their_place(kind, name, tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    (tmp_path / name).unlink()
+    os.mkdir(tmp_path / name) if kind == "folder" else os.mkfifo(tmp_path / name)
+    with pytest.raises(OSError, match=name.replace(".", r"\.")) as caught:
+        tabular[0].transform_to(tmp_path / "e.npy", tabular[1])
+    assert "Errno" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["e.npy.part", "e.npy.part.json"])
+def test_links_in_their_place_are_not_followed(name, tabular, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    shutil.move(tmp_path / name, other / "precious")
+    before = (other / "precious").read_bytes()
+    (tmp_path / name).symlink_to(other / "precious")
+    found = tabular[0].transform_to(tmp_path / "e.npy", tabular[1])
+    assert_array_equal(found, tabular[0].transform(tabular[1]))
+    assert (other / "precious").read_bytes() == before
+
+
+def test_another_process_is_writing(tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
+    with open(tmp_path / "e.npy.part", "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError, match="is being written by another process"):
+            tabular[0].transform_to(tmp_path / "e.npy", tabular[1])
+    equals_or_refuses(tabular[0], tmp_path / "e.npy", tabular[1])
+
+
+# -- kills --------------------------------------------------------------------------------------------
+
+ROWS = RNG.normal(size=(10, 3)).astype(np.float32)
+
+
+def write_array(path):
+    with ResumableArray(path, ROWS.shape, {"model": "m"}, 4) as out:
+        for start in range(0, len(ROWS), 4):
+            if start >= out.n_done:
+                out.append(ROWS[start : start + 4], str(start))
+
+
+def on_disk(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def states_before_every_call(path):
+    """Write the array, and return what was on the disk before each call of the writing code, each state once.
+
+    It is what a kill there leaves: nothing that is still in the memory of the process is on the disk.
+    """
+    states, watched = [], (resumable.__file__, atomic.__file__)
+
+    def look(frame, event, argument):
+        if event == "c_call" and frame.f_code.co_filename in watched:
+            sys.setprofile(None)
+            state = on_disk(path.parent)
+            if state not in states:
+                states.append(state)
+            sys.setprofile(look)
+
+    sys.setprofile(look)
+    try:
+        write_array(path)
+    finally:
+        sys.setprofile(None)
+    return states
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_killed_before_any_call(there_before, tmp_path):
+    path = tmp_path / "e.npy"
+    if there_before:
+        path.write_bytes(b"old")
+    states = states_before_every_call(path)
+    # A new file, its header, and of three blocks the rows, the notes, and what is in between.
+    assert len(states) > 12
+    for number, state in enumerate(states):
+        assert state.get("e.npy", b"old") in (b"old", path.read_bytes())
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, content in state.items():
+            (folder / name).write_bytes(content)
+        write_array(folder / "e.npy")
+        assert_array_equal(np.load(folder / "e.npy"), ROWS)
+        assert not any(name.startswith("e.npy.part") for name in os.listdir(folder))
+
+
+# -- full disks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 64 kB; without the right to mount one, files of at most 32 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False).returncode == 0:
+        yield folder
+        subprocess.run(["umount", folder], check=True)
+        return
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**15, before[1]))
+    yield folder
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def cannot_reserve(*arguments):
+    raise OSError(errno.EOPNOTSUPP, "not here")
+
+
+@pytest.mark.parametrize("reserving", ["system", "unsupported", "missing"])
+@pytest.mark.parametrize("there_before", [False, True])
+def test_a_full_disk_is_an_error_before_the_work(there_before, reserving, tabular, small_disk, monkeypatch):
+    embedder, path = tabular[0], small_disk / "e.npy"
+    if reserving == "unsupported":
+        monkeypatch.setattr(os, "posix_fallocate", cannot_reserve)
+    elif reserving == "missing":
+        monkeypatch.delattr(os, "posix_fallocate")
+    monkeypatch.setattr(embedder, "transform", lambda rows: pytest.fail("the work has begun"), raising=False)
+    if there_before:
+        path.write_bytes(b"old")
+    before = os.listdir(small_disk)
+    with pytest.raises(OSError, match=r"e\.npy' needs \d.*bytes\. Choose a larger disk"):
+        embedder.transform_to(path, np.zeros((5_000, 3)))
+    assert os.listdir(small_disk) == before
+
+
+def test_the_space_is_taken_at_the_beginning(tabular, tmp_path):
+    cut_short(tabular[0], tmp_path / "e.npy", np.zeros((3_000, 3)), n_blocks=1)
+    status = (tmp_path / "e.npy.part").stat()
+    assert 512 * status.st_blocks >= status.st_size > 3_000 * 4
+
+
+def test_without_a_call_that_reserves(tabular, tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    test_the_space_is_taken_at_the_beginning(tabular, tmp_path)
+
+
+def test_a_disk_that_is_full_later(tabular, tmp_path, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    embedder, X = tabular
+    cut_short(embedder, tmp_path / "e.npy", X)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            embedder.transform_to(tmp_path / "e.npy", X)
+    found, n_blocks = count_blocks(embedder, tmp_path / "e.npy", X)
+    assert n_blocks == 2
+    assert_array_equal(found, embedder.transform(X))
