@@ -41,7 +41,7 @@ from skclr.training import (
     is_out_of_memory,
     validation_size,
 )
-from skclr.views import VIEWS, CallableViews, Paired, Views
+from skclr.views import VIEWS, CallableViews, Views, is_paired
 
 DEFAULT_BATCH_SIZE = 256
 # What `max_epochs="auto"` spends at most: of small data the modality's steps would be many more epochs.
@@ -100,8 +100,9 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
     ValueError : for a parameter that the part does not have (the message lists those it has), and for values of which
         torch can make nothing.
     """
-    signature = inspect.signature(part)
-    check_names(argument, part, params or {}, given=tuple(signature.parameters)[: len(given)])
+    parameters = inspect.signature(part).parameters
+    check_names(argument, part, params or {}, given=tuple(parameters)[: len(given)])
+    _check_complete(argument, part, {*tuple(parameters)[: len(given)], *preset, *(params or {})})
     with possible(f"{argument}_params={params}: {getattr(part, '__name__', repr(part))} cannot be made of them"):
         return part(*given, **{**preset, **(params or {})})
 
@@ -120,10 +121,12 @@ def possible(fault: str) -> Iterator[None]:
         raise ValueError(f"{fault} ({error})") from error
 
 
-def knowing(part: Callable[..., Any], modality: Modality) -> dict[str, Any]:
-    """Give the facts of the modality for which a part's constructor has an argument."""
-    names = inspect.signature(part).parameters
-    return {name: fact for name, fact in modality.facts().items() if name in names}
+def accepted_facts(part: Any, modality: Modality) -> dict[str, Any]:
+    """Return the facts of the data that an encoder or a view maker declares in `facts` and its constructor accepts."""
+    if not issubclass(part, Encoder | Views):
+        return {}
+    accepted = inspect.signature(part).parameters
+    return {name: fact for name, fact in modality.facts().items() if name in part.facts and name in accepted}
 
 
 def check_names(argument: str, part: Callable[..., Any], params: dict[str, Any], given: tuple[str, ...]) -> None:
@@ -138,6 +141,17 @@ def check_names(argument: str, part: Callable[..., Any], params: dict[str, Any],
             f"{argument}_params has {unknown[0]!r}, which {name} does not take: "
             f"its parameters are {', '.join(names) or 'none'}"
         )
+
+
+def _check_complete(argument: str, part: Callable[..., Any], known: set[str]) -> None:
+    """Raise a ValueError for a parameter without default that is not `known`."""
+    for name, parameter in inspect.signature(part).parameters.items():
+        variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not variadic and name not in known:
+            raise ValueError(
+                f"{argument}={getattr(part, '__name__', repr(part))} needs {name!r}: "
+                f"pass {argument}_params={{{name!r}: ...}}"
+            )
 
 
 def _is_auto(value: Any) -> bool:
@@ -191,17 +205,37 @@ def build_views(views: Any, params: dict[str, Any] | None, modality: Modality, *
     given : whether X holds several views of each sample, so that none are made.
     """
     part = look_up("views", ("paired" if given else modality.views) if _is_auto(views) else views, VIEWS)
-    if given and not (part is Paired or isinstance(part, Paired)):
+    if given and not is_paired(part):
         raise ValueError(
             f"X holds several views of each sample, which views={views!r} would not use: set views='paired', and "
             "what should change them once more with views_params={'on_top': ...}"
         )
     if isinstance(part, Views):
         _is_instance("views", part, params)
-        return copy.deepcopy(part)
+        maker = copy.deepcopy(part)
+        _fill_in(maker, modality)
+        return maker
     if not isinstance(part, type):
         return build("views", CallableViews, params, part)
-    return build("views", part, params, **knowing(part, modality))
+    maker = build("views", part, copy.deepcopy(params), **accepted_facts(part, modality))
+    for held in _held_by(maker):
+        _fill_in(held, modality)
+    return maker
+
+
+def _fill_in(maker: Views, modality: Modality) -> None:
+    """Fill in the facts of the data that a ready view maker, or one that it holds, has left at their default."""
+    parameters = inspect.signature(type(maker)).parameters
+    for name, fact in accepted_facts(type(maker), modality).items():
+        default, value = parameters[name].default, getattr(maker, name, None)
+        if type(value) is type(default) and value == default:
+            setattr(maker, name, fact)
+    for held in _held_by(maker):
+        _fill_in(held, modality)
+
+
+def _held_by(maker: Views) -> list[Views]:
+    return [held for held in vars(maker).values() if isinstance(held, Views)]
 
 
 def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modality) -> Preprocessed:
@@ -219,7 +253,7 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
     else:
         x = preprocessing(example)
         _check_samples(encoder, part, x)
-        network = build("encoder", part, params, tuple(x.shape[1:]), **knowing(part, modality))
+        network = build("encoder", part, params, tuple(x.shape[1:]), **accepted_facts(part, modality))
     with possible(
         f"encoder={type(network).__name__} takes no samples of shape {tuple(example.shape[1:])}, as X was read"
     ):

@@ -37,7 +37,7 @@ from skclr.training import (
     make_views,
     row_groups,
 )
-from skclr.views import Paired
+from skclr.views import is_paired
 
 
 class ContrastiveEmbedder(
@@ -399,7 +399,7 @@ default=None
         """
         check_is_fitted(self)
         maker = copy.deepcopy(self.net_.view_maker)
-        given = isinstance(maker, Paired)
+        given = is_paired(maker)
         views = views_in(X, paired=given)
         if given != (len(views) > 1):
             raise ValueError(f"X gives {len(views)} view(s) of each sample: give as many as in fit")
@@ -454,7 +454,7 @@ default=None
         """Fit, reading X by a modality that has learned from other data, and going on from a net, if given."""
         assembly.check_parameters(self.get_params(deep=False))
         reset = modality is None
-        views = views_in(X, paired=self.views == "paired")
+        views = views_in(X, paired=is_paired(self.views))
         modality = modality or assembly.build_modality(views[0], self.modality, self.modality_params)
         samples = self._read(modality, views, y, groups, unlabeled, reset=reset)
         net = self._assemble(modality, samples, endless=endless)
@@ -504,7 +504,7 @@ default=None
         elif self.positives == "labels":
             raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
         if unlabeled is not None:
-            more = views_in(unlabeled, paired=self.views == "paired")
+            more = views_in(unlabeled, paired=is_paired(self.views))
             if len(more) != len(sides):
                 raise ValueError(f"unlabeled gives {len(more)} view(s), but X gives {len(sides)}: give as many")
             more = [modality.read(X, self, reset=False) for X in more]

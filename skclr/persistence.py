@@ -30,7 +30,7 @@ from skclr.parts.atomic import replacing
 from skclr.parts.plain import expect
 from skclr.storage import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
 from skclr.training import OPTIMIZERS, ContrastiveNet
-from skclr.views import VIEWS, Paired
+from skclr.views import VIEWS, is_paired
 
 # All that a file may name.
 CLASSES: dict[str, type] = {
@@ -132,7 +132,7 @@ class SavedModel(PartParameters):
             recorded={name: vars(self)[name] for name in _RECORDED if name in vars(self)},
             modality=self._modality,
             n_samples=self._n_samples,
-            given_views=isinstance(net.view_maker, Paired),
+            given_views=is_paired(net.view_maker),
             net=net.state(optimizer=optimizer),
         )
         return to_bytes(vars(content), CLASSES)

@@ -19,6 +19,7 @@ from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
 from skclr.modalities import opened, views_in
 from skclr.parts.groups import UNLABELLED
+from skclr.views import is_paired
 
 
 def _classifier_has(method: str) -> Any:
@@ -111,7 +112,13 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y labels {len(self.classes_)} class(es) besides -1: give rows of two classes or more")
         partly = np.full(len(labels), UNLABELLED)
         partly[labelled] = codes
-        self.embedder_ = clone(ContrastiveEmbedder() if self.embedder is None else self.embedder).fit(X, partly)
+        embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
+        if len(views_in(X, paired=is_paired(embedder.views))) > 1:
+            raise ValueError(
+                "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on the views "
+                "and any classifier on transform(X[0])"
+            )
+        self.embedder_ = clone(embedder).fit(X, partly)
         known = take_rows(X, labelled)
         if self.fine_tune:
             self.embedder_, self.classifier_ = fine_tune(self.embedder_, known, codes)

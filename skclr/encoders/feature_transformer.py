@@ -32,6 +32,7 @@ class FeatureTransformer(Encoder):
     """
 
     n_dims = 1
+    facts = ("cardinalities",)
 
     def __init__(
         self,

@@ -28,6 +28,8 @@ class MLP(Encoder):
     torch.Size([8, 32])
     """
 
+    facts = ("cardinalities", "gaps")
+
     def __init__(
         self,
         input_shape: tuple[int, ...],

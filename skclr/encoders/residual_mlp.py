@@ -33,6 +33,8 @@ class ResidualMLP(Encoder):
     torch.Size([8, 32])
     """
 
+    facts = ("cardinalities", "gaps")
+
     def __init__(
         self,
         input_shape: tuple[int, ...],

@@ -55,6 +55,7 @@ class SentenceTransformer(Encoder):
     # Dropout of attention is no module that could be found.
     draws_globally = True
     tokens = True
+    facts = ("n_tokens",)
 
     def __init__(
         self, input_shape: tuple[int, ...], n_tokens: int, model: Any = None, trainable: str | int = "none"

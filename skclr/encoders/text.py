@@ -36,6 +36,7 @@ class TokenBag(Encoder):
 
     tokens = True
     token_weights: Tensor
+    facts = ("n_tokens", "table", "token_weights")
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from skclr.evaluation.probes import fine_tune_probe, linear_probe, untrained
 from skclr.frameworks import FRAMEWORKS
 from skclr.modalities import views_in
 from skclr.semi_supervised import take_rows
+from skclr.views import is_paired
 
 BASELINES = ("raw features", "PCA", "untrained encoder", "supervised network", "UMAP")
 # Dimensions of PCA and UMAP, fewer where the data have fewer.
@@ -152,12 +153,18 @@ def named_baselines(baselines: Any, embedder: ContrastiveEmbedder) -> dict[str, 
 def _baseline(name: str, embedder: ContrastiveEmbedder) -> Candidate:
     raw = RawFeatures(embedder)
     if name == "supervised network":
-        return SupervisedNetwork(embedder)
+        return SupervisedNetwork(_of_single_samples(embedder))
     if name == "untrained encoder":
         return Frozen(untrained(embedder), standardize=True)
     if name == "raw features":
         return Frozen(raw)
     return Frozen(make_pipeline(raw, Reduced(_reducer(name), _N_COMPONENTS[name])))
+
+
+def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
+    """Copy an embedder; where it takes its views from X, the copy makes the modality's own."""
+    own = {"views": "auto", "views_params": None} if is_paired(embedder.views) else {}
+    return clone(embedder).set_params(**own)
 
 
 def _reducer(name: str) -> Any:

@@ -22,6 +22,7 @@ from skclr.evaluation.statistics import Difference, corrected_t_test
 from skclr.modalities import views_in
 from skclr.parts.randomness import derive_seeds
 from skclr.semi_supervised import take_rows
+from skclr.views import is_paired
 
 _SUFFIXES = ("", "_low", "_high", "_p_value")
 _UNTESTED = Difference(*[float("nan")] * 4)
@@ -193,7 +194,7 @@ def compare(
     y = column_or_1d(y)
     check_classification_targets(y)
     learners = named_embedders(embedders, embedder_params or {})
-    views = views_in(X, paired=any(embedder.views == "paired" for embedder in learners.values()))
+    views = views_in(X, paired=any(is_paired(embedder.views) for embedder in learners.values()))
     check_consistent_length(*views, y)
     first = named_baselines(baselines, next(iter(learners.values())))
     candidates = first | {name: Frozen(embedder, standardize=True) for name, embedder in learners.items()}

@@ -19,7 +19,7 @@ from skclr.measures import collapsed_share, effective_rank, feature_std, spread_
 from skclr.modalities import views_in
 from skclr.semi_supervised import take_rows
 from skclr.training import check_length, embed_views
-from skclr.views import Paired
+from skclr.views import is_paired
 
 # Samples that are looked at: enough for every measure below.
 _MOST_ROWS = 2_000
@@ -110,7 +110,7 @@ def diagnose(
 
 def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
     """Embed some rows of X, their views, and what the encoder made of them before training."""
-    sides = views_in(X, paired=isinstance(embedder.net_.view_maker, Paired))
+    sides = views_in(X, paired=is_paired(embedder.net_.view_maker))
     n_samples = len(embedder.transform(sides[0]))
     if y is not None:
         check_length("y", y, n_samples)

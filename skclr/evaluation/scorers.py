@@ -12,6 +12,7 @@ from skclr import measures
 from skclr.embedder import ContrastiveEmbedder
 from skclr.modalities import views_in
 from skclr.training import embed_views
+from skclr.views import is_paired
 
 
 class EmbeddingScorer:
@@ -45,7 +46,7 @@ class EmbeddingScorer:
         return self.sign * self.measure(*self._embeddings(*_embedder_of(estimator, X)))
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        return [embed(embedder, views_in(X, paired=embedder.views == "paired")[0])]
+        return [embed(embedder, views_in(X, paired=is_paired(embedder.views))[0])]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.measure.__name__}, sign={self.sign})"

@@ -74,23 +74,34 @@ def stacked(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]
 
 
 def views_in(X: Any, *, paired: bool) -> list[Any]:
-    """Give the views that X holds: one array, unless it is a tuple of arrays, or (n, n_views, *shape) and `paired`.
+    """Return the views that X holds: one array, unless it is a tuple of arrays, or (n, n_views, *shape) and `paired`.
 
     What is kept on disk, or comes from an object of the user's own, is `opened`.
 
     Raises
     ------
-    ValueError : where X should hold several views and is neither.
+    ValueError : where X should hold several views and does not.
     """
+    views = _split(X, paired=paired)
+    if paired and len(views) < 2:
+        raise ValueError(
+            "views='paired' takes the views from X, and X holds one of each sample: give a tuple of aligned arrays, or "
+            "one array (n, n_views, *shape)"
+        )
+    return views
+
+
+def _split(X: Any, *, paired: bool) -> list[Any]:
     if isinstance(X, tuple) and X and not isinstance(X[0], str | int | float):
         return [opened(view) for view in X]
     X = opened(X)
-    if not paired:
+    # A text is a sample without a shape of its own.
+    if not paired or len(getattr(X, "shape", ())) < (2 if _holds_text(X) else 3):
         return [X]
-    if len(getattr(X, "shape", ())) < 3:
-        raise ValueError(
-            "views='paired' takes the views from X: give a tuple of aligned arrays, or one array (n, n_views, *shape)"
-        )
     if isinstance(X, Stored):
         return [X.parsed(operator.itemgetter((slice(None), view))) for view in range(X.shape[1])]
     return [X[:, view] for view in range(X.shape[1])]
+
+
+def _holds_text(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.size > 0 and all(isinstance(value, str) for value in X.flat)

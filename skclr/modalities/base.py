@@ -125,7 +125,10 @@ class Modality(Plain, ABC):
         return x.cpu().numpy()
 
     def facts(self) -> dict[str, Any]:
-        """Give what encoders and views may ask to know of the data, by the name of a constructor's argument."""
+        """Return what encoders and view makers may ask to know of the data, by name.
+
+        A class that wants one declares its name in `facts` and has an argument of that name in its constructor.
+        """
         return {"features": self.features}
 
 

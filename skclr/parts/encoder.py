@@ -18,11 +18,14 @@ class Encoder(nn.Module, ABC):
     out_features : width of the embedding.
     n_dims : number of dimensions of a sample, as the 3 of an image; None takes any.
     tokens : whether samples are ids of tokens, and not numbers.
+    facts : names of the constructor's arguments that are facts of the data, which the modality fills in where the
+        user does not; see `skclr.modalities.Modality.facts`.
     """
 
     out_features: int
     n_dims: ClassVar[int | None] = None
     tokens: ClassVar[bool] = False
+    facts: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:

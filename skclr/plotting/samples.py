@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skclr.modalities import views_in
 from skclr.plotting.base import COLORS, GREY, clear, pyplot
 from skclr.semi_supervised import take_rows
+from skclr.views import is_paired
 
 # Rows that views are made of, the shown ones among them.
 _CONTEXT = 256
@@ -255,7 +256,7 @@ def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
 def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Make a drawing of each row of X, and of each view of it, one list per view."""
     views = [torch.from_numpy(view) for view in embedder.make_views(X, random_state=random_state)]
-    sides = views_in(X, paired=embedder.views == "paired")
+    sides = views_in(X, paired=is_paired(embedder.views))
     originals, *drawn = _drawings(embedder, sides, [_read(embedder, sides[0]), *views])
     return originals, drawn
 

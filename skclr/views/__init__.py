@@ -5,7 +5,7 @@ from skclr.views.base import Samples, Views
 from skclr.views.custom import CallableViews
 from skclr.views.image import ImageViews
 from skclr.views.neighbors import Neighbors
-from skclr.views.paired import Paired
+from skclr.views.paired import Paired, is_paired
 from skclr.views.series import SeriesViews
 from skclr.views.tabular import Jitter, MarginalCorruption, Masking, Mixup
 from skclr.views.text import TextViews
@@ -38,4 +38,5 @@ __all__ = [
     "SeriesViews",
     "TextViews",
     "Views",
+    "is_paired",
 ]

@@ -72,6 +72,8 @@ class AudioViews(Views):
     [(8, 4000), (8, 4000)]
     """
 
+    facts = ("sampling_rate",)
+
     def __init__(
         self,
         sampling_rate: float | None = None,

@@ -1,7 +1,7 @@
 """The protocol that every view maker follows."""
 
 from abc import ABC, abstractmethod
-from typing import Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
@@ -28,9 +28,12 @@ class Views(Plain, ABC):
     Attributes
     ----------
     n_views : number of global views that a call makes; local ones may follow them.
+    facts : names of the constructor's arguments that are facts of the data, which the modality fills in where the
+        user leaves them at their default; see `skclr.modalities.Modality.facts`.
     """
 
     n_views: int
+    facts: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def fit(self, samples: Samples) -> Self:
@@ -58,3 +61,9 @@ class Views(Plain, ABC):
 
     def release(self) -> None:
         """Let go of the training data that the maker holds, if any: training has ended."""
+
+
+def check_on_top(on_top: Any) -> None:
+    """Raise a ValueError where views on top of others are neither a view maker nor None."""
+    if on_top is not None and not isinstance(on_top, Views):
+        raise ValueError(f"on_top={on_top!r}: pass a view maker, such as skclr.views.Masking(n_views=1), or None")

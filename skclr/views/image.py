@@ -95,6 +95,8 @@ class ImageViews(Views):
     [(8, 3, 32, 32), (8, 3, 32, 32), (8, 3, 16, 16), (8, 3, 16, 16)]
     """
 
+    facts = ("rgb",)
+
     def __init__(
         self,
         *,

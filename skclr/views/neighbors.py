@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skclr.parts.randomness import randint
-from skclr.views.base import Samples, Views
+from skclr.views.base import Samples, Views, check_on_top
 
 # Rows among which all distances are measured: the time grows with their number times that of all rows.
 _EXACT_ROWS = 50_000
@@ -27,7 +27,8 @@ class Neighbors(Views):
     ----------
     n_neighbors : from so many nearest neighbours one is drawn each time.
     n_views : number of views; the first is the sample itself.
-    on_top : view maker that changes the views once more; None leaves them. The modality's own is the default.
+    on_top : view maker that changes the views once more; None leaves them. "auto" is the modality's own, and None
+        where there is no modality.
     features : takes samples (B, *shape) to the (B, n) in which distances are measured; the modality gives it.
 
     Notes
@@ -55,11 +56,13 @@ class Neighbors(Views):
     (True, True)
     """
 
+    facts = ("on_top", "features")
+
     def __init__(
         self,
         n_neighbors: int = 10,
         n_views: int = 2,
-        on_top: Views | None = None,
+        on_top: Views | Literal["auto"] | None = "auto",
         features: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if n_neighbors < 1:
@@ -68,13 +71,15 @@ class Neighbors(Views):
             raise ValueError(f"n_views={n_views}: give 2 or more")
         self.n_neighbors = n_neighbors
         self.n_views = n_views
+        if on_top != "auto":
+            check_on_top(on_top)
         self.on_top = on_top
         self.features = features
 
     def fit(self, samples: Samples) -> Self:
         """Find the neighbours of all samples."""
         self.samples_ = samples
-        self.on_top_ = copy.deepcopy(self.on_top)
+        self.on_top_ = None if self.on_top == "auto" else copy.deepcopy(self.on_top)
         if self.on_top_ is not None:
             self.on_top_.fit(samples)
         n_samples = len(samples)

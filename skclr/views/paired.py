@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.views.base import Samples, Views
+from skclr.views.base import Samples, Views, check_on_top
 
 
 class Paired(Views):
@@ -17,7 +17,7 @@ class Paired(Views):
 
     Parameters
     ----------
-    on_top : view maker that changes each view once more; None leaves them.
+    on_top : view maker that changes each view once more; None shows them as they are.
 
     Examples
     --------
@@ -31,6 +31,7 @@ class Paired(Views):
     """
 
     def __init__(self, on_top: Views | None = None) -> None:
+        check_on_top(on_top)
         self.on_top = on_top
 
     def fit(self, samples: Samples) -> Self:
@@ -53,6 +54,13 @@ class Paired(Views):
             return views
         # Of the views it would make of each, the last: that it changes most.
         return [self.on_top_(view, rows, generator)[-1] for view in views]
+
+
+def is_paired(views: Any) -> bool:
+    """Return whether a `views` parameter, or a view maker, takes the views from X."""
+    if isinstance(views, str):
+        return views == "paired"
+    return isinstance(views, Paired) or (isinstance(views, type) and issubclass(views, Paired))
 
 
 class _FirstViews:

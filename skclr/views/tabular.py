@@ -140,6 +140,8 @@ class Jitter(TableViews):
     (True, False)
     """
 
+    facts = ("cardinalities",)
+
     def __init__(
         self, n_views: int = 2, rate: float | Sequence[float] = 0.3, cardinalities: Sequence[int] = ()
     ) -> None:
@@ -177,6 +179,8 @@ class Mixup(TableViews):
     >>> bool((views[0] == x).all()), bool((views[1] == x).all())
     (True, False)
     """
+
+    facts = ("cardinalities",)
 
     def __init__(
         self, n_views: int = 2, rate: float | Sequence[float] = (0.0, 0.3), cardinalities: Sequence[int] = ()

@@ -22,6 +22,7 @@ from skclr.plotting.reporting.probes import probe_table
 from skclr.plotting.samples import n_rows, some_rows
 from skclr.semi_supervised import take_rows
 from skclr.training import check_length
+from skclr.views import is_paired
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("points.js", "page.js")
@@ -101,7 +102,7 @@ def report(
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
     check_writable(path)
-    views = views_in(X, paired=embedder.views == "paired")
+    views = views_in(X, paired=is_paired(embedder.views))
     # Of pairs of the user's own, the map has the first of each.
     X, own = tuple(views) if len(views) > 1 else X, views[0]
     extra = _extra_columns(X, y, metadata)
