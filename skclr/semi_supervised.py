@@ -115,7 +115,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
         if len(views_in(X, paired=is_paired(embedder.views))) > 1:
             raise ValueError(
-                "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on the views "
+                "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on them "
                 "and any classifier on transform(X[0])"
             )
         self.embedder_ = clone(embedder).fit(X, partly)
