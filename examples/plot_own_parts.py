@@ -44,7 +44,7 @@ def alignment_and_uniformity(embeddings, groups):
 
 
 # %%
-# ``random_state`` holds for them too: torch's global generator is seeded for them, and put back.
+# ``random_state`` holds for them too: what they draw follows from it.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)

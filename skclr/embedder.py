@@ -22,7 +22,7 @@ from skclr.encoders import Encoder
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
-from skclr.parts.randomness import seeded
+from skclr.parts.randomness import DrawsFrom
 from skclr.persistence import SavedModel
 from skclr.training import (
     ContrastiveNet,
@@ -516,7 +516,7 @@ default=None
     def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
         assembly.check_ranks_alike(self)
         seed = agree(draw_seed(self.random_state))
-        with seeded(seed):
+        with DrawsFrom(seed):
             framework = assembly.build_learner(self, modality)
         given = isinstance(samples.X, Aligned)
         return assembly.build_net(

@@ -28,6 +28,7 @@ from skclr.modalities.tokenizers import OfModel
 from skclr.parameters import PartParameters
 from skclr.parts.atomic import replacing
 from skclr.parts.plain import expect
+from skclr.parts.randomness import DrawsFrom
 from skclr.storage import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
 from skclr.training import OPTIMIZERS, ContrastiveNet
 from skclr.views import VIEWS, is_paired
@@ -155,7 +156,9 @@ class SavedModel(PartParameters):
             _check_recorded(content.recorded)
             assembly.check_parameters(then)
             settings = SimpleNamespace(**then)
-            framework = _rebuild_learner(settings, content, given)
+            # An encoder of the user's draws weights, which those in the file replace.
+            with DrawsFrom(0):
+                framework = _rebuild_learner(settings, content, given)
             net = _rebuild_net(settings, content, framework, assembly.device_or_cpu(now["device"]))
             self.__dict__.update(now, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
             self._keep(net, content.modality)

@@ -52,8 +52,6 @@ class SentenceTransformer(Encoder):
     (1000, 384)
     """
 
-    # Dropout of attention is no module that could be found.
-    draws_globally = True
     tokens = True
     facts = ("n_tokens",)
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skclr.parts.dropout import Dropout
 from skclr.parts.encoder import Encoder
 
 
@@ -53,7 +54,7 @@ class TokenBag(Encoder):
         self.out_features = vectors.shape[1]
         self.table = nn.Parameter(vectors)
         self.register_buffer("token_weights", torch.ones(n_tokens) if token_weights is None else token_weights.clone())
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         layers: list[nn.Module] = []
         for _ in range(n_layers - 1):
             linear = nn.Linear(self.out_features, self.out_features, bias=False)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from skclr.encoders.text import mean_of_tokens
+from skclr.parts.dropout import TransformerLayer
 from skclr.parts.encoder import Encoder
 
 
@@ -57,7 +58,7 @@ class TextTransformer(Encoder):
         self.to_width = nn.Linear(self.table.shape[1], width)
         self.normalize = nn.LayerNorm(width)
         self.start = nn.Parameter(torch.zeros(width))
-        layer = nn.TransformerEncoderLayer(width, n_heads, 2 * width, dropout, batch_first=True, norm_first=True)
+        layer = TransformerLayer(width, n_heads, 2 * width, dropout)
         self.layers = nn.TransformerEncoder(layer, n_layers, nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -43,8 +43,6 @@ class Timm(Encoder):
     (1000, 320)
     """
 
-    # Stochastic depth and functional dropout draw from torch's global generator.
-    draws_globally = True
     n_dims = 3
 
     def __init__(

@@ -1,6 +1,6 @@
 """Large batches in little memory: the encoder takes a batch in chunks, the loss takes it whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
@@ -9,11 +9,18 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from skclr.encoders import Preprocessed
+from skclr.training.draws import StepDraws
 
 
 @contextmanager
-def in_chunks(module: nn.Module, size: int | None) -> Iterator[None]:
+def in_chunks(module: nn.Module, size: int | None, draws: StepDraws | None = None) -> Iterator[None]:
     """Let every encoder in a module take at most `size` samples at once, for the time of the block.
+
+    Parameters
+    ----------
+    module : has the encoders.
+    size : None is the whole batch.
+    draws : what the encoders draw from, to draw it again when a chunk is recomputed; None is torch's global generator.
 
     Notes
     -----
@@ -30,7 +37,7 @@ def in_chunks(module: nn.Module, size: int | None) -> Iterator[None]:
         return
     encoders = [part for part in module.modules() if isinstance(part, Preprocessed)]
     for encoder in encoders:
-        encoder.forward = partial(_forward, encoder, size)  # type: ignore[method-assign]
+        encoder.forward = partial(_forward, encoder, size, draws)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -38,25 +45,26 @@ def in_chunks(module: nn.Module, size: int | None) -> Iterator[None]:
             del encoder.forward
 
 
-def _forward(encoder: Preprocessed, size: int, x: Tensor) -> Tensor:
+def _forward(encoder: Preprocessed, size: int, draws: StepDraws | None, x: Tensor) -> Tensor:
     whole = partial(type(encoder).forward, encoder)
     if len(x) <= size:
         return whole(x)
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _as_it_was(encoder)
+        return nullcontext(), _recomputing(encoder, draws.replay() if draws else nullcontext)
 
-    return torch.cat(
-        [checkpoint(whole, chunk, use_reentrant=False, context_fn=contexts) for chunk in torch.split(x, size)]
-    )
+    # preserve_rng_state sets torch's global generator, from which another thread may draw.
+    compute = partial(checkpoint, whole, use_reentrant=False, preserve_rng_state=draws is None, context_fn=contexts)
+    return torch.cat([compute(chunk) for chunk in torch.split(x, size)])
 
 
 @contextmanager
-def _as_it_was(module: nn.Module) -> Iterator[None]:
-    """Undo what the block does to a module's buffers: statistics move in the first pass alone."""
+def _recomputing(module: nn.Module, replayed: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Draw what was drawn before, and restore a module's buffers: statistics move in the first pass alone."""
     before = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
-        yield
+        with replayed():
+            yield
     finally:
         for buffer, value in before:
             buffer.copy_(value)

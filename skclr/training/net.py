@@ -6,7 +6,7 @@ import copy
 import math
 import statistics
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import torch
@@ -17,14 +17,16 @@ from torch import Tensor, nn
 
 from skclr.frameworks import Framework
 from skclr.parts.batch_norm import synchronized
+from skclr.parts.dropout import dropout_from
 from skclr.parts.memory import freed_memory_kept, freed_memory_returned
 from skclr.parts.precision import single_columns_padded
 from skclr.parts.queue import Queue
-from skclr.parts.randomness import derive_seeds, seeded
+from skclr.parts.randomness import derive_seeds
 from skclr.parts.ranks import average, n_ranks, rank
 from skclr.training.checkpoint import identity
 from skclr.training.chunks import in_chunks
 from skclr.training.distributed import any_rank, average_gradients, check_alike
+from skclr.training.draws import StepDraws
 from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c, largest_loss
 from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
@@ -201,6 +203,7 @@ class ContrastiveNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.interrupted_, self.last_good_ = False, LastGood()
+        self.draws_ = StepDraws(torch.device(self.device))
         n_before = len(self.history)
         with (
             suppress(StopTraining),
@@ -209,13 +212,14 @@ class ContrastiveNet(NeuralNet):
             at_ctrl_c(self._interrupt, swallow=self.on_interrupt == "keep"),
             synchronized(self.module_),
             single_columns_padded(self.module_, self.autocast),
-            in_chunks(self.module_, self.chunk_size),
+            dropout_from(self.module_, self.draws_.generator),
+            in_chunks(self.module_, self.chunk_size, self.draws_),
         ):
             self.notify("on_train_begin", X=X, y=y)
             # A checkpoint may have brought the first epochs along.
             self._run(X, n_epochs=self.max_epochs - (len(self.history) - n_before))
         self.notify("on_train_end", X=X, y=y)
-        del self.last_good_
+        del self.last_good_, self.draws_
         return self
 
     def _run(self, X: Samples, n_epochs: int) -> None:
@@ -249,10 +253,6 @@ class ContrastiveNet(NeuralNet):
         if n_ranks() > 1:
             check_alike(identity(self, X, settings={}))
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
-        # Dropout, and modules that say so of themselves, draw from torch's global generator.
-        self.draws_globally_ = any(
-            getattr(m, "draws_globally", isinstance(m, nn.modules.dropout._DropoutNd)) for m in self.module_.modules()
-        )
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
@@ -359,7 +359,8 @@ class ContrastiveNet(NeuralNet):
         x, rows, groups = batch
         views = self.view_maker(x, rows, generator)
         self._check_views(views)
-        draws = seeded(generator.initial_seed() + 1 + 2 * rank()) if self.draws_globally_ else nullcontext()
+        # What a module draws is for the rows it is given: another seed on each rank. CallableViews count beside.
+        draws = self.draws_.seeded(generator.initial_seed() + 1 + 2 * rank())
         with draws, torch.autocast(x.device.type, self.autocast, self.autocast is not None, cache_enabled=False):
             return self.module_(views, groups)
 

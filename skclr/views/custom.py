@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from skclr.parts.randomness import seeded
+from skclr.parts.randomness import DrawsFrom
 from skclr.parts.ranks import rank
 from skclr.views.base import Samples, Views
 
@@ -16,8 +16,8 @@ class CallableViews(Views):
 
     Parameters
     ----------
-    function : takes (B, *shape) to (B, *shape_v). It may draw from torch's global generator, which is
-        seeded for each call and put back after.
+    function : takes (B, *shape) to (B, *shape_v). What it draws by torch without a generator comes from one that is
+        seeded for each call.
     n_views : number of calls.
 
     Examples
@@ -42,5 +42,5 @@ class CallableViews(Views):
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make n_views views of a batch."""
         # What it draws is for the rows it is given: another seed on each rank. Dropout counts beside.
-        with seeded(generator.initial_seed() + 2 * rank()):
+        with DrawsFrom(generator.initial_seed() + 2 * rank()):
             return [self.function(x.clone()) for _ in range(self.n_views)]

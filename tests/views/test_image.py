@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.stats import ks_2samp
 from torch.testing import assert_close
 
-from skclr.parts.randomness import seeded
+from skclr.parts.randomness import DrawsFrom
 from skclr.views.image import Draws, ImageViews
 from skclr.views.pixels import (
     LUMINANCE,
@@ -436,7 +436,7 @@ def test_crops_are_distributed_as_torchvisions(scale):
     x = noise(n=2, height=size, width=size)
     matrices = ImageViews(flip=0.0).fit(x)._draw_matrices(Draws(n, generator()), scale, size, size)
     width, height, center = matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, :, 2]
-    with seeded(0):
+    with DrawsFrom(0):
         boxes = [transforms.RandomResizedCrop.get_params(x, scale, (3 / 4, 4 / 3)) for _ in range(n)]
     top, left, h, w = np.array(boxes).T / size
     pairs = [(width, w), (height, h), (width * height, w * h), (width / height, w / h)]

@@ -1,0 +1,72 @@
+"""What a training step draws from: generators of its own, or seeded copies of torch's for modules that use these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+import torch
+
+from skclr.parts.randomness import NoticesDraws, global_states, globally_seeded, set_global_states
+
+
+class StepDraws:
+    """Seed what the modules of a step draw from.
+
+    Dropout of ours draws from `generator`. A module of the user's may draw from torch's global generator, as
+    functional dropout and `nn.GRU(dropout=...)` do. The first step notices it; from then on the global generators of
+    the CPU and the device are seeded for each step, and restored after it.
+
+    Parameters
+    ----------
+    device : where the steps are done.
+
+    Attributes
+    ----------
+    generator : on the device, seeded anew for each step.
+    draws_globally : whether a module draws from a global generator; None before the first step.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.generator = torch.Generator(device)
+        self.draws_globally: bool | None = None
+
+    @contextmanager
+    def seeded(self, seed: int) -> Iterator[None]:
+        """Draw what the block draws by a seed."""
+        self._seed = seed
+        self.generator.manual_seed(seed)
+        with ExitStack() as stack:
+            if self.draws_globally is None:
+                notices = stack.enter_context(NoticesDraws(lambda: self._seed_globally(stack)))
+                yield
+                self.draws_globally = notices.noticed
+            else:
+                if self.draws_globally:
+                    self._seed_globally(stack)
+                yield
+
+    def _seed_globally(self, stack: ExitStack) -> None:
+        self.draws_globally = True
+        stack.enter_context(globally_seeded(self._seed, self.device))
+
+    def replay(self) -> Callable[[], AbstractContextManager[None]]:
+        """Return a context in which what is drawn from now on is drawn once more."""
+        own, seed = self.generator.get_state(), self._seed
+        # Until a first draw is noticed the global generators are the user's; they are seeded right before it.
+        states = global_states(self.device) if self.draws_globally else None
+
+        @contextmanager
+        def replayed() -> Iterator[None]:
+            after = self.generator.get_state()
+            self.generator.set_state(own)
+            with ExitStack() as stack:
+                if self.draws_globally:
+                    stack.enter_context(globally_seeded(seed, self.device))
+                    if states is not None:
+                        set_global_states(self.device, states)
+                yield
+            self.generator.set_state(after)
+
+        return replayed
