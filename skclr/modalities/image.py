@@ -15,7 +15,8 @@ from torch.nn.functional import batch_norm
 
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.files import ImageFiles, holds_paths, shape_of_files, to_paths
-from skclr.modalities.stored import Joined, Stored
+from skclr.modalities.pixels import SCALES, WHITE, PixelScale, fractions, unboxed
+from skclr.modalities.stored import Converted, Joined, Stored
 from skclr.parts.plain import expect
 
 _USUAL_CHANNELS = (1, 3, 4)
@@ -25,10 +26,15 @@ _STATISTICS_VALUES = 2**26
 
 
 class Image(Modality):
-    """Images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or float, such images as flat rows, or image files.
+    """Images (n, H, W), (n, H, W, C) or (n, C, H, W) of real numbers, such images as flat rows, or image files.
 
     A list of paths, or the path of a folder, is images that Pillow decodes batch by batch, to grey or RGB as the first
     of them are.
+
+    Pixels mean what they meant in `fit`, whatever their dtype, and images that are plainly on another scale are an
+    error. Whole numbers from 0 to 255 of any dtype are divided by 255; after a fit on uint8, floats are taken as
+    divided already. After a fit on floats from 0 to 1, uint8 is divided. All other numbers are taken as they are: whole
+    numbers of more than 8 bits or below 0, booleans, images of 0 and 1 alone, and floats on any other scale.
 
     Parameters
     ----------
@@ -53,7 +59,10 @@ class Image(Modality):
     input_shape_: tuple[int, ...]
     axis_: int | None
     rgb_: bool
-    # Of models that were saved before it was written down, pixels are taken for floats.
+    # Models saved before these were learned have `uint8_` at most; without it, pixels are taken for floats.
+    scale_: str = "unknown"
+    range_: tuple[float, ...] = ()
+    whole_: bool = False
     uint8_: bool = False
     mean_: Tensor
     deviation_: Tensor
@@ -90,7 +99,6 @@ class Image(Modality):
             check_two_samples(rows)
             self.input_shape_ = shape
             self.axis_ = self._find_channels((rows.shape[0], *shape))
-            self.uint8_ = rows.dtype == np.uint8
             self._learn_statistics(rows)
             self._know_colors()
         elif shape != self.input_shape_:
@@ -98,10 +106,10 @@ class Image(Modality):
                 f"X has images of shape {shape}, but this embedder was fitted on "
                 f"{self.input_shape_}: resize them, or fit again"
             )
-        return rows
+        return self._to_scale(rows)
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
-        """Take rows to (B, C, H, W) with uint8 scaled to [0, 1]."""
+        """Take rows, on the scale of `fit`, to (B, C, H, W) with uint8 divided by 255."""
         images = rows.reshape(len(rows), *self.input_shape_)
         if self.axis_ is None:
             images = images[:, None]
@@ -109,14 +117,14 @@ class Image(Modality):
             images = np.moveaxis(images, -1, 1)
         if images.dtype == np.uint8:
             # In one pass.
-            return torch.from_numpy(images) / torch.tensor(255, dtype=torch.float32)
+            return torch.from_numpy(images) / torch.tensor(WHITE, dtype=torch.float32)
         return torch.from_numpy(images.astype(np.float32))
 
     def reader(self) -> tuple[nn.Module, Tensor]:
         """See `Modality.reader`; X is uint8 where that of `fit` was, else float32, and files are to be decoded."""
         shape = self.input_shape_ if self.image_shape is None else (math.prod(self.input_shape_),)
-        example = torch.zeros(2, *shape, dtype=torch.uint8 if self.uint8_ else torch.float32)
-        return ReadPixels(self.input_shape_, self.axis_, 255 if self.uint8_ else 1), example
+        example = torch.zeros(2, *shape, dtype=torch.uint8 if self._scale.kind == "uint8" else torch.float32)
+        return ReadPixels(self.input_shape_, self.axis_, self._scale.white), example
 
     def restore(self, x: Tensor, X: Any) -> np.ndarray:
         """See `Modality.restore`: (B, H, W, C), or (B, H, W) of one channel."""
@@ -125,6 +133,8 @@ class Image(Modality):
 
     def join(self, rows: Any, more: Any) -> Any:
         """See `Modality.join`; images are too large to be copied for it."""
+        if (rows.dtype == np.uint8) != (more.dtype == np.uint8):
+            rows, more = Converted(rows, fractions), Converted(more, fractions)
         return Joined(rows, more)
 
     def preprocessing(self) -> nn.Module:
@@ -141,8 +151,24 @@ class Image(Modality):
         shape = self.input_shape_ if self.axis_ else (*self.input_shape_, 1)
         if self.axis_ not in (None, 1, -1) or self.shape_ != (shape if self.axis_ == 1 else (shape[-1], *shape[:-1])):
             raise ValueError(f"images of shape {self.input_shape_} are none of {self.shape_} by axis {self.axis_}")
+        if self.scale_ not in SCALES or len(self.range_) not in (0, 2):
+            raise ValueError(f"pixels of the scale {self.scale_!r} {self.range_} are unknown")
         expect("mean_", self.mean_, self.shape_[:1], torch.float32)
         expect("deviation_", self.deviation_, self.shape_[:1], torch.float32)
+
+    @property
+    def _scale(self) -> PixelScale:
+        kind = "uint8" if self.uint8_ else self.scale_
+        low, high = self.range_ or (-math.inf, math.inf)
+        return PixelScale(kind, low, high, self.whole_)
+
+    def _to_scale(self, rows: Any) -> Any:
+        scale = self._scale
+        if isinstance(rows, Stored):
+            return rows.parsed(scale)
+        if isinstance(rows, ImageFiles):
+            return rows if scale.keeps(rows.dtype) else Converted(rows, scale)
+        return scale(rows)
 
     def _open(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         if isinstance(X, str | os.PathLike):
@@ -175,7 +201,7 @@ class Image(Modality):
                 "give their paths and modality_params={'size': (H, W)}"
             )
         if not stored:
-            X = check_array(X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name="X")
+            X = check_array(unboxed(X), allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name="X")
         if len(X.shape) not in (3, 4):
             raise ValueError(
                 f"X of shape {tuple(X.shape)} holds no images: give (n, H, W), (n, H, W, C) or (n, C, H, W), "
@@ -184,9 +210,13 @@ class Image(Modality):
         return X
 
     def _check_flat(self, X: Any, estimator: BaseEstimator, *, reset: bool, stored: bool) -> Any:
-        # scikit-learn would read all of an array on disk.
-        rules = {"skip_check_array": True} if stored else {"dtype": "numeric", "ensure_all_finite": False}
-        rows = validate_data(estimator, X, reset=reset, **rules)
+        rules: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
+        if stored or hasattr(X, "to_numpy"):
+            # scikit-learn would read all of an array on disk, and make floats of a DataFrame's whole numbers.
+            rows = validate_data(estimator, X, reset=reset, skip_check_array=True)
+            rows = rows if stored else check_array(unboxed(rows.to_numpy()), **rules)
+        else:
+            rows = validate_data(estimator, unboxed(X), reset=reset, **rules)
         n_values = math.prod(self.image_shape or ())
         if n_values != rows.shape[1]:
             raise ValueError(
@@ -212,7 +242,10 @@ class Image(Modality):
     def _learn_statistics(self, rows: Any) -> None:
         n_samples = rows.shape[0]
         step = max(1, n_samples // _STATISTICS_ROWS, math.prod(rows.shape) // _STATISTICS_VALUES)
-        sample = self.to_tensor(rows[np.arange(0, n_samples, step)])
+        some = rows[np.arange(0, n_samples, step)]
+        scale = PixelScale.of(rows if isinstance(rows, np.ndarray) else some)
+        self.scale_, self.range_, self.whole_ = scale.kind, (scale.low, scale.high), scale.whole
+        sample = self.to_tensor(scale(some))
         self.shape_ = tuple(sample.shape[1:])
         deviation, self.mean_ = torch.std_mean(sample, dim=(0, 2, 3), correction=0)
         self.deviation_ = torch.where(deviation > 0, deviation, 1.0)

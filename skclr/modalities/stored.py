@@ -141,6 +141,37 @@ class Reader:
         return place
 
 
+class Converted:
+    """Rows of an array (n, ...) that are converted slice by slice, as they are asked for.
+
+    Parameters
+    ----------
+    rows : the array, or what is indexed as one.
+    convert : takes rows (B, ...) to as many of the same shape.
+    """
+
+    def __init__(self, rows: Any, convert: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.rows = rows
+        self.convert = convert
+        self.shape = rows.shape
+        self.dtype = convert(np.zeros((1, *rows.shape[1:]), rows.dtype)).dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        return self.convert(self.rows[rows])
+
+    @property
+    def edges(self) -> np.ndarray:
+        """See `Stored`."""
+        return edges_of(self.rows)
+
+    def reader(self) -> Converted:
+        """See `Stored.reader`."""
+        return Converted(reader_of(self.rows), self.convert)
+
+
 class Joined:
     """Rows of two arrays, one after the other, without a copy of either.
 

@@ -1,0 +1,154 @@
+"""What numbers mean as pixels: the scale that `fit` has seen, and what other dtypes are on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+SCALES = ("uint8", "integer", "unit", "raw", "unknown")
+WHITE = 255
+# Resampling and augmentation overshoot [0, 1]; what lies beyond is on another scale.
+_LOWEST, _HIGHEST = -1.0, 2.0
+# How far the pixels of `fit` may leave [0, 1] and still be fractions of white.
+_OVERSHOOT = 0.1
+# Values that are looked at in one piece.
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """The scale of the pixels in `fit`; calling it brings images to that scale, or raises a ValueError.
+
+    Images of the same values come out as the same numbers whatever their dtype, and each is judged by its own values,
+    never by those beside it. What comes out is uint8, of which 255 is white, or floats as the network sees them.
+
+    Parameters
+    ----------
+    kind : "uint8", 8-bit pixels from 0 to 255, beside which floats are fractions of white; "integer", such pixels in
+        another dtype of whole numbers; "unit", fractions of white, beside which uint8 is from 0 to 255; "raw", any
+        other numbers (more than 8 bits, negative, standardised, nothing but 0 and 1), which are taken as they are;
+        "unknown", of models that were saved before the scale was.
+    low, high : extremes in `fit`.
+    whole : whether all values in `fit` were whole numbers.
+    """
+
+    kind: str
+    low: float
+    high: float
+    whole: bool
+
+    @classmethod
+    def of(cls, images: np.ndarray) -> Self:
+        """Learn the scale of images (n, ...)."""
+        low, high, whole = math.inf, -math.inf, True
+        for block in _blocks(images):
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            whole = whole and _is_whole(block)
+            if images.dtype == np.uint8 and high > 1:
+                # Whatever the other images hold.
+                return cls("uint8", 0.0, float(WHITE), True)
+        return cls(_kind(images.dtype, low, high, whole), low, high, whole)
+
+    @property
+    def white(self) -> int:
+        """The value in X that the network sees as 1."""
+        return WHITE if self.kind in ("uint8", "integer") else 1
+
+    def keeps(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether images of a dtype are on this scale as they are, whatever their values."""
+        return self.kind == "unknown" or (dtype == np.uint8 and self.kind in ("uint8", "integer", "unit"))
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Take images (n, ...) of any real dtype to this scale."""
+        if self.keeps(images.dtype) or not len(images):
+            return images
+        integers = images.dtype.kind in "iu"
+        if integers and self.kind in ("uint8", "integer"):
+            self._check(images, 0, WHITE, "Bring X to that range, or fit on such images.")
+            return images.astype(np.uint8)
+        if self.kind == "uint8":
+            self._check(images, _LOWEST, _HIGHEST, "Pass X.astype('uint8'), or fractions of white, X / 255.")
+            return _as_floats(images)
+        if self.kind == "unit":
+            highest = 1 if integers else _HIGHEST
+            self._check(images, _LOWEST, highest, "Pass X / 255, or pixels from 0 to 255 as X.astype('uint8').")
+            return _as_floats(images)
+        self._check_raw(images)
+        return _as_floats(images) / np.float32(WHITE) if self.kind == "integer" else _as_floats(images)
+
+    def _check_raw(self, images: np.ndarray) -> None:
+        """Refuse images that were divided since `fit`, or are whole numbers of a far wider range."""
+        low, high = _extremes(images)
+        if self.high > 1 and (self.whole or (self.low >= 0 and WHITE / 2 < self.high <= WHITE)):
+            for row in np.flatnonzero((low >= 0) & (high <= 1) & (high > 0)):
+                if not _is_whole(images[row]):
+                    raise self._error(
+                        images, int(row), f"Undo the division (X * {self.high:.4g}), or fit on such images."
+                    )
+        if self.whole and not (self.low >= 0 and self.high <= WHITE):
+            # Counts have outliers.
+            return
+        span = max(1.0, self.high - self.low)
+        for row in np.flatnonzero((low < self.low - span) | (high > self.high + span)):
+            if _is_whole(images[row]):
+                raise self._error(images, int(row), "Scale X as in fit, or fit on such images.")
+
+    def _check(self, images: np.ndarray, lowest: float, highest: float, remedy: str) -> None:
+        low, high = _extremes(images)
+        outside = np.flatnonzero((low < lowest) | (high > highest))
+        if len(outside):
+            raise self._error(images, int(outside[0]), remedy)
+
+    def _error(self, images: np.ndarray, row: int, remedy: str) -> ValueError:
+        low, high = images[row].min(), images[row].max()
+        seen = {"uint8": "8-bit pixels from 0 to 255", "unit": "floats from 0 to 1"}.get(
+            self.kind, f"values from {self.low:.4g} to {self.high:.4g}"
+        )
+        return ValueError(
+            f"X has {images.dtype} values from {low:.4g} to {high:.4g} in row {row}, but fit saw {seen}. {remedy}"
+        )
+
+
+def fractions(images: np.ndarray) -> np.ndarray:
+    """Take images to float32 on the scale that the network sees: uint8 is divided by 255."""
+    return images.astype(np.float32) / np.float32(WHITE) if images.dtype == np.uint8 else _as_floats(images)
+
+
+def unboxed(X: Any) -> Any:
+    """Return an object array of numbers in the dtype that a list of them has; return anything else as it is."""
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim > 1:
+        numbers = np.array(X.tolist())
+        return numbers if numbers.dtype.kind in "buif" and numbers.shape == X.shape else X
+    return X
+
+
+def _kind(dtype: np.dtype[Any], low: float, high: float, whole: bool) -> str:
+    if dtype.kind in "iu" and low >= 0 and high <= WHITE:
+        return "raw" if high == 1 else "uint8" if dtype == np.uint8 else "integer"
+    if not whole and low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return "unit"
+    return "raw"
+
+
+def _as_floats(images: np.ndarray) -> np.ndarray:
+    # In its own precision float64 takes longer, and half precision cannot be summed.
+    return images.astype(np.float32, copy=False)
+
+
+def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
+    step = max(1, _BLOCK // max(1, math.prod(images.shape[1:])))
+    return (images[start : start + step] for start in range(0, len(images), step))
+
+
+def _extremes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest value (n,) of each image."""
+    axes = tuple(range(1, images.ndim))
+    return images.min(axis=axes), images.max(axis=axes)
+
+
+def _is_whole(images: np.ndarray) -> bool:
+    return images.dtype.kind != "f" or bool((images == np.rint(images)).all())
