@@ -1,4 +1,4 @@
-"""Faults of files: crashes while a model is saved, damage, loads beside saves, full disks."""
+"""Faults of files: crashes while a model is saved or samples are embedded, damage, loads beside saves, full disks."""
 
 import argparse
 import multiprocessing
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 from _faults_training import counted, data, disk, embedder
 
 from skclr import ContrastiveEmbedder, ModelFileError, load
@@ -18,6 +20,9 @@ N_CRASHES = 50
 N_PIECES = 64
 N_BITS = 1_000
 N_LOADS = 200
+# Kills of a call that embeds into a file; of every fifth, the next call brings another X.
+N_EMBEDDING_KILLS = 500
+ANOTHER_X_EVERY = 5
 # Below the file's some 250 kB, so that each runs full in another place of it.
 DISK_BYTES = [2**n for n in range(12, 18)]
 
@@ -147,3 +152,72 @@ def full_disk(arguments: argparse.Namespace) -> dict[str, Any]:
             if path.exists():
                 assert is_one_of(path, models, X)
     return {"faults": {"disk full during save": counted(injected, survived)}}
+
+
+# -- embedding into a file --------------------------------------------------------------------------------
+
+
+def many_rows(kind: str) -> Any:
+    """Make rows that `transform_to` embeds in about ten blocks, as an array or a DataFrame."""
+    X = np.random.default_rng(0).normal(size=(40_000, 4)).astype(np.float32)
+    return X if kind == "array" else pd.DataFrame(X, columns=list("abcd")).assign(kind=np.where(X[:, 0] > 0, "x", "y"))
+
+
+def right_or_refused(embedder: ContrastiveEmbedder, path: Path, X: Any) -> bool:
+    """Embed another X where an earlier call left an unfinished file."""
+    try:
+        return np.array_equal(embedder.transform_to(path, X), embedder.transform(X))
+    except ValueError as error:
+        return "of another X" in str(error)
+
+
+def embedding(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Kill processes that embed into a file, and call again with the same X or another."""
+    # A child of a process whose torch has several threads would wait for them for ever.
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(arguments.seed)
+    cases = []
+    for kind in ("array", "frame"):
+        X = many_rows(kind)
+        fitted = ContrastiveEmbedder(max_epochs=0, random_state=0, encoder_params={"width": 16}).fit(X[:1_000])
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            fitted.transform_to(Path(folder) / "features.npy", X)
+            cases.append((fitted, X, fitted.transform(X), time.perf_counter() - start))
+    same, other = [], []
+    left = {"nothing": 0, "a part without notes": 0, "a part and notes": 0, "the whole file": 0}
+    while len(same) + len(other) < N_EMBEDDING_KILLS:
+        trial = len(same) + len(other)
+        fitted, X, expected, seconds = cases[trial % len(cases)]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "features.npy"
+            child = multiprocessing.get_context("fork").Process(target=fitted.transform_to, args=(path, X))
+            child.start()
+            child.join(rng.uniform(0, 1.2 * seconds))
+            child.kill()
+            child.join()
+            if child.exitcode == 0:
+                continue
+            left[what_is_left(path)] += 1
+            if trial % ANOTHER_X_EVERY:
+                same.append(
+                    np.array_equal(fitted.transform_to(path, X), expected) and os.listdir(folder) == [path.name]
+                )
+            else:
+                changed = X.copy()
+                changed[1:2] = X[2:3]
+                other.append(right_or_refused(fitted, path, changed))
+    return {
+        "faults": {
+            "SIGKILL in transform_to, called again": counted(len(same), sum(same)),
+            "SIGKILL in transform_to, called with another X": counted(len(other), sum(other)),
+        },
+        "measured": {"what the kills left": left},
+    }
+
+
+def what_is_left(path: Path) -> str:
+    if path.exists():
+        return "the whole file"
+    part, notes = (path.with_name(path.name + ending).exists() for ending in (".part", ".part.json"))
+    return "a part and notes" if part and notes else "a part without notes" if part else "nothing"

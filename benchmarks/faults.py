@@ -24,6 +24,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "damage": files.damage,
     "loads_beside_saves": files.loads_beside_saves,
     "full_disk_saving": files.full_disk,
+    "embedding": files.embedding,
 }
 
 
