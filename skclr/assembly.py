@@ -647,7 +647,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "passthrough": (_auto_or(_one_of(True, False)), "'auto', True or False"),
     "warm_start": (_one_of(True, False), "True or False"),
-    "checkpoint_dir": (lambda v: v is None or isinstance(v, str | os.PathLike), "a folder, or None"),
+    "checkpoint_dir": (
+        lambda v: v is None or (isinstance(v, str | os.PathLike) and os.fspath(v) != ""),
+        "a folder ('.' is the working directory), or None",
+    ),
     "checkpoint_minutes": (_number(0), "minutes of 0 or more (0 writes a checkpoint after every step)"),
     "on_interrupt": (_one_of("raise", "keep"), "'raise' or 'keep'"),
 }

@@ -9,8 +9,9 @@ import re
 import textwrap
 import time
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ from skclr.training.interruption import StopTraining
 from skclr.training.loader import Samples
 
 _N_KEPT = 2
+_NAME = re.compile(r"step-(\d{9,18})\.checkpoint", re.ASCII)
+# What a checkpoint holds, by name.
+_STATE: dict[str, tuple[type, ...]] = {
+    "run": (dict,),
+    "finished": (bool,),
+    "step": (int,),
+    "module": (dict, OrderedDict),
+    "optimizer": (dict,),
+    "scaler": (dict,),
+    "history": (list,),
+    "callbacks": (dict,),
+}
 _DIGEST_BYTES = hashlib.sha256().digest_size
 # Rows that tell one data set from another, evenly spread: reading all of a mapped file would take minutes.
 _N_TELLING_ROWS = 1_024
@@ -52,11 +65,11 @@ class Checkpoints(Callback):
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self._run = identity(net, X, self.settings)
-        self._path = Path(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]))
-        self._path.mkdir(parents=True, exist_ok=True)
+        self._path = make_folder(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]))
         for unfinished in self._path.glob(".step-*.tmp"):
-            # Of a process that was killed while it wrote.
-            unfinished.unlink(missing_ok=True)
+            # Of a process that was killed while it wrote; a read-only folder still serves to resume.
+            with suppress(OSError):
+                unfinished.unlink()
         self._running: dict[str, Any] = {}
         self._finished = False
         self._written = time.monotonic()
@@ -64,7 +77,8 @@ class Checkpoints(Callback):
         self._check_ranks(state)
         if state is not None:
             self._check(state["run"])
-            self._restore(net, state)
+            with self._fitting():
+                self._restore(net, state)
 
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
@@ -99,6 +113,17 @@ class Checkpoints(Callback):
                 "go on with what that run had, delete the folder, name another, or put '{run}' into the name, "
                 "which gives each run a folder of its own"
             )
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Raise a ValueError of ours for whatever torch and callbacks say of a state that is not theirs."""
+        try:
+            yield
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise ValueError(
+                f"checkpoint_dir={os.fspath(self.folder)!r} holds a checkpoint that does not fit this run "
+                f"({textwrap.shorten(str(error), 80)}). Delete the folder, or choose another."
+            ) from error
 
     def _check_ranks(self, state: Mapping[str, Any] | None) -> None:
         steps = gather(torch.tensor([-1 if state is None else state["step"]])).tolist()
@@ -221,22 +246,74 @@ def write(path: Path, state: dict[str, Any]) -> None:
     with replacing(path, follow=False) as file:
         file.write(hashlib.sha256(content).digest())
         file.write(content)
-    for old in _newest_first(path.parent)[_N_KEPT:]:
+    # One that is damaged may have a higher number, and would outlive this one.
+    others = [other for other in _newest_first(path.parent) if other != path]
+    for old in others[_N_KEPT - 1 :]:
         old.unlink(missing_ok=True)
 
 
+def make_folder(name: str) -> Path:
+    """Make the folder of a run, in which "~" is the user's home.
+
+    Raises
+    ------
+    OSError : if it cannot be made, as where a file has its name.
+    ValueError : for the home of an unknown user.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"checkpoint_dir={name!r} names the home of an unknown user. Write the path in full."
+        ) from error
+    except OSError as error:
+        message = f"checkpoint_dir={name!r} cannot be made a folder ({error.strerror}). Choose another."
+        raise type(error)(message) from error
+    return path
+
+
 def read_newest(folder: Path) -> dict[str, Any] | None:
-    """Read the newest checkpoint that is whole, on the CPU and without running code; None where there is none."""
+    """Read the newest checkpoint that is whole, on the CPU and without running code; None where there is none.
+
+    Raises
+    ------
+    ValueError : if its content is whole but not a checkpoint's.
+    """
     for path in _newest_first(folder):
         content = path.read_bytes()
         if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
-            return torch.load(io.BytesIO(content[_DIGEST_BYTES:]), map_location="cpu", weights_only=True)
+            return _load(path, content[_DIGEST_BYTES:])
         warnings.warn(f"{path} is damaged and left out: going on from before it", UserWarning, stacklevel=2)
     return None
 
 
+def _load(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch, zipfile and pickle have errors of their own.
+        raise ValueError(
+            f"{path} is not a checkpoint: weights-only loading fails ({type(error).__name__}). Delete it, or choose "
+            "another checkpoint_dir."
+        ) from error
+    if not _is_state(state):
+        raise ValueError(f"{path} is not a checkpoint of skclr. Delete it, or choose another checkpoint_dir.")
+    return state
+
+
+def _is_state(state: Any) -> bool:
+    """Return whether a value has what `Checkpoints` writes, by name and type."""
+    if not isinstance(state, dict) or not all(type(state.get(name)) in kinds for name, kinds in _STATE.items()):
+        return False
+    texts = all(isinstance(value, str) for value in state["run"].values())
+    return texts and all(isinstance(epoch, dict) and "batches" in epoch for epoch in state["history"])
+
+
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*.checkpoint"), reverse=True)
+    """Return the checkpoints of a folder; what is not a file, and what has another name, is none."""
+    steps = {path: _NAME.fullmatch(path.name) for path in folder.iterdir() if path.is_file()}
+    found = [(int(step[1]), path) for path, step in steps.items() if step is not None]
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 # -- what a file may hold -------------------------------------------------------------------------
