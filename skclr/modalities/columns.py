@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
-from sklearn.tree import DecisionTreeClassifier
 
 from skclr.modalities.base import is_missing, unmasked
 
@@ -110,6 +109,9 @@ def determines(column: np.ndarray, y: np.ndarray) -> bool:
     It does where each of its values, seen twice on average, comes with one class, and where a tree of twice as many
     leaves as there are classes, over numbers or texts in their order, is right about every row.
     """
+    # Imported here: it brings all linear models along, for which `import skclr` need not wait.
+    from sklearn.tree import DecisionTreeClassifier
+
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         return False

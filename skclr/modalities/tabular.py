@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,14 +14,22 @@ import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
-from skclr.modalities.base import Modality, check_finite, check_two_samples
-from skclr.modalities.categories import Categories
+from skclr.modalities.base import Modality, check_finite, check_two_samples, is_missing
+from skclr.modalities.categories import Categories, count_values, holds_text
+from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
+from skclr.modalities.columns import are_dates, is_identifier
+from skclr.modalities.files import IMAGE_SUFFIXES
 from skclr.modalities.stored import Stored, pieces
 from skclr.parts.plain import expect
 from skclr.views import MarginalCorruption
+
+# Larger numbers have a variance beyond float64.
+_LARGEST = 1e150
+# A number farther from the mean than this has a square beyond float32, in which networks compute.
+_MOST_DEVIATIONS = 2.0**63
 
 
 class Tabular(Modality):
@@ -26,9 +37,10 @@ class Tabular(Modality):
 
     Parameters
     ----------
-    categorical_features : "from_dtype" takes the columns of a DataFrame that hold categories, strings or booleans; or
-        an array of column names, of column numbers or of one boolean per column; None for none.
-    max_categories : most categories of a column; the rarest beyond that are one.
+    categorical_features : "from_dtype" takes the columns of a DataFrame that hold categories, strings or booleans; a
+        list of column names or numbers adds to those; one boolean per column decides for each; None is for none.
+    max_categories : most categories of a column; the rarest beyond that share one, and of more than 65,536 the
+        rarest are missing values.
 
     Examples
     --------
@@ -65,11 +77,9 @@ class Tabular(Modality):
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 2-D."""
+        X = X if isinstance(X, Stored) else as_table(X)
         if reset:
-            self.is_categorical_ = categorical_columns(next(pieces(X)), self.categorical_features)
-            self.categories_ = Categories(self.max_categories)
-            if self.is_categorical_.any():
-                self.categories_.fit(self._split(rows, estimator, reset=True)[1] for rows in pieces(X))
+            self._learn_categories(X, estimator)
         if isinstance(X, Stored):
             self._read(X[:1], estimator, reset=reset)
             table = X.parsed(partial(self._read, estimator=estimator, reset=False))
@@ -77,7 +87,7 @@ class Tabular(Modality):
             table = self._read(X, estimator, reset=reset)
         if reset:
             check_two_samples(table)
-            _check_two_columns(table)
+            _check_two_columns(X[:1] if isinstance(X, Stored) else X, table)
             self._learn_statistics(table)
         return table
 
@@ -140,22 +150,57 @@ class Tabular(Modality):
         if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):
             raise ValueError(f"columns of {self.cardinalities_} categories do not have the codes")
 
+    def _learn_categories(self, X: Any, estimator: BaseEstimator) -> None:
+        first = as_table(next(pieces(X)))
+        self.is_categorical_ = categorical_columns(first, self.categorical_features)
+        self.categories_ = Categories(self.max_categories)
+        if self.is_categorical_.any():
+            counts = count_values(self._split(as_table(rows), estimator, reset=True)[1] for rows in pieces(X))
+            self.categories_.learn(counts)
+            _warn_of_doubtful(self._categorical(column_names(first)), counts)
+
     def _split(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> tuple[Any, np.ndarray]:
         if is_frame(X):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
             return split_frame(X, self.is_categorical_)
         X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
-        return X[:, ~self.is_categorical_], X[:, self.is_categorical_]
+        return X[:, ~self.is_categorical_], X[:, self.is_categorical_].astype(object)
 
     def _read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        X = as_table(X)
+        names = column_names(X)
         if not self.is_categorical_.any():
-            return read_numbers(X, estimator, reset=reset)
-        numbers, categories = self._split(X, estimator, reset=reset)
-        table = np.empty((len(categories), len(self.is_categorical_)))
-        table[:, self.is_categorical_] = self.categories_.encode(categories)
-        if numbers.shape[1]:
-            table[:, ~self.is_categorical_] = read_numbers(numbers, None, reset=reset)
+            table = read_numbers(X, names, estimator, reset=reset)
+        else:
+            numbers, categories = self._split(X, estimator, reset=reset)
+            table = np.empty((len(categories), len(self.is_categorical_)))
+            table[:, self.is_categorical_] = codes = self.categories_.encode(categories)
+            _warn_of_unseen(self._categorical(names), categories, codes)
+            if numbers.shape[1]:
+                others = [name for name, c in zip(names, self.is_categorical_, strict=True) if not c]
+                table[:, ~self.is_categorical_] = read_numbers(numbers, others)
+        # Gaps are for the encoder; only in a sparse matrix they would not be seen.
+        check_finite(table, names if is_frame(X) else None, allow_nan=not sparse.issparse(table))
+        self._check_range(table, names)
         return table
+
+    def _categorical(self, names: list[Any]) -> list[Any]:
+        return [name for name, c in zip(names, self.is_categorical_, strict=True) if c]
+
+    def _check_range(self, table: Any, names: list[Any]) -> None:
+        """Raise a ValueError for a number too large to be standardised; the message names its column."""
+        fitted = hasattr(self, "scale_")
+        # Of float64: in float32 the bound would be infinite.
+        mean, scale = (self.mean_, self.scale_) if fitted else (np.zeros(1), np.ones(1))
+        with np.errstate(all="ignore"):
+            farthest = np.maximum(np.abs(_highest(table) - mean), np.abs(_lowest(table) - mean)) / scale
+        wrong = np.flatnonzero(farthest > (_MOST_DEVIATIONS if fitted else _LARGEST))
+        if len(wrong):
+            what = "standard deviations from the mean of fit" if fitted else "in magnitude"
+            raise ValueError(
+                f"column {names[wrong[0]]!r} of X holds a number that is {farthest[wrong[0]]:.3g} {what}, too large to "
+                "be standardised: rescale the column, or replace such values by NaN"
+            )
 
     def _learn_statistics(self, table: Any) -> None:
         self.shape_ = table.shape[1:]
@@ -235,131 +280,59 @@ class ReadColumns(nn.Module):
         return torch.stack(columns, 1).float()
 
 
-# -- which columns hold what ------------------------------------------------------------------------
+def _highest(table: Any) -> np.ndarray:
+    return table.max(axis=0).toarray().ravel() if sparse.issparse(table) else np.fmax.reduce(table, axis=0)
 
 
-def is_frame(X: Any) -> bool:
-    """Tell DataFrames, of pandas or polars, from arrays."""
-    return hasattr(X, "dtypes") and hasattr(X, "columns")
+def _lowest(table: Any) -> np.ndarray:
+    return table.min(axis=0).toarray().ravel() if sparse.issparse(table) else np.fmin.reduce(table, axis=0)
 
 
-def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
-    """Say of each column whether it holds categories.
-
-    Parameters
-    ----------
-    X : table of d columns.
-    chosen : as `Tabular` takes categorical_features.
-
-    Returns
-    -------
-    (d,) bool.
-
-    Raises
-    ------
-    ValueError : for columns that X does not have or has twice, and for dtypes that are neither numbers nor categories.
-    """
-    names = [str(name) for name in X.columns] if is_frame(X) else []
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise ValueError(f"X has more than one column named {repeated[0]!r}: rename or drop all but one")
-    n_columns = X.shape[1] if getattr(X, "ndim", 2) == 2 and hasattr(X, "shape") else 0
-    if chosen is None or (isinstance(chosen, str) and not names):
-        n_columns = n_columns or (np.asarray(X).shape[1:] or (0,))[0]
-        return np.zeros(n_columns, dtype=bool)
-    if isinstance(chosen, str):
-        return _by_dtype(X)
-    listed = np.asarray(chosen)
-    if listed.dtype == bool and listed.shape == (n_columns,):
-        return listed
-    places = np.arange(n_columns) if listed.dtype.kind in "iu" else np.asarray(names)
-    missing = [value for value in listed.tolist() if value not in places.tolist()]
-    if listed.dtype == bool or missing:
-        raise ValueError(
-            f"categorical_features={chosen!r} does not fit X of {n_columns} columns: give their names, their numbers "
-            "from 0, or one boolean per column"
-        )
-    return np.isin(places, listed)
+# -- what is said of columns ------------------------------------------------------------------------
 
 
-def _by_dtype(X: Any) -> np.ndarray:
-    kinds = [_kind(dtype, X[name]) for name, dtype in zip(X.columns, X.dtypes, strict=True)]
-    wrong = [
-        f"{name!r} ({dtype})" for name, dtype, kind in zip(X.columns, X.dtypes, kinds, strict=True) if kind == "unknown"
+def _warn_of_doubtful(names: list[Any], counts: Sequence[Counter[Any]]) -> None:
+    """Warn of columns of text that are no features: identifiers and dates."""
+    texts = [(name, times) for name, times in zip(names, counts, strict=True) if holds_text(times)]
+    dates = [name for name, times in texts if are_dates(times)]
+    ids = [name for name, times in texts if name not in dates and is_identifier(len(times), times.total())]
+    found = [
+        *([f"text that differs in nearly every row, as identifiers do ({', '.join(map(repr, ids))})"] if ids else []),
+        *([f"dates as text ({', '.join(map(repr, dates))})"] if dates else []),
     ]
-    if wrong:
-        raise ValueError(
-            f"X has columns that are neither numbers nor categories: {', '.join(wrong)}; turn them into numbers "
-            "first, for example with skrub.TableVectorizer, or drop them"
+    if found:
+        warnings.warn(
+            f"X has columns of {' and of '.join(found)}. As categories they say nothing of new rows: drop them, or "
+            "turn them into numbers",
+            UserWarning,
+            stacklevel=2,
         )
-    return np.array([kind == "category" for kind in kinds])
 
 
-_CATEGORY_NAMES = ("category", "bool", "boolean", "str", "string", "String", "Boolean", "Categorical", "Enum")
-
-
-def _kind(dtype: Any, column: Any) -> str:
-    name = str(dtype).split("(")[0].split("[")[0]
-    if name in _CATEGORY_NAMES:
-        return "category"
-    if name == "object":
-        return "category" if any(isinstance(value, str | bool) for value in column) else "number"
-    numeric = dtype.is_numeric() if hasattr(dtype, "is_numeric") else getattr(dtype, "kind", "O") in "iufc"
-    return "number" if numeric else "unknown"
-
-
-# -- reading ------------------------------------------------------------------------------------------
-
-
-def read_numbers(X: Any, estimator: BaseEstimator | None, *, reset: bool) -> Any:
-    """Check that X holds numbers or gaps, and give it as a float array or CSR matrix."""
-    settings: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "accept_sparse": "csr"}
-    try:
-        if estimator is None:
-            table = check_array(X, **settings)
-        else:
-            table = validate_data(estimator, X, reset=reset, **settings)
-    except ValueError as error:
-        if "could not convert string" in str(error):
-            raise ValueError(
-                f"X holds text where a table needs numbers, {_first_text(X)}: where fit saw numbers, put NaN or a "
-                "number there; else give a DataFrame, or name such columns with "
-                "modality_params={'categorical_features': ...}"
-            ) from error
-        raise
-    # Gaps are for the encoder; only in a sparse matrix they would not be seen.
-    check_finite(table, getattr(estimator, "feature_names_in_", None), allow_nan=not sparse.issparse(table))
-    return table
-
-
-def _first_text(X: Any) -> str:
-    """Say which value it is that is no number, and where."""
-    columns = {name: X[name] for name in X.columns} if is_frame(X) else dict(enumerate(np.asarray(X, dtype=object).T))
-    for name, column in columns.items():
-        for row, value in enumerate(column):
-            try:
-                float(value)
-            except ValueError:
-                return f"{value!r} in row {row} of column {name!r}"
-            except TypeError:
-                continue
-    return "as its dtype says"
-
-
-def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Split a DataFrame into a DataFrame of its numbers and an object array of its categories."""
-    names = list(X.columns)
-    numbers = X[[name for name, c in zip(names, is_categorical, strict=True) if not c]]
-    columns = [X[name].to_list() for name, c in zip(names, is_categorical, strict=True) if c]
-    categories = np.empty((len(X), len(columns)), dtype=object)
-    for j, column in enumerate(columns):
-        categories[:, j] = column
-    return numbers, categories
-
-
-def _check_two_columns(table: Any) -> None:
-    if table.shape[1] < 2:
-        raise ValueError(
-            "X has 1 feature(s) (n_features=1): views of a row replace some of its columns, so it needs "
-            "2 or more; add columns, or use the one column as it is"
+def _warn_of_unseen(names: list[Any], categories: np.ndarray, codes: np.ndarray) -> None:
+    """Warn of columns in which there are values, but none that fit has seen; of a single value nothing is said."""
+    empty = np.flatnonzero(np.isnan(codes).all(axis=0))
+    unseen = [repr(names[j]) for j in empty if sum(not is_missing(value) for value in categories[:, j]) > 1]
+    if unseen:
+        warnings.warn(
+            f"no value of column{'s' * (len(unseen) > 1)} {', '.join(unseen)} was seen in fit, so that all count as "
+            "missing: check that X holds the same columns, spelled alike",
+            UserWarning,
+            stacklevel=2,
         )
+
+
+def _check_two_columns(X: Any, table: Any) -> None:
+    """Raise a ValueError for a table of one column; where it holds texts or paths, the message says how to read it."""
+    if table.shape[1] > 1:
+        return
+    column = X[X.columns[0]].to_list() if is_frame(X) else np.ravel(X.toarray() if sparse.issparse(X) else X).tolist()
+    texts = [value for value in column if isinstance(value, str)]
+    if texts:
+        are_files = all(os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES for text in texts)
+        kind, what = ("image", "paths of images") if are_files else ("text", "texts")
+        raise ValueError(f"X has one column, which holds {what}: set modality={kind!r} to read them")
+    raise ValueError(
+        "X has 1 feature(s) (n_features=1): views of a row replace some of its columns, so it needs "
+        "2 or more; add columns, or use the one column as it is"
+    )

@@ -1,0 +1,247 @@
+"""What the cells of a table hold: numbers, categories, or neither."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from skclr.modalities.base import is_missing, unmasked
+from skclr.modalities.categories import is_number, parse_number
+
+_CATEGORY_NAMES = {"category", "bool", "boolean", "str", "string", "String", "Boolean", "Categorical", "Enum"}
+# As Arrow calls them, in pandas.
+_CATEGORY_NAMES |= {"large_string", "string_view", "dictionary<values=string, indices=int32, ordered=0>"}
+_NUMBERS: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "accept_sparse": "csr"}
+
+
+def is_frame(X: Any) -> bool:
+    """Tell DataFrames, of pandas or polars, from arrays."""
+    return hasattr(X, "dtypes") and hasattr(X, "columns")
+
+
+def as_table(X: Any) -> Any:
+    """Return a table as a DataFrame, a sparse matrix or an array; its cells are as they were.
+
+    Raises
+    ------
+    ValueError, TypeError : where it is no table.
+    """
+    X = unmasked(X)
+    if is_frame(X):
+        return X
+    if isinstance(X, list | tuple):
+        return _listed(X)
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "mMV":
+        raise ValueError(f"X of dtype {dtype} holds no numbers: convert dates and records to columns of numbers first")
+    return X
+
+
+def _listed(X: list[Any] | tuple[Any, ...]) -> np.ndarray:
+    if any(isinstance(row, Mapping) for row in X):
+        raise TypeError("X is a list of dictionaries: pass a DataFrame, for example pandas.DataFrame(X)")
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X is a list whose rows are no table ({error}): pass rows of one length") from error
+    # As an array of strings, 1 and "1" would be one.
+    return array if array.dtype.kind in "biufc" else np.asarray(X, dtype=object)
+
+
+# -- which columns hold what ------------------------------------------------------------------------
+
+
+def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
+    """Return whether each column holds categories.
+
+    Parameters
+    ----------
+    X : table of d columns.
+    chosen : as `Tabular` takes categorical_features.
+
+    Returns
+    -------
+    (d,) bool.
+
+    Raises
+    ------
+    ValueError : for columns that X does not have or has twice, and for dtypes that are neither numbers nor categories.
+    """
+    names = list(X.columns) if is_frame(X) else []
+    repeated = [name for name, times in Counter(map(str, names)).items() if times > 1]
+    if repeated:
+        raise ValueError(f"X has more than one column named {repeated[0]!r}: rename or drop all but one")
+    n_columns = X.shape[1] if getattr(X, "ndim", 2) == 2 and hasattr(X, "shape") else 0
+    if chosen is None or (isinstance(chosen, str) and not names):
+        return np.zeros(n_columns, dtype=bool)
+    if isinstance(chosen, str):
+        return _by_dtype(X, np.zeros(n_columns, dtype=bool))
+    listed = np.asarray(chosen)
+    if listed.dtype == bool and listed.shape == (n_columns,):
+        return listed
+    places = np.arange(n_columns) if listed.dtype.kind in "iu" else np.asarray(names, dtype=object)
+    missing = [value for value in listed.tolist() if value not in places.tolist()]
+    if listed.dtype == bool or missing:
+        raise ValueError(
+            f"categorical_features={chosen!r} does not fit X of {n_columns} columns: pass their names, their numbers "
+            "from 0, or one boolean per column"
+        )
+    listed_here = np.array([place in listed.tolist() for place in places.tolist()], dtype=bool)
+    return _by_dtype(X, listed_here) if names else listed_here
+
+
+def _by_dtype(X: Any, chosen: np.ndarray) -> np.ndarray:
+    """Return whether each column of a DataFrame holds categories: it is `chosen`, or its dtype says so."""
+    is_category = chosen.copy()
+    wrong = []
+    for place, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
+        if chosen[place]:
+            continue
+        kind = _kind(dtype, X[name])
+        is_category[place] = kind == "category"
+        if kind not in ("category", "number"):
+            wrong.append(f"{name!r} ({kind})")
+    if wrong:
+        raise ValueError(
+            f"X has columns that are neither numbers nor categories: {', '.join(wrong)}; turn them into numbers "
+            "first, for example with skrub.TableVectorizer, or drop them"
+        )
+    return is_category
+
+
+def _kind(dtype: Any, column: Any) -> str:
+    """Return "category", "number" or, where a column holds neither, what it holds instead."""
+    name = str(dtype)
+    if name.split("(")[0].split("[")[0] in _CATEGORY_NAMES:
+        return "category"
+    if _is_numeric(dtype):
+        return "number"
+    if getattr(dtype, "kind", "O") in "mM":
+        return name
+    # What an unfamiliar dtype means is seen from its values.
+    found = {_kind_of_value(value) for value in column.to_list() if not is_missing(value)}
+    if "category" in found:
+        return "category"
+    other = next(iter(sorted(found - {"number"})), None)
+    return "number" if other is None else f"{name}: {other}"
+
+
+def _kind_of_value(value: Any) -> str:
+    if isinstance(value, str | bool | np.bool_):
+        return "category"
+    return "number" if is_number(value) else type(value).__name__
+
+
+def _is_numeric(dtype: Any) -> bool:
+    if hasattr(dtype, "is_numeric"):
+        return bool(dtype.is_numeric())
+    return getattr(dtype, "kind", "O") in "iufc"
+
+
+# -- reading ------------------------------------------------------------------------------------------
+
+
+def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Split a DataFrame into a DataFrame of its numbers and an object array of its categories."""
+    names = list(X.columns)
+    numbers = X[[name for name, c in zip(names, is_categorical, strict=True) if not c]]
+    columns = [X[name].to_list() for name, c in zip(names, is_categorical, strict=True) if c]
+    categories = np.empty((len(X), len(columns)), dtype=object)
+    for j, column in enumerate(columns):
+        for i, value in enumerate(column):
+            categories[i, j] = value
+    return numbers, categories
+
+
+def column_names(X: Any) -> list[Any]:
+    """Return the names of a table's columns, or their numbers where they have none."""
+    return list(X.columns) if is_frame(X) else list(range(X.shape[1] if getattr(X, "ndim", 0) == 2 else 0))
+
+
+def read_numbers(X: Any, names: list[Any], estimator: BaseEstimator | None = None, *, reset: bool = False) -> Any:
+    """Return the numbers of a table as a float array or CSR matrix, NaN where a value is missing.
+
+    Parameters
+    ----------
+    X : as `as_table` returns it.
+    names : of its columns, for errors.
+    estimator : on which scikit-learn's validation records the features; None does without.
+    reset : as for `Modality.read`.
+
+    Raises
+    ------
+    ValueError, TypeError : for a value that is no number; the message names its row and column.
+    """
+    if is_frame(X) and not all(str(dtype).startswith("Sparse") for dtype in X.dtypes):
+        if estimator is not None:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return check_array(_numbers_of_frame(X), **_NUMBERS)
+    if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OSU":
+        numbers = np.empty(X.shape)
+        for j, name in enumerate(names):
+            numbers[:, j] = _to_floats(X[:, j].tolist(), name)
+        X = numbers
+    return check_array(X, **_NUMBERS) if estimator is None else validate_data(estimator, X, reset=reset, **_NUMBERS)
+
+
+def _numbers_of_frame(X: Any) -> np.ndarray:
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in X.dtypes):
+        return np.asarray(X)
+    numbers = np.empty((len(X), len(X.columns)))
+    for j, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
+        numbers[:, j] = _numbers_of_column(X[name], name, dtype)
+    return numbers
+
+
+def _numbers_of_column(column: Any, name: Any, dtype: Any) -> np.ndarray:
+    kind = getattr(dtype, "kind", "O")
+    if kind in "mM":
+        raise TypeError(
+            f"X holds {dtype} in column {name!r}, where a table needs numbers: convert dates and durations to numbers"
+        )
+    if kind in "biuf":
+        # With gaps, of pandas' own dtypes and of Arrow's.
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if hasattr(dtype, "is_float") and (dtype.is_float() or dtype.is_integer()):
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+    return _to_floats(column.to_list(), name)
+
+
+def _to_floats(values: list[Any], name: Any) -> np.ndarray:
+    numbers = np.empty(len(values))
+    for row, value in enumerate(values):
+        try:
+            numbers[row] = value if isinstance(value, float) else _to_float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _not_a_number(value, f"in row {row} of column {name!r}", error) from error
+    return numbers
+
+
+def _to_float(value: Any) -> float:
+    if isinstance(value, str):
+        return float(parse_number(value))
+    if is_number(value):
+        return float(value)
+    if is_missing(value):
+        return np.nan
+    raise TypeError(f"float() argument must be a string or a real number, not {type(value).__name__!r}")
+
+
+def _not_a_number(value: Any, place: str, error: Exception) -> Exception:
+    shown = reprlib.repr(value)
+    if isinstance(value, str):
+        return ValueError(
+            f"X holds text where a table needs numbers, {shown} {place}: pass a number or NaN there, or, before fit, "
+            "name the column in modality_params={'categorical_features': ...}"
+        )
+    if isinstance(error, OverflowError):
+        return ValueError(f"X holds {shown} {place}, which is too large for a float: rescale the column")
+    return TypeError(
+        f"X holds {shown} {place}, where a table needs numbers: convert it to a number, or drop the column ({error})"
+    )
