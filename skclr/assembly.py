@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
-from skclr.encoders import ENCODERS, Encoder, Preprocessed
+from skclr.encoders import ENCODERS, Encoder, Preprocessed, Reading
 from skclr.frameworks import FRAMEWORKS, Framework, Recipe
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
@@ -258,6 +258,13 @@ def build_encoder(encoder: Any, params: dict[str, Any] | None, modality: Modalit
         f"encoder={type(network).__name__} takes no samples of shape {tuple(example.shape[1:])}, as X was read"
     ):
         return Preprocessed(preprocessing, network, example)
+
+
+def reading_of(encoder: Any) -> Reading | None:
+    """Return how the samples of a fitted encoder were read, None where `encoder` is none such."""
+    part = _fitted_encoder(encoder) if isinstance(encoder, BaseEstimator) else encoder
+    # One that an earlier version has pickled does not know.
+    return getattr(part, "reading", None) if isinstance(part, Preprocessed) else None
 
 
 def _carried_over(fitted: Preprocessed, example: Tensor) -> Preprocessed:

@@ -18,7 +18,7 @@ from skclr import assembly
 from skclr.blocks import BlockwiseTransform, is_lazy
 from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
 from skclr.diagram import diagram
-from skclr.encoders import Encoder
+from skclr.encoders import Encoder, Reading
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
@@ -456,6 +456,8 @@ default=None
         reset = modality is None
         views = views_in(X, paired=is_paired(self.views))
         modality = modality or assembly.build_modality(views[0], self.modality, self.modality_params)
+        if reset and (reading := assembly.reading_of(self.encoder)):
+            modality.keep_vocabulary(*reading)
         samples = self._read(modality, views, y, groups, unlabeled, reset=reset)
         net = self._assemble(modality, samples, endless=endless)
         if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
@@ -482,7 +484,9 @@ default=None
 
     def _fitted(self, net: ContrastiveNet, modality: Modality) -> dict[str, Any]:
         """Give the attributes that make of a trained net a fitted estimator."""
-        width = net.module_.eval().encoder.out_features
+        encoder: Any = net.module_.eval().encoder
+        encoder.reading = Reading(modality, getattr(self, "feature_names_in_", None))
+        width = encoder.out_features
         beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
         n_features = width + beside * modality.features(modality.example()).shape[1]
         return {"net_": net, "_modality": modality, "_embedding_width": width, "_n_features_out": n_features}

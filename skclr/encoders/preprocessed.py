@@ -1,11 +1,25 @@
 """An encoder with the fixed preprocessing of its modality in front."""
 
-from typing import Self
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skclr.parts.encoder import Encoder
+
+
+class Reading(NamedTuple):
+    """How the samples of an encoder were read.
+
+    Attributes
+    ----------
+    modality : fitted; what its ids mean goes with the encoder.
+    names : of the columns, None where they had none.
+    """
+
+    modality: Any
+    names: np.ndarray | None
 
 
 class Preprocessed(Encoder):
@@ -24,6 +38,8 @@ class Preprocessed(Encoder):
 
     def __init__(self, preprocessing: nn.Module, network: nn.Module, example: Tensor) -> None:
         super().__init__()
+        # Set by the estimator, so that who goes on from the encoder reads samples as it did.
+        self.reading: Reading | None = None
         self.frozen: tuple[nn.Module, ...] = ()
         self.preprocessing = preprocessing
         self.network = network

@@ -1,5 +1,7 @@
 """How a modality reads X: the one place that knows what the user's array looks like."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from decimal import Decimal
@@ -55,6 +57,21 @@ class Modality(Plain, ABC):
         Raises
         ------
         ValueError, TypeError : where X cannot be read; the message says what to do.
+        """
+
+    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
+        """Let the next `read` that learns keep what ids mean, for an encoder that has been trained on them.
+
+        Statistics are learned anew. Where samples are numbers there is nothing to keep.
+
+        Parameters
+        ----------
+        learned : the modality that has read what the encoder was trained on.
+        names : of its columns, None where they had none.
+
+        Raises
+        ------
+        ValueError : where ids cannot mean the same; `read` says so of X.
         """
 
     @abstractmethod

@@ -150,14 +150,50 @@ class Tabular(Modality):
         if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):
             raise ValueError(f"columns of {self.cardinalities_} categories do not have the codes")
 
+    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
+        """See `Modality.keep_vocabulary`."""
+        if isinstance(learned, Tabular):
+            self._learned = learned, names
+
     def _learn_categories(self, X: Any, estimator: BaseEstimator) -> None:
         first = as_table(next(pieces(X)))
         self.is_categorical_ = categorical_columns(first, self.categorical_features)
+        if "_learned" in vars(self):
+            # Not a part of the state, and of no use to another fit.
+            self._take_over(first, *vars(self).pop("_learned"))
+            return
         self.categories_ = Categories(self.max_categories)
         if self.is_categorical_.any():
             counts = count_values(self._split(as_table(rows), estimator, reset=True)[1] for rows in pieces(X))
             self.categories_.learn(counts)
             _warn_of_doubtful(self._categorical(column_names(first)), counts)
+
+    def _take_over(self, first: Any, learned: Tabular, names: Any) -> None:
+        """Keep the categories of a table that an encoder was trained on, after a look whether this one is alike."""
+        here, before = column_names(first), learned.is_categorical_
+        if names is not None and is_frame(first) and len(here) == len(names):
+            other = [place for place, (name, now) in enumerate(zip(names, here, strict=True)) if name != now]
+            if other:
+                raise ValueError(
+                    f"encoder= was fitted on other columns: column {other[0]} was {names[other[0]]!r}, but X has "
+                    f"{here[other[0]]!r}. Pass the same columns in the same order"
+                )
+        if len(here) != len(before):
+            raise ValueError(
+                f"encoder= was fitted on other samples than those of shape ({len(here)},) that X holds: pass the same "
+                f"{len(before)} columns, or begin with a new encoder, encoder='auto'"
+            )
+        if not is_frame(first) and isinstance(self.categorical_features, str):
+            # Nothing but the encoder knows what the columns of an array hold.
+            self.is_categorical_ = before
+        odd = np.flatnonzero(self.is_categorical_ != before)
+        if len(odd):
+            was, now = ("categories", "numbers") if before[odd[0]] else ("numbers", "categories")
+            raise ValueError(
+                f"encoder= was fitted on other columns: {here[odd[0]]!r} held {was}, but holds {now} in X. Convert it, "
+                "or name the columns of categories in modality_params={'categorical_features': ...}"
+            )
+        self.max_categories, self.categories_ = learned.max_categories, learned.categories_
 
     def _split(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> tuple[Any, np.ndarray]:
         if is_frame(X):

@@ -78,7 +78,8 @@ class Text(Modality):
         """See `Modality.read`; X holds one string a row."""
         texts = read_texts(X)
         if reset:
-            self.tokenizer_ = choose_tokenizer(self.tokenizer).fit(texts)
+            learned = vars(self).pop("_learned", None)
+            self.tokenizer_ = learned or choose_tokenizer(self.tokenizer).fit(texts)
             self.views = self.tokenizer_.views
         rows = self.tokenizer_(texts, self.max_tokens)
         if not len(rows.values):
@@ -93,6 +94,19 @@ class Text(Modality):
             self.shape_ = rows.shape[1:]
             self._learn_vectors(rows)
         return rows
+
+    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
+        """See `Modality.keep_vocabulary`."""
+        if not isinstance(learned, Text):
+            return
+        tokenizer = learned.tokenizer_
+        is_auto = isinstance(self.tokenizer, str) and self.tokenizer == "auto"
+        if not is_auto and type(choose_tokenizer(self.tokenizer)) is not type(tokenizer):
+            raise ValueError(
+                f"tokenizer={self.tokenizer!r}, but encoder= was fitted on tokens of {type(tokenizer).__name__}: leave "
+                "tokenizer out, or begin with a new encoder, encoder='auto'"
+            )
+        self._learned = tokenizer
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take ids to int64 (B, L), or (B, L, G) with G ids a word."""
