@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -19,7 +20,14 @@ class Ragged:
     offsets : (n + 1,), where each begins, and the end of the last.
     length : to which samples are padded; longer ones lose their end.
     fill : what stands after a sample's end.
+
+    Attributes
+    ----------
+    padded : (n,) lengths to which samples are padded where each is to be embedded as if it were alone; None is
+        `length` for all.
     """
+
+    padded: np.ndarray | None = None
 
     def __init__(self, values: np.ndarray, offsets: np.ndarray, length: int, fill: Any) -> None:
         self.values = values
@@ -58,6 +66,12 @@ class Ragged:
         padded = self.values[np.where(there, starts[:, None] + steps, 0)]
         padded[~there] = self.fill
         return padded
+
+    def padded_to(self, length: int) -> Self:
+        """Return the same samples padded to another length."""
+        ragged = copy.copy(self)
+        ragged.length = length
+        return ragged
 
     def join(self, more: Ragged) -> Ragged:
         """Put the samples of two into one, padded as the first."""

@@ -18,6 +18,8 @@ from skclr.parts.plain import expect
 
 # Enough for a mean and a deviation; reading more would only cost time.
 _STATISTICS_ROWS = 256
+# Series longer than those of `fit` are padded by a fifth at most.
+_LENGTHS_AN_OCTAVE = 4
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -71,7 +73,21 @@ class Series(Modality):
                 f"X has series of {channels} channel(s), but this embedder was fitted on {self.shape_[0]}: give "
                 f"{single}the same channels in the same order, or fit again"
             )
+        elif isinstance(rows, Ragged):
+            rows.padded = self.padded_lengths(rows.lengths)
         return rows
+
+    def padded_lengths(self, lengths: np.ndarray) -> np.ndarray:
+        """Return the lengths (n,) to which series of `lengths` (n,) are padded, each of which follows from one alone.
+
+        A kernel that is chosen by the length would otherwise let a series' bits depend on the longest beside it.
+        """
+        if not self.gaps_:
+            # The network may know nothing of NaN.
+            return lengths
+        longest = self.shape_[1]
+        steps = np.ceil(_LENGTHS_AN_OCTAVE * np.log2(np.maximum(1.0, lengths / longest)))
+        return np.maximum(lengths, np.ceil(longest * 2 ** (steps / _LENGTHS_AN_OCTAVE)).astype(int))
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take rows (B, T, C) to (B, C, T)."""

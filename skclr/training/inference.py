@@ -19,8 +19,8 @@ from skclr.views import Views
 def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray) -> None:
     """Write the embedding of each sample into `out`.
 
-    Every chunk has the same number of rows, the last one padded: a kernel chosen by the number of rows
-    would let a row's bits depend on its neighbours.
+    All chunks of samples of one length have the same number of rows, the last one padded: a kernel chosen by the number
+    of rows would let a row's bits depend on its neighbours.
 
     Parameters
     ----------
@@ -30,14 +30,15 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
     """
     keep_freed_memory()
     with torch.inference_mode():
-        first = samples[:1]
-        size = chunk_size(widest(encoder, first), samples.device)
-        for start in range(0, len(samples), size):
-            x = samples[start : start + size]
-            n_rows = len(x)
-            if n_rows < size:
-                x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
-            out[start : start + n_rows] = encoder(x)[:n_rows].float().cpu().numpy()
+        for positions, alike in samples.by_length():
+            first = alike[:1]
+            size = chunk_size(widest(encoder, first), samples.device)
+            for start in range(0, len(alike), size):
+                x = alike[start : start + size]
+                n_rows = len(x)
+                if n_rows < size:
+                    x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
+                out[positions[start : start + size]] = encoder(x)[:n_rows].float().cpu().numpy()
 
 
 def chunk_size(values_per_sample: int, device: torch.device) -> int:

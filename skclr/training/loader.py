@@ -84,6 +84,18 @@ class Samples(Dataset[Tensor]):
         """Where blocks of these samples begin, and the end of the last: (n_blocks + 1,) positions."""
         return np.unique(np.searchsorted(self.rows, _edges(self.X)))
 
+    def by_length(self) -> Iterator[tuple[np.ndarray, Samples]]:
+        """Yield samples that are padded alike, and their positions; each sample's padding depends on it alone."""
+        padded = getattr(self.X, "padded", None)
+        if padded is None:
+            yield np.arange(len(self)), self
+            return
+        for length in np.unique(padded[self.rows]).tolist():
+            positions = np.flatnonzero(padded[self.rows] == length)
+            alike = self.subset(positions)
+            alike.X = self.X.padded_to(length)
+            yield positions, alike
+
     def reader(self) -> Samples:
         """Give the same samples to somebody who takes them in an order by blocks."""
         samples = copy.copy(self)
