@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -38,6 +38,18 @@ from skclr.training import (
     row_groups,
 )
 from skclr.views import is_paired
+
+# What a network is like, how X is read aside.
+_STRUCTURE = (
+    "framework",
+    "framework_params",
+    "loss",
+    "loss_params",
+    "encoder",
+    "encoder_params",
+    "projection_dim",
+    "passthrough",
+)
 
 
 class ContrastiveEmbedder(
@@ -438,6 +450,18 @@ default=None
         """Epochs run."""
         return len(self.history_)
 
+    def _structure(self) -> dict[str, Any]:
+        """Return the parameters that build the fitted network anew, whatever was set after the fit."""
+        then = self._fitted_with
+        return {
+            **{name: then[name] for name in _STRUCTURE},
+            "modality": type(self._modality),
+            "modality_params": self._modality.settings(),
+            # A copy: the user's own generator does not move.
+            "random_state": copy.deepcopy(then["random_state"]),
+            "device": self.device,
+        }
+
     # -- how it is put together -------------------------------------------------------------------
 
     def _fit(
@@ -488,7 +512,7 @@ default=None
         encoder.reading = Reading(modality, getattr(self, "feature_names_in_", None))
         width = encoder.out_features
         beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
-        n_features = width + beside * modality.features(modality.example()).shape[1]
+        n_features = width + (modality.n_features() if beside else 0)
         return {"net_": net, "_modality": modality, "_embedding_width": width, "_n_features_out": n_features}
 
     def _samples(self, X: Any) -> Samples:
@@ -545,17 +569,23 @@ default=None
         return tags
 
 
-def load(path: str | os.PathLike[str], **parameters: Any) -> ContrastiveEmbedder:
+def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **parameters: Any) -> ContrastiveEmbedder:
     """Read a fitted embedder that `ContrastiveEmbedder.save` wrote; nothing in the file is run.
 
     Parameters
     ----------
     path : str or path
         Of the file.
+    trust : tuple of {"timm", "tokenizers", "sentence_transformers"}, default=()
+        Packages whose code the file may choose. "timm" lets it name one of timm's own models, with numbers and short
+        names as arguments; "tokenizers" lets it describe a tokenizer without regular expressions, character maps and
+        padding. It trusts the code of that package with a stranger's choice, and nothing else: no path, no hub and
+        no pretrained weights are ever taken from a file. A model of sentence-transformers is made of files of its own
+        and has to be passed, `encoder_params={"model": ...}`.
     **parameters
         Parameters of `ContrastiveEmbedder` that take the place of those in the file. What no file holds, an
-        encoder or a function of your own, has to be given here. `checkpoint_dir` is None unless it is given: no place
-        to write to comes from a file.
+        encoder or a function of your own, has to be passed here. `callbacks`, `checkpoint_dir`, `net_params` and
+        whatever names a path are left out of the file, with a warning that says which.
 
     Returns
     -------
@@ -567,7 +597,7 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> ContrastiveEmbedder
         A ValueError: for a file that is no model, was altered or cut short, is of a later version, or whose parts
         do not fit together.
     ValueError
-        Where a parameter has to be given, and for one that there is not.
+        If a parameter or `trust` has to be passed, and for a parameter that does not exist.
     OSError, ImportError
         Where the file cannot be read, and where a part needs a package that is not installed.
 
@@ -581,7 +611,7 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> ContrastiveEmbedder
     >>> bool((skclr.load("iris.skclr").transform(X) == embedder.transform(X)).all())
     True
     """
-    return ContrastiveEmbedder._load(path, parameters)
+    return ContrastiveEmbedder._load(path, parameters, trust)
 
 
 def draw_seed(random_state: Any) -> int:

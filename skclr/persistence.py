@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import copyreg
+import math
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from skclr import assembly
 from skclr.encoders import ENCODERS
@@ -27,11 +30,13 @@ from skclr.modalities.text import TOKENIZERS
 from skclr.modalities.tokenizers import OfModel
 from skclr.parameters import PartParameters
 from skclr.parts.atomic import replacing
+from skclr.parts.columns import Indexing
 from skclr.parts.plain import expect
 from skclr.parts.randomness import DrawsFrom
+from skclr.roles import Admission, NeededError
 from skclr.storage import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
 from skclr.training import OPTIMIZERS, ContrastiveNet
-from skclr.views import VIEWS, is_paired
+from skclr.views import VIEWS, Views, is_paired
 
 # All that a file may name.
 CLASSES: dict[str, type] = {
@@ -43,6 +48,15 @@ CLASSES: dict[str, type] = {
     )
     for part in parts
 }
+
+# Of one sample, on its way through the network.
+LARGEST_ACTIVATIONS = 2**30
+# Values of one view, where the sample itself is smaller.
+_LARGEST_VIEW = 2**18
+# Of a network that only parameters speak of.
+_MOST_CALLS = 100_000
+# The parameters that say what a network is like.
+_STRUCTURE = ("framework", "framework_params", "loss", "loss_params", "encoder", "encoder_params", "projection_dim")
 
 # What scikit-learn's validation has recorded of X.
 _RECORDED = ("n_features_in_", "feature_names_in_")
@@ -93,10 +107,11 @@ class SavedModel(PartParameters):
             file.write(raw)
 
     @classmethod
-    def _load(cls, path: str | os.PathLike[str], given: dict[str, Any]) -> Self:
+    def _load(cls, path: str | os.PathLike[str], given: dict[str, Any], trust: Collection[str]) -> Self:
         model = cls().set_params(**given)
+        admission = Admission(given, trust)
         try:
-            model._from_bytes(read_file(path), given)
+            model._from_bytes(read_file(path), admission)
         except ModelFileError as error:
             raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
         return model
@@ -116,7 +131,7 @@ class SavedModel(PartParameters):
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "saved" in state:
             self.__init__()  # type: ignore[misc]
-            self._from_bytes(state["saved"], {})
+            self._from_bytes(state["saved"], Admission({}, ()))
             return
         super().__setstate__(state)
         if self.__sklearn_is_fitted__():
@@ -138,30 +153,34 @@ class SavedModel(PartParameters):
         )
         return to_bytes(vars(content), CLASSES)
 
-    def _from_bytes(self, raw: bytes, given: dict[str, Any]) -> None:
+    def _from_bytes(self, raw: bytes, admission: Admission) -> None:
         tree, tensors = from_bytes(raw)
-        reader = Reader(CLASSES, tensors)
+        reader = Reader({}, tensors)
+        given = admission.given
         # For what a file of an earlier version did not know yet.
         defaults = type(self)().get_params(deep=False)
         with _one_error():
-            content = Content(**reader.read(tree))
-            # No place to write to comes from a file.
-            here = {"checkpoint_dir": None, **given}
-            then = {**defaults, **content.fitted_with, **here}
-            now = {**then, **content.changed, **here}
+            content = Content(**reader.inert(tree))
+            _check_content(content)
+            modality = admission.modality(content.modality)
+            then = {**defaults, **admission.parameters(content.fitted_with), **given}
+            now = {**then, **admission.parameters(content.changed)}
         _ask_for_missing({**then, **now})
         with _one_error():
             if reader.tensors or now.keys() != defaults.keys():
                 raise ValueError("it has tensors or parameters that no part has")
-            _check_recorded(content.recorded)
             assembly.check_parameters(then)
-            settings = SimpleNamespace(**then)
+            assembly.check_parameters(now)
+            content = replace(content, modality=modality)
             # An encoder of the user's draws weights, which those in the file replace.
             with DrawsFrom(0):
-                framework = _rebuild_learner(settings, content, given)
-            net = _rebuild_net(settings, content, framework, assembly.device_or_cpu(now["device"]))
+                framework = _rebuild_learner(SimpleNamespace(**then), content, given)
+                _check_changed(SimpleNamespace(**now), then, modality, given)
+            device = assembly.device_or_cpu(now["device"])
+            net = _rebuild_net(SimpleNamespace(**then), content, framework, device, given)
             self.__dict__.update(now, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
-            self._keep(net, content.modality)
+            self._keep(net, modality)
+        _tell_left_out(admission.left_out)
 
 
 @dataclass(frozen=True)
@@ -200,12 +219,31 @@ def _ask_for_missing(parameters: dict[str, Any]) -> None:
         raise ValueError(f"the model was saved without its {kinds}, which no file holds: give load(path, {arguments})")
 
 
-def _check_recorded(recorded: dict[str, Any]) -> None:
-    n_features, names = recorded.get("n_features_in_", 0), recorded.get("feature_names_in_", np.array([]))
-    if recorded.keys() - set(_RECORDED) or not isinstance(n_features, int):
-        raise ValueError("n_features_in_ is no number")
+def _tell_left_out(left_out: dict[str, str]) -> None:
+    if left_out:
+        arguments = ", ".join(f"{name}=..." for name in dict.fromkeys(left_out.values()))
+        warnings.warn(
+            f"load left out {', '.join(left_out)}, since no file may set paths, programs or objects. Pass what a later "
+            f"fit needs: load(path, {arguments})",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _check_content(content: Content) -> None:
+    """Raise a ValueError unless numbers, names and the history are of the right kind."""
+    net, names = content.net, content.recorded.get("feature_names_in_", np.array([]))
+    n_features = content.recorded.get("n_features_in_", 0)
+    if content.recorded.keys() - set(_RECORDED) or type(n_features) is not int:
+        raise ValueError("n_features_in_ is not a number")
     if not isinstance(names, np.ndarray) or not all(isinstance(name, str) for name in names):
         raise ValueError("feature_names_in_ holds other things than names")
+    if len(names) not in (0, n_features):
+        raise ValueError(f"feature_names_in_ holds {len(names)} names for {n_features} columns")
+    if type(content.n_samples) is not int or type(content.given_views) is not bool:
+        raise ValueError("n_samples or given_views is of another kind")
+    if not 1 <= net["batch_size"] <= content.n_samples:
+        raise ValueError(f"a batch of {net['batch_size']} has more than the {content.n_samples} samples")
 
 
 @contextmanager
@@ -213,7 +251,7 @@ def _one_error() -> Iterator[None]:
     """Make a ModelFileError of whatever parts say of settings and a state that are not theirs."""
     try:
         yield
-    except (ModelFileError, ImportError):
+    except (ModelFileError, NeededError, ImportError):
         raise
     except Exception as error:
         raise ModelFileError(f"its parts do not fit together ({type(error).__name__}: {error})") from error
@@ -235,25 +273,72 @@ def _rebuild_learner(settings: Any, content: Content, given: Collection[str]) ->
     given : names of the parameters that the user gave, who may have an encoder made of files.
     """
     weights = content.net["module"]
+    n_bytes = sum(weight.nbytes for weight in weights.values())
     encoder = assembly.find_encoder(settings.encoder, content.modality)
     if not isinstance(encoder, type) or "encoder_params" in given:
         settings.encoder = assembly.build_encoder(settings.encoder, settings.encoder_params, content.modality)
         settings.encoder_params = None
-    elif "encoder" not in given:
-        settings.encoder_params = encoder.without_fetching(settings.encoder_params or {})  # type: ignore[attr-defined]
-    # The outermost puts gradients back on where what is bounded ends in the middle of a no_grad.
-    with torch.enable_grad(), torch.device("meta"), _Bounded(1_000 + 100 * len(weights)):
-        framework = assembly.build_learner(settings, _without_memory(content.modality))
+    else:
+        settings.encoder_params = _without_fetching(encoder, settings.encoder_params)
+    framework = _planned(settings, content.modality, n_calls=1_000 + 100 * len(weights), n_bytes=4 * n_bytes)
     planned = framework.state_dict()
     if planned.keys() != weights.keys():
         raise ValueError(f"weights of other parts: {', '.join(sorted(planned.keys() ^ weights.keys())[:3])}")
     for name, value in planned.items():
         expect(name, weights[name], value.shape, value.dtype)
     framework.load_state_dict(weights, assign=True)
+    for module in framework.modules():
+        if isinstance(module, Indexing):
+            module.check_indices()
     return framework
 
 
-def _rebuild_net(settings: Any, content: Content, framework: Framework, device: torch.device) -> ContrastiveNet:
+def _without_fetching(encoder: Any, params: dict[str, Any] | None) -> dict[str, Any]:
+    kept: dict[str, Any] = encoder.without_fetching(params or {})
+    return kept
+
+
+def _planned(settings: Any, modality: Modality, *, n_calls: int, n_bytes: int) -> Framework:
+    """Make encoder and framework on the meta device, with bounds on what they ask of torch.
+
+    Parameters
+    ----------
+    settings : parameters of the fit.
+    modality : fitted.
+    n_calls : most calls of torch's functions.
+    n_bytes : most bytes of a tensor, beside what two samples may take.
+    """
+    # The outermost puts gradients back on where what is bounded ends in the middle of a no_grad.
+    with (
+        torch.enable_grad(),
+        torch.device("meta"),
+        _FewCalls(n_calls),
+        _SmallTensors(max(n_bytes, 2 * LARGEST_ACTIVATIONS)),
+    ):
+        return assembly.build_learner(settings, modality.on_meta())
+
+
+def _check_changed(settings: Any, then: dict[str, Any], modality: Modality, given: Collection[str]) -> None:
+    """Raise a ValueError if parameters that were set after the fit make a network beyond all bounds.
+
+    Whether they fit the data is for the next fit to say.
+    """
+    changed = {name for name, value in vars(settings).items() if value is not then[name]}
+    if not changed & set(_STRUCTURE) or "encoder" in given:
+        return
+    try:
+        framework = _planned(settings, modality, n_calls=_MOST_CALLS, n_bytes=0)
+    except TooLargeError:
+        raise
+    except Exception:
+        return
+    if sum(weight.nbytes for weight in framework.state_dict().values()) > LARGEST_ACTIVATIONS:
+        raise TooLargeError("the parameters that were set after the fit make a network of more than 1 GiB")
+
+
+def _rebuild_net(
+    settings: Any, content: Content, framework: Framework, device: torch.device, given: Collection[str]
+) -> ContrastiveNet:
     # As they were settled: what "auto" was then may be another number now.
     settings.batch_size, settings.max_epochs = content.net["batch_size"], content.net["max_epochs"]
     net = assembly.build_net(
@@ -266,17 +351,25 @@ def _rebuild_net(settings: Any, content: Content, framework: Framework, device: 
         endless=content.net["endless"],
         seed=content.net["seed"],
     )
+    _check_views(net.view_maker, content.modality, given)
     net.set_state(content.net)
     return net
 
 
-def _without_memory(modality: Modality) -> Modality:
-    plan = copy.copy(modality)
-    vars(plan).update({name: v.to("meta") for name, v in vars(modality).items() if isinstance(v, Tensor)})
-    return plan
+def _check_views(maker: Views, modality: Modality, given: Collection[str]) -> None:
+    """Raise a ValueError where one view of a small sample would be large."""
+    if not {"views", "views_params"} & set(given):
+        most = max(_LARGEST_VIEW, 4 * math.prod(modality.shape_))
+        n_values = maker.n_values(modality.shape_)
+        if n_values > most:
+            raise TooLargeError(f"one view would take {n_values:,} values, more than {most:,}")
 
 
-class _Bounded(TorchFunctionMode):
+class TooLargeError(ValueError):
+    """Parameters make a network that is larger than its file justifies."""
+
+
+class _FewCalls(TorchFunctionMode):
     """End code that asks torch for more than it should need, as a network of a billion layers does.
 
     Parameters
@@ -291,5 +384,28 @@ class _Bounded(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.n_calls -= 1
         if self.n_calls < 0:
-            raise ValueError("the parameters make a larger network than the file holds")
+            raise TooLargeError("the parameters make a larger network than the file holds")
         return func(*args, **(kwargs or {}))
+
+
+class _SmallTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """End code that makes tensors that would take much memory if they had values.
+
+    Parameters
+    ----------
+    n_bytes : most bytes of what an operation takes and makes, parameters aside.
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.n_bytes = n_bytes
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        used = {id(x): x.nbytes for x in tree_leaves((args, result)) if isinstance(x, Tensor) and not x.requires_grad}
+        if sum(used.values()) > self.n_bytes:
+            raise TooLargeError(
+                f"a sample would take more than {LARGEST_ACTIVATIONS / 2**30:g} GiB, or the network is larger than "
+                "the file"
+            )
+        return result

@@ -11,10 +11,10 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -29,6 +29,10 @@ VERSION = 1
 _LENGTH = 8
 _START = b'{"__metadata__":{"skclr":"{\\"sha256\\":\\"'
 _DIGEST = slice(_LENGTH + len(_START), _LENGTH + len(_START) + 64)
+# Where the document begins in the header, as a string.
+_TEXT = _START.index(b'"{')
+# What the objects of a header may take besides a share of what its tensors take.
+_FREE_BYTES = 2**26
 
 
 class ModelFileError(ValueError):
@@ -61,6 +65,32 @@ class Missing:
     """
 
     kind: str
+
+
+@dataclass(frozen=True)
+class Named:
+    """A class of a part as a file names it; nothing has been looked up.
+
+    Parameters
+    ----------
+    name : what the file calls it.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Described:
+    """A part as a file describes it; nothing has been built.
+
+    Parameters
+    ----------
+    name : what the file calls its class.
+    state : its settings and what it has learned, inert too.
+    """
+
+    name: str
+    state: dict[str, Any]
 
 
 # -- bytes ------------------------------------------------------------------------------------------
@@ -108,9 +138,12 @@ def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
         raise ModelFileError("it is no model that skclr saved, or its beginning was lost")
     if _digest(raw) != raw[_DIGEST]:
         raise ModelFileError("it was altered or cut short since it was written: its checksum is another")
+    end = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
+    _check_cost(raw[_LENGTH:end], len(raw) - end)
     try:
-        end = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
-        document = json.loads(json.loads(raw[_LENGTH:end])["__metadata__"]["skclr"])
+        # The rest of the header is for safetensors alone.
+        text, _ = json.JSONDecoder().raw_decode(raw[_LENGTH:end].decode(), _TEXT)
+        document = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
         version, tree = document["version"], document["tree"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelFileError(f"its header cannot be read ({error})") from error
@@ -120,6 +153,25 @@ def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
         return tree, read_tensors(raw)
     except Exception as error:  # safetensors has errors of its own, and hands on torch's.
         raise ModelFileError(f"its tensors cannot be read ({error})") from error
+
+
+def _check_cost(header: bytes, n_tensor_bytes: int) -> None:
+    """Raise a ModelFileError if the objects that a header becomes take more memory than its tensors justify."""
+    n_containers = header.count(b"{") + header.count(b"[")
+    n_bytes = 4 * len(header) + 200 * n_containers + 40 * header.count(b",")
+    if n_bytes > _FREE_BYTES + 2 * max(0, n_tensor_bytes):
+        raise ModelFileError(f"its header alone would take {n_bytes / 2**20:,.0f} MiB of memory")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("it names an entry twice")
+    return values
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}, which is not JSON")
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -213,9 +265,16 @@ class Reader:
         self.tensors = dict(tensors)
 
     def read(self, tree: Any) -> Any:
-        """Make the value."""
+        """Return the value with its classes looked up and its parts built: for files of one's own."""
+        return self._one_error(lambda: self._made(self._read(tree)))
+
+    def inert(self, tree: Any) -> Any:
+        """Return the value with `Named` and `Described` in place of classes and parts."""
+        return self._one_error(lambda: self._read(tree))
+
+    def _one_error(self, read: Callable[[], Any]) -> Any:
         try:
-            return self._read(tree)
+            return read()
         except (ModelFileError, ImportError):
             raise
         except Exception as error:  # Whatever parts say of a state that is not theirs.
@@ -233,7 +292,7 @@ class Reader:
             case "tuple":
                 return tuple(self._read(item) for item in content)
             case "dict":
-                return {self._read(key): self._read(value) for key, value in content}
+                return _without_duplicates([(self._read(key), self._read(value)) for key, value in content])
             case "tensor":
                 return self.tensors.pop(content)
             case "array":
@@ -243,8 +302,22 @@ class Reader:
             case "missing":
                 return Missing(str(content))
             case "class":
-                return self.classes[content]
+                return Named(str(content))
             case "part":
                 name, state = content
-                return self.classes[name].from_state(self._read(state))  # type: ignore[attr-defined]
+                return Described(str(name), dict(self._read(state)))
         raise ModelFileError(f"it holds {kind!r}, which this skclr does not know")
+
+    def _made(self, value: Any) -> Any:
+        match value:
+            case Named():
+                return self.classes[value.name]
+            case Described():
+                return self.classes[value.name].from_state(self._made(value.state))  # type: ignore[attr-defined]
+            case list():
+                return [self._made(item) for item in value]
+            case tuple():
+                return tuple(map(self._made, value))
+            case dict():
+                return {self._made(key): self._made(item) for key, item in value.items()}
+        return value

@@ -127,7 +127,7 @@ def test_every_encoder(modality, encoder, quick, file):
         pytest.importorskip("timm")
     X = INPUTS[modality]
     embedder = quick(encoder=encoder, max_epochs=0, **PARAMETERS.get(modality, {})).fit(X)
-    loaded = there_and_back(embedder, file)
+    loaded = there_and_back(embedder, file, **({"trust": ("timm",)} if encoder == "timm" else {}))
     assert_array_equal(loaded.transform(X), embedder.transform(X))
 
 
@@ -136,9 +136,12 @@ def test_a_tokenizer_is_in_the_file(quick, file, monkeypatch):
     X = INPUTS["text"]
     embedder = quick(modality_params={"tokenizer": "wordllama"}).fit(X)
     embedder.save(file)
+    assert_same(embedder, load(file, modality_params={"tokenizer": "wordllama"}), X)
     # Where it is not installed.
     monkeypatch.setattr("skclr.modalities.tokenizers.find_spec", lambda name: None)
-    assert_same(embedder, load(file), X)
+    with pytest.raises(ValueError, match=r"trust=\('tokenizers',\)"):
+        load(file)
+    assert_same(embedder.fit(X), load(file, trust=("tokenizers",)), X)
 
 
 def test_no_registry_is_forgotten():
@@ -442,7 +445,8 @@ def test_no_file_says_where_to_write(saved, table, file, tmp_path):
     place = tmp_path / "place"
     for edit in (setting("checkpoint_dir", str(place)), lambda c: c["changed"].update(checkpoint_dir=str(place))):
         file.write_bytes(forge(saved[1], edit))
-        loaded = load(file)
+        with pytest.warns(UserWarning, match=r"load left out checkpoint_dir.*load\(path, checkpoint_dir=\.\.\.\)"):
+            loaded = load(file)
         assert loaded.checkpoint_dir is None
         loaded.fit(table[0])
         assert not place.exists()
@@ -450,9 +454,11 @@ def test_no_file_says_where_to_write(saved, table, file, tmp_path):
     assert place.is_dir()
 
 
-def test_a_view_maker_of_a_billion_views_costs_nothing_to_load(saved, table, file):
+def test_a_view_maker_of_a_billion_views_is_refused(saved, table, file):
     file.write_bytes(forge(saved[1], setting("views_params", {"n_views": 10**9})))
-    assert_array_equal(load(file).transform(table[0]), saved[0].transform(table[0]))
+    with pytest.raises(ModelFileError, match="n_views: 1000000000 is not a whole number from 1 to 32"):
+        load(file)
+    assert_array_equal(load(file, views_params=None).transform(table[0]), saved[0].transform(table[0]))
 
 
 def test_a_longer_text_than_any_memory_is_refused(quick, file):
@@ -488,13 +494,17 @@ def test_no_file_makes_timm_fetch(quick, file):
     embedder = quick(encoder="timm", max_epochs=0).fit(INPUTS["image"])
     embedder.save(file)
     raw = file.read_bytes()
+    with pytest.raises(ValueError, match=r"model of the package timm: .* load\(path, trust=\('timm',\)\)"):
+        load(file)
     file.write_bytes(forge(raw, setting("encoder_params", {"model": "hf-hub:someone/something"})))
     with pytest.raises(ModelFileError, match="none of timm's own"):
-        load(file)
+        load(file, trust=("timm",))
     sources = {"pretrained": True, "checkpoint_path": "/etc/passwd", "pretrained_cfg": {"url": "https://example.org"}}
     assert sources.keys() < inspect.signature(timm.create_model).parameters.keys()
     file.write_bytes(forge(raw, setting("encoder_params", sources)))
-    assert_array_equal(load(file).transform(INPUTS["image"]), embedder.transform(INPUTS["image"]))
+    with pytest.warns(UserWarning, match="load left out encoder_params"):
+        loaded = load(file, trust=("timm",))
+    assert_array_equal(loaded.transform(INPUTS["image"]), embedder.transform(INPUTS["image"]))
 
 
 # -- writing ------------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
+from skclr.parts.columns import Indexing
 from skclr.parts.encoder import Encoder
 
 
-class FeatureTransformer(Encoder):
+class FeatureTransformer(Encoder, Indexing):
     """Each column is a token, the columns look at each other, and the embedding is what a token of its own has seen.
 
     Parameters
@@ -47,11 +48,11 @@ class FeatureTransformer(Encoder):
             raise ValueError(f"width={width} is no multiple of n_heads={n_heads}: choose one that is")
         self.out_features = width
         (n_columns,) = input_shape
-        counts = cardinalities or (0,) * n_columns
-        # One table for all columns: in each the first row is for a gap, and for a number the second its bias.
-        *starts, n_vectors = accumulate((max(count, 1) + 1 for count in counts), initial=0)
-        self.register_buffer("offsets", torch.tensor(starts))
-        self.register_buffer("is_number", torch.tensor([count == 0 for count in counts]))
+        self.n_columns = n_columns
+        self.cardinalities = tuple(cardinalities)
+        for name, values in self.indices().items():
+            self.register_buffer(name, values)
+        n_vectors = sum(max(count, 1) + 1 for count in self.cardinalities) if self.cardinalities else 2 * n_columns
         self.vectors = nn.Embedding(n_vectors, width)
         self.slopes = nn.Parameter(torch.empty(n_columns, width).uniform_(-1, 1) / width**0.5)
         self.summary = nn.Parameter(torch.zeros(width))
@@ -62,6 +63,15 @@ class FeatureTransformer(Encoder):
 
     offsets: Tensor
     is_number: Tensor
+
+    def indices(self) -> dict[str, Tensor]:
+        """See `Indexing`."""
+        counts = self.cardinalities
+        if not counts:
+            return {"offsets": 2 * torch.arange(self.n_columns), "is_number": torch.ones(self.n_columns).bool()}
+        # One table for all columns: in each the first row is for a gap, and for a number the second its bias.
+        starts = [*accumulate((max(count, 1) + 1 for count in counts), initial=0)][:-1]
+        return {"offsets": torch.tensor(starts), "is_number": torch.tensor([count == 0 for count in counts])}
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, d), NaN where there is a gap, to (B, width)."""

@@ -98,5 +98,7 @@ def _run(layers: nn.GRU | nn.LSTM, x: Tensor, there: Tensor) -> Tensor:
     # What is not there comes last, where no state that counts has seen it; lengths stay on the device.
     n_steps = there.shape[1]
     order = (torch.arange(n_steps, device=x.device) + n_steps * ~there).argsort(dim=1)
-    states, _ = layers(x.gather(2, order[:, None].expand_as(x)).mT)
+    ordered = x.gather(2, order[:, None].expand_as(x)).mT
+    # A plan needs the shape alone: on the meta device torch would walk step by step.
+    states = x.new_empty(*ordered.shape[:2], layers.hidden_size) if x.is_meta else layers(ordered)[0]
     return masked_mean(states.mT, there.gather(1, order))

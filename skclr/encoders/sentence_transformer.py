@@ -54,6 +54,7 @@ class SentenceTransformer(Encoder):
 
     tokens = True
     facts = ("n_tokens",)
+    package = "sentence_transformers"
 
     def __init__(
         self, input_shape: tuple[int, ...], n_tokens: int, model: Any = None, trainable: str | int = "none"

@@ -44,6 +44,7 @@ class Timm(Encoder):
     """
 
     n_dims = 3
+    package = "timm"
 
     def __init__(
         self, input_shape: tuple[int, int, int], model: str = "resnet18", pretrained: bool = False, **params: Any

@@ -218,9 +218,14 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
 
 
 def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedder:
-    """Copy an embedder as it was before training, other parameters apart; it takes single samples, without labels."""
+    """Return an embedder of the same structure that `fit` leaves untrained; it takes single samples, without labels.
+
+    The structure is that of the fit, whatever was set after it. What says how to train is left at its default.
+    """
+    is_fitted = embedder.__sklearn_is_fitted__()
+    fresh = type(embedder)(**embedder._structure()) if is_fitted else clone(embedder)
     unused = {"views": "auto", "views_params": None, "positives": "views", "checkpoint_dir": None}
-    return clone(embedder).set_params(max_epochs=0, **unused, **params)
+    return fresh.set_params(max_epochs=0, **unused, **params)
 
 
 def label_efficiency(

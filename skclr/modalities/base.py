@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 from abc import ABC, abstractmethod
 from decimal import Decimal
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from skclr.modalities.stored import Joined, Stored
 from skclr.parts.plain import Plain
+from skclr.views import VIEWS
 
 # Of one sample: an hour of audio, or an image of 67 megapixels. A stranger's model asks for no more memory than that.
 LARGEST_SAMPLE = 2**26
@@ -34,9 +37,9 @@ class Modality(Plain, ABC):
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
 
-    encoder: str
+    encoder: ClassVar[str]
     views: str
-    n_steps: int = 1_500
+    n_steps: ClassVar[int] = 1_500
     passthrough: bool = False
     shape_: tuple[int, ...]
 
@@ -89,6 +92,8 @@ class Modality(Plain, ABC):
         missing = [name for name in get_type_hints(type(self)) if not hasattr(self, name)]
         if missing:
             raise ValueError(f"{', '.join(missing)} is missing")
+        if self.views not in VIEWS:
+            raise ValueError(f"views={self.views!r} are not known")
         if not self.shape_ or min(self.shape_) < 1 or math.prod(self.shape_) > LARGEST_SAMPLE:
             raise ValueError(f"samples of shape {self.shape_} are empty, or larger than {LARGEST_SAMPLE:,} values")
 
@@ -125,6 +130,22 @@ class Modality(Plain, ABC):
         (B, n_features) float32 without NaN.
         """
         return x.flatten(1)
+
+    def n_features(self) -> int:
+        """Return the number of plain features, without computing any."""
+        with torch.device("meta"):
+            plan = self.on_meta()
+            return plan.features(plan.example()).shape[1]
+
+    def on_meta(self) -> Self:
+        """Return a copy whose tensors have shapes but no values, and take no memory."""
+        plan = copy.copy(self)
+        vars(plan).update({name: v.to("meta") for name, v in vars(self).items() if isinstance(v, Tensor)})
+        return plan
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def restore(self, x: Tensor, X: Any) -> Any:
         """Take samples, or views of them, back to what a person would look at.

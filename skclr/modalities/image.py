@@ -153,6 +153,9 @@ class Image(Modality):
             raise ValueError(f"images of shape {self.input_shape_} are none of {self.shape_} by axis {self.axis_}")
         if self.scale_ not in SCALES or len(self.range_) not in (0, 2):
             raise ValueError(f"pixels of the scale {self.scale_!r} {self.range_} are unknown")
+        height, width = self.shape_[1:]
+        if self.size is not None and tuple(self.size) != (height, width):
+            raise ValueError(f"files are resized to {self.size}, but images are {height} × {width}")
         expect("mean_", self.mean_, self.shape_[:1], torch.float32)
         expect("deviation_", self.deviation_, self.shape_[:1], torch.float32)
 

@@ -147,6 +147,8 @@ class Tabular(Modality):
         expect("is_categorical_", self.is_categorical_, self.shape_, bool)
         expect("mean_", self.mean_, self.shape_, np.float64)
         expect("scale_", self.scale_, self.shape_, np.float64)
+        if not (np.isfinite(self.mean_).all() and np.isfinite(self.scale_).all() and (self.scale_ > 0).all()):
+            raise ValueError("means are not finite, or scales not above 0")
         if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):
             raise ValueError(f"columns of {self.cardinalities_} categories do not have the codes")
 

@@ -149,6 +149,10 @@ class Text(Modality):
             "on_top": TextViews(),
         }
 
+    def settings(self) -> dict[str, Any]:
+        """See `Modality.settings`; a tokenizer that no file holds is the fitted one."""
+        return {**super().settings(), "tokenizer": self.tokenizer_ if self.tokenizer is None else self.tokenizer}
+
     def state(self) -> dict[str, Any]:
         """See `Plain.state`; of a tokenizer that is an object, which no file may hold, the fitted one says all."""
         return {**super().state(), "tokenizer": self.tokenizer if isinstance(self.tokenizer, str) else None}
@@ -157,7 +161,10 @@ class Text(Modality):
         """See `Plain.check_state`."""
         super().check_state()
         n_tokens, width = self.tokenizer_.n_tokens, self.table_.shape[-1]
-        read = self.tokenizer_([""], self.max_tokens).shape[1:]
+        empty = self.tokenizer_([""], self.max_tokens)
+        read = empty.shape[1:]
+        if empty.values.max(initial=0) >= n_tokens:
+            raise ValueError(f"the tokenizer has more ids than {n_tokens}")
         if read[1:] != self.shape_[1:] or math.prod(read) > LARGEST_SAMPLE:
             raise ValueError(f"texts of shape {self.shape_} are not what the tokenizer makes, {read}")
         expect("table_", self.table_, (n_tokens, width), torch.float32)

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from safetensors.torch import load_file
 from torch import Tensor
 
 from skclr.modalities.ragged import Ragged
+from skclr.modalities.tokenizer_files import bounded, panics_as_value_errors
 from skclr.parts.plain import Plain
 
 # scikit-learn drops words of one letter and all punctuation; "I", "?" and "!" tell a lot in a short text.
@@ -31,11 +32,13 @@ class Tokenizer(Plain, ABC):
     n_tokens : number of ids, that of padding among them.
     table : (n_tokens, d) vectors learned elsewhere; None where there are none.
     views : name of the default views of texts that are read with it.
+    package : another package whose code it runs, or None.
     """
 
     n_tokens: int
     table: Tensor | None = None
-    views: str = "neighbors"
+    views: ClassVar[str] = "neighbors"
+    package: ClassVar[str | None] = None
 
     def fit(self, texts: Sequence[str]) -> Self:
         """Learn the vocabulary, where it is not fixed."""
@@ -115,9 +118,12 @@ class Words(Tokenizer):
 
     def check_state(self) -> None:
         """See `Plain.check_state`."""
-        fitted = "vocabulary_" in vars(self)
-        if fitted and sorted(self.vocabulary_.values()) != list(range(1, self.n_tokens)):
-            raise ValueError(f"the vocabulary has other ids than 1 to {self.n_tokens - 1}")
+        if "vocabulary_" not in vars(self):
+            return
+        # The number of tokens is only a claim: no list is as long as it says.
+        n_known = len(self.vocabulary_)
+        if self.n_tokens != n_known + 1 or sorted(self.vocabulary_.values()) != list(range(1, n_known + 1)):
+            raise ValueError(f"the vocabulary of {n_known} pieces has other ids than 1 to {self.n_tokens - 1}")
 
     def _pieces(self, word: str) -> list[str]:
         ended = f"<{word}>"
@@ -135,21 +141,31 @@ def split(text: str) -> list[str]:
 class Pretrained(Tokenizer):
     """A tokenizer of the library tokenizers, which is written down as that library does."""
 
+    package = "tokenizers"
+    # What the library's id 0 is here.
+    first_id: ClassVar[int] = 0
     tokenizer: Any
 
     def state(self) -> dict[str, Any]:
-        """Give all of the tokenizer, so that neither its file nor its package is asked for again."""
+        """Return all of the tokenizer, so that neither its file nor the package it came with is needed again."""
         return {"tokenizer": self.tokenizer.to_str(), "n_tokens": self.n_tokens}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """See `Plain.from_state`."""
+        """See `Plain.from_state`; what could take any memory is refused."""
         part = cls.__new__(cls)
-        part.tokenizer = _import_tokenizers().Tokenizer.from_str(state["tokenizer"])
+        with panics_as_value_errors():
+            part.tokenizer = _import_tokenizers().Tokenizer.from_str(bounded(state["tokenizer"]))
+            ids = part.tokenizer.get_vocab().values()
         part.n_tokens = state["n_tokens"]
-        if not isinstance(part.n_tokens, int) or part.tokenizer.get_vocab_size() > part.n_tokens:
+        if type(part.n_tokens) is not int or max(ids, default=0) + cls.first_id >= part.n_tokens:
             raise ValueError(f"n_tokens={part.n_tokens} are fewer than the tokenizer has")
         return part
+
+    def _encode(self, texts: Sequence[str], *, special: bool) -> list[Any]:
+        with panics_as_value_errors():
+            encodings: list[Any] = self.tokenizer.encode_batch(list(texts), add_special_tokens=special)
+        return encodings
 
 
 class WordLlama(Pretrained):
@@ -176,12 +192,12 @@ class WordLlama(Pretrained):
     def __call__(self, texts: Sequence[str], length: int) -> Ragged:
         """Take texts to ids (n, length)."""
         # Its own id 0 is "unknown", which never comes up: what is in no token is spelled in bytes.
-        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        encodings = self._encode(texts, special=False)
         return Ragged.of([np.array(encoding.ids[:length], np.int32) for encoding in encodings], length, 0)
 
     def names(self, texts: Sequence[str], length: int) -> list[str]:
         """Give the pieces of words, without the mark of a word's start."""
-        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        encodings = self._encode(texts, special=False)
         return [_readable(token) for encoding in encodings for token in encoding.tokens[:length]]
 
 
@@ -200,24 +216,25 @@ class OfModel(Pretrained):
 
     # The model that belongs to it knows better what is alike than counts of tokens do.
     views = "text"
+    # Zero is padding here, but a real token in many vocabularies.
+    first_id = 1
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = _find(tokenizer)
         self.tokenizer.no_padding()
-        # Zero is padding here, but a real token in many vocabularies.
-        self.n_tokens = self.tokenizer.get_vocab_size() + 1
+        self.n_tokens = self.tokenizer.get_vocab_size() + self.first_id
 
     def __call__(self, texts: Sequence[str], length: int) -> Ragged:
         """Take texts to ids (n, length)."""
         # The tokenizer's own way to cut keeps the special tokens at both ends.
         self.tokenizer.enable_truncation(length)
-        encodings = self.tokenizer.encode_batch(list(texts))
-        return Ragged.of([np.array(encoding.ids, np.int32) + 1 for encoding in encodings], length, 0)
+        encodings = self._encode(texts, special=True)
+        return Ragged.of([np.array(encoding.ids, np.int32) + self.first_id for encoding in encodings], length, 0)
 
     def names(self, texts: Sequence[str], length: int) -> list[str]:
         """Give the pieces of words, without the mark of a word's start."""
         self.tokenizer.enable_truncation(length)
-        return [_readable(token) for encoding in self.tokenizer.encode_batch(list(texts)) for token in encoding.tokens]
+        return [_readable(token) for encoding in self._encode(texts, special=True) for token in encoding.tokens]
 
 
 def _readable(token: str) -> str:

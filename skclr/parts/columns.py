@@ -1,5 +1,6 @@
 """Columns: table rows with categories and gaps as plain numbers that a network can take."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
@@ -7,7 +8,21 @@ import torch
 from torch import Tensor, nn
 
 
-class Columns(nn.Module):
+class Indexing(nn.Module, ABC):
+    """A module with buffers of indices, which follow from its arguments alone."""
+
+    @abstractmethod
+    def indices(self) -> dict[str, Tensor]:
+        """Return the buffers by name."""
+
+    def check_indices(self) -> None:
+        """Raise a ValueError where buffers that were loaded are others: they would look up what is not there."""
+        for name, expected in self.indices().items():
+            if not torch.equal(self.get_buffer(name).cpu(), expected):
+                raise ValueError(f"{name} are not the indices that belong to the columns")
+
+
+class Columns(Indexing):
     """Numbers as they are, a flag for each number that can be missing, and a learned vector for each category.
 
     Parameters
@@ -31,20 +46,31 @@ class Columns(nn.Module):
     ) -> None:
         super().__init__()
         self.n_columns = n_columns
-        counts = cardinalities or (0,) * n_columns
-        self.register_buffer("numbers", places(count == 0 for count in counts))
-        self.register_buffer("flags", places(gaps))
-        self.register_buffer("categories", places(counts))
-        # One table for all columns; in each the first row stands for what is missing or was never seen.
-        *starts, n_vectors = accumulate((count + 1 for count in counts if count), initial=0)
-        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64) + 1)
-        self.vectors = nn.Embedding(n_vectors, dim) if starts else None
-        self.out_features = len(self.numbers) + len(self.flags) + dim * len(starts)
+        self.cardinalities = tuple(cardinalities)
+        self.gaps = tuple(gaps)
+        for name, values in self.indices().items():
+            self.register_buffer(name, values)
+        n_categories = len(self.categories)
+        n_vectors = sum(self.cardinalities) + n_categories
+        self.vectors = nn.Embedding(n_vectors, dim) if n_categories else None
+        self.out_features = len(self.numbers) + len(self.flags) + dim * n_categories
 
     numbers: Tensor
     flags: Tensor
     categories: Tensor
     offsets: Tensor
+
+    def indices(self) -> dict[str, Tensor]:
+        """See `Indexing`."""
+        counts = self.cardinalities
+        # One table for all columns; in each the first row stands for what is missing or was never seen.
+        starts = [*accumulate((count + 1 for count in counts if count), initial=0)][:-1]
+        return {
+            "numbers": places(count == 0 for count in counts) if counts else torch.arange(self.n_columns),
+            "flags": places(self.gaps),
+            "categories": places(counts),
+            "offsets": torch.tensor(starts, dtype=torch.int64) + 1,
+        }
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, d), NaN where there is a gap, to (B, out_features)."""

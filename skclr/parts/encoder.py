@@ -20,12 +20,14 @@ class Encoder(nn.Module, ABC):
     tokens : whether samples are ids of tokens, and not numbers.
     facts : names of the constructor's arguments that are facts of the data, which the modality fills in where the
         user does not; see `skclr.modalities.Modality.facts`.
+    package : another package whose code it runs, which no model file may choose unless the user trusts it; or None.
     """
 
     out_features: int
     n_dims: ClassVar[int | None] = None
     tokens: ClassVar[bool] = False
     facts: ClassVar[tuple[str, ...]] = ()
+    package: ClassVar[str | None] = None
 
     @classmethod
     def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:

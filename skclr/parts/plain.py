@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 
 class Plain:
@@ -29,7 +29,8 @@ class Plain:
         """
         names = inspect.signature(cls).parameters
         part = cls(**{name: value for name, value in state.items() if name in names})
-        hints = get_type_hints(cls)
+        # What is a constant of the class was not learned.
+        hints = {name: hint for name, hint in get_type_hints(cls).items() if get_origin(hint) is not ClassVar}
         learned = {name: value for name, value in state.items() if name not in names}
         for name, value in learned.items():
             if name not in hints or not _is_a(value, hints[name]):

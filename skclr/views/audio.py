@@ -130,6 +130,10 @@ class AudioViews(Views):
         draws = Draws(len(x), generator)
         return [self._view(waves, lengths, draws) for _ in range(self.n_views)]
 
+    def n_values(self, shape: tuple[int, ...]) -> int:
+        """See `Views.n_values`: an echo may be longer than the clip."""
+        return power_of_two(math.prod(shape) + round(self.reverb_seconds[1] * self.sampling_rate))
+
     def _view(self, x: Tensor, lengths: Tensor, draws: Draws) -> Tensor:
         x, length = self._resample(x, lengths, draws)
         # From 0 to 1 within the clip, and on after its end.

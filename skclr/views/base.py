@@ -1,5 +1,6 @@
 """The protocol that every view maker follows."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, Self
 
@@ -58,6 +59,11 @@ class Views(Plain, ABC):
         -------
         Tensors (B, *shape_v); row i of each is sample i, global views first.
         """
+
+    def n_values(self, shape: tuple[int, ...]) -> int:
+        """Return how many values one view of a sample of `shape` takes while it is made, within a small factor."""
+        on_top = getattr(self, "on_top", None)
+        return max(math.prod(shape), on_top.n_values(shape) if isinstance(on_top, Views) else 0)
 
     def release(self) -> None:
         """Let go of the training data that the maker holds, if any: training has ended."""

@@ -188,6 +188,14 @@ class ImageViews(Views):
         x = (x - black) / span
         return [self._view(x, index, draws) * span + black for index in indices]
 
+    def n_values(self, shape: tuple[int, ...]) -> int:
+        """See `Views.n_values`: local views may be larger than the image, and a blur is a matrix for each axis."""
+        channels, height, width = shape
+        shorter, longer = sorted((height, width))
+        zoom = (self.local_size or shorter) / shorter
+        blurred = longer**2 if self.blur else 0
+        return max(math.prod(shape), math.ceil(channels * height * width * zoom**2), blurred)
+
     def _view(self, x: Tensor, index: int, draws: "Draws") -> Tensor:
         x = self._crop_local(x, draws) if index >= self.n_views else self._crop_global(x, draws)
         x = self._jitter(x, draws)
