@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Tags, assert_all_finite, column_or_1d, get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from skclr.data import encode_labels
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
 from skclr.modalities import opened, views_in
-from skclr.parts.groups import UNLABELLED
 from skclr.views import is_paired
 
 
@@ -32,7 +33,8 @@ def _classifier_has(method: str) -> Any:
 class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
     """Learn features from all rows and a classifier from the labelled ones.
 
-    Rows whose y is -1 have no label, as everywhere in scikit-learn's semi-supervised module.
+    Rows whose y is -1 have no label, as everywhere in scikit-learn's semi-supervised module; so have rows whose label
+    is missing.
 
     Parameters
     ----------
@@ -79,14 +81,14 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         self.fine_tune = fine_tune
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit the embedder on every row of X and the classifier on those whose y is not -1.
+        """Fit the embedder on every row of X and the classifier on the labelled ones.
 
         Parameters
         ----------
         X : array or DataFrame of n samples
             As for `ContrastiveEmbedder.fit`.
         y : array of shape (n,)
-            Classes, -1 for unlabelled rows; strings as an object array with -1 in it.
+            Classes, in any container; rows with -1 (also beside strings) or a missing value are unlabelled.
 
         Returns
         -------
@@ -95,36 +97,34 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Where y has no label, or another length than X.
+            Where y labels fewer than two classes, is continuous, or has another length than X.
+        TypeError
+            Where y is no array-like, or mixes labels of several types.
         """
         with all_or_nothing(self):
             return self._fit(X, y)
 
     def _fit(self, X: Any, y: Any) -> Self:
         if y is None:
-            raise ValueError("requires y to be passed, but the target y is None: give classes, -1 for unlabelled rows")
-        labels = column_or_1d(y, warn=True)
-        assert_all_finite(labels, input_name="y")
-        labelled = np.flatnonzero(labels != UNLABELLED)
-        check_classification_targets(labels[labelled])
-        self.classes_, codes = np.unique(labels[labelled].tolist(), return_inverse=True)
+            raise ValueError("requires y to be passed, but the target y is None: pass classes, -1 for unlabelled rows")
+        labels = encode_labels(y)
+        if len(getattr(y, "shape", ())) > 1:
+            warnings.warn("y is a column vector: pass a 1-D y, such as y.ravel()", DataConversionWarning, stacklevel=4)
+        self.classes_ = labels.classes
         if len(self.classes_) < 2:
-            raise ValueError(f"y labels {len(self.classes_)} class(es) besides -1: give rows of two classes or more")
-        partly = np.full(len(labels), UNLABELLED)
-        partly[labelled] = codes
+            raise ValueError(f"y labels {len(self.classes_)} class(es) besides -1: pass rows of two classes or more")
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
         if len(views_in(X, paired=is_paired(embedder.views))) > 1:
             raise ValueError(
                 "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on them "
                 "and any classifier on transform(X[0])"
             )
-        self.embedder_ = clone(embedder).fit(X, partly)
-        known = take_rows(X, labelled)
+        self.embedder_ = clone(embedder).fit(X, labels.codes)
+        known, codes = take_rows(X, labels.labelled), labels.codes[labels.labelled]
         if self.fine_tune:
             self.embedder_, self.classifier_ = fine_tune(self.embedder_, known, codes)
         else:
-            features = self.embedder_.transform(known)
-            self.classifier_ = self._unfitted_classifier().fit(features, codes)
+            self.classifier_ = self._unfitted_classifier().fit(self.embedder_.transform(known), codes)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

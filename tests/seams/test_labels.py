@@ -9,11 +9,13 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 
-from skclr import ContrastiveEmbedder
+from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
 from skclr.data import encode_labels, encode_together
 from skclr.training import row_groups
 
@@ -223,3 +225,32 @@ def test_sparse_multilabel_targets_pass_through_a_pipeline(table):
     targets = sparse.csr_array(np.eye(3, dtype=int)[y])
     pipe = make_pipeline(ContrastiveEmbedder(max_epochs=0, random_state=0), OneVsRestClassifier(LogisticRegression()))
     assert pipe.fit(X, targets).predict(X).shape == (60, 3)
+
+
+# -- SemiSupervisedClassifier ---------------------------------------------------------------------
+
+
+# Of columns scikit-learn asks for a DataConversionWarning.
+@pytest.mark.parametrize(
+    "container", [name for name in CONTAINERS if name not in ("column", "DataFrame", "polars DataFrame")]
+)
+def test_a_classifier_learns_the_same_from_every_container(partly, container):
+    X, y, truth = partly
+    model = SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=0, random_state=0), NearestCentroid())
+    predicted = model.fit(X, CONTAINERS[container](y)).predict(X)
+    # The clusters lie far from each other.
+    assert_array_equal(predicted, NAMES[truth] if container in STRINGS else truth)
+
+
+def test_a_column_of_labels_warns_as_scikit_learn_does(partly):
+    X, y, _ = partly
+    with pytest.warns(DataConversionWarning, match="y is a column vector"):
+        SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=0)).fit(X, y[:, None])
+
+
+@pytest.mark.parametrize("y", [[-1, 1] * 30, ["yes", -1] * 30])
+def test_two_classes_coded_as_minus_one_and_one_are_refused_before_training(table, y):
+    model = SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=0))
+    with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class; recode"):
+        model.fit(table[0], y)
+    assert not hasattr(model, "embedder_")
