@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, Self
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import DataConversionWarning
@@ -15,12 +17,19 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from skclr.data import encode_labels
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
 from skclr.modalities import opened, views_in
+from skclr.parts.ranks import n_ranks
 from skclr.views import is_paired
+
+# The budget of fine-tuning. Few rows make few steps an epoch, but are seen so often that they are soon known by heart.
+FINE_TUNING_STEPS = 300
+FINE_TUNING_EPOCHS = 50
+FINE_TUNING_BATCH = 64
 
 
 def _classifier_has(method: str) -> Any:
@@ -44,7 +53,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         Learns the classes from the features; None is a logistic regression on standardised features.
     fine_tune : bool, default=False
         Whether the encoder is trained further, under a linear head, on the labelled rows. The head then
-        classifies, and `classifier` is not used.
+        classifies, and `classifier` is not used. It takes about 300 steps, of at most 50 epochs, whatever the
+        embedder's `max_epochs`.
 
     Attributes
     ----------
@@ -216,6 +226,9 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
 def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple[ContrastiveEmbedder, Any]:
     """Train the encoder of an embedder further, under a linear head, on labelled rows.
 
+    The head starts as a logistic regression on the frozen embedding. Epochs and batch size are chosen for the labelled
+    rows: those of the pretraining were chosen for many more.
+
     Parameters
     ----------
     embedder : fitted; left as it is.
@@ -224,10 +237,16 @@ def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple
 
     Returns
     -------
-    The tuned embedder, whose `transform` gives the embedding alone, and the head as a fitted logistic
+    The tuned embedder, whose `transform` returns the embedding alone, and the head as a fitted logistic
     regression, which it is.
+
+    References
+    ----------
+    Kumar et al. 2022 (LP-FT): a random head distorts the features before it has learned. Differs: the logistic
+    regression is on standardised features.
     """
     n_classes = int(codes.max()) + 1
+    batch_size, max_epochs = fine_tuning_budget(len(codes), embedder.batch_size)
     tuned = clone(embedder).set_params(
         framework=Supervised,
         framework_params={"n_classes": n_classes},
@@ -238,6 +257,12 @@ def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple
         encoder=embedder.encoder_,
         encoder_params=None,
         passthrough=False,
+        max_epochs=0,
+        batch_size=batch_size,
+        warmup_epochs="auto",
+        # There are no labels to spare for validation.
+        early_stopping=False,
+        validation_fraction="auto",
         # Done in seconds; the folder is the embedder's.
         checkpoint_dir=None,
     )
@@ -245,10 +270,45 @@ def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple
     columns = {"n_features_in_", "feature_names_in_"}
     vars(tuned).update({name: value for name, value in vars(embedder).items() if name in columns})
     tuned._fit(X, codes, modality=embedder._modality)
-    head = tuned.net_.module_.classifier
+    first = views_in(X, paired=is_paired(tuned.net_.view_maker))[0]
+    _probe_into(tuned.net_.framework_.classifier, tuned.transform(first), codes)
+    tuned.set_params(max_epochs=max_epochs)._fit(X, codes, modality=embedder._modality, before=tuned.net_)
+    return tuned, _logistic_regression(tuned.net_.framework_.classifier)
+
+
+def fine_tuning_budget(n_samples: int, batch_size: Any = "auto") -> tuple[int, int]:
+    """Return batch size and epochs of fine-tuning.
+
+    Parameters
+    ----------
+    n_samples : labelled rows.
+    batch_size : the embedder's, which is not exceeded.
+    """
+    most = FINE_TUNING_BATCH if batch_size == "auto" else min(FINE_TUNING_BATCH, int(batch_size))
+    size = n_samples // math.ceil(n_samples / most)
+    size = max(size - size % n_ranks(), n_ranks())
+    return size, min(FINE_TUNING_EPOCHS, math.ceil(FINE_TUNING_STEPS / max(1, n_samples // size)))
+
+
+def _probe_into(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> None:
+    """Set a linear layer to the logistic regression of the codes on standardised features."""
+    scaler = StandardScaler().fit(features)
+    probe = LogisticRegression(max_iter=1000).fit(scaler.transform(features), codes)
+    weight, bias = probe.coef_, probe.intercept_
+    if len(weight) == 1:
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    weight = weight / scaler.scale_
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias - weight @ scaler.mean_))
+
+
+def _logistic_regression(head: nn.Linear) -> LogisticRegression:
+    """Return a linear layer as a fitted classifier of codes."""
     weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
-    if n_classes == 2:
-        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
     classifier = LogisticRegression()
-    classifier.classes_, classifier.coef_, classifier.intercept_ = np.arange(n_classes), weight, bias
-    return tuned, classifier
+    classifier.classes_ = np.arange(len(weight))
+    if len(weight) == 2:
+        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+    classifier.coef_, classifier.intercept_ = weight, bias
+    return classifier

@@ -72,8 +72,8 @@ class SupervisedNetwork(Candidate):
         start = time.perf_counter()
         n_rows = len(before.transform(X_test))
         self.rows_per_second_ = n_rows / (time.perf_counter() - start)
-        # Columns are read as all rows have them; the epochs are for the labelled ones.
-        self.untrained_ = before.set_params(max_epochs=self.embedder.max_epochs)
+        # Columns are read as all rows have them.
+        self.untrained_ = before
         self.seconds_: list[float] = []
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -12,17 +12,19 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_memory
 
+from skclr.data import Labels, encode_labels
 from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, named_embedders
-from skclr.evaluation.probes import Record, draw_labels
+from skclr.evaluation.probes import Record, check_n_labels, drawn
 from skclr.evaluation.statistics import Difference, corrected_t_test
 from skclr.modalities import views_in
+from skclr.parts.groups import UNLABELLED
 from skclr.parts.randomness import derive_seeds
 from skclr.semi_supervised import take_rows
 from skclr.views import is_paired
+from skclr.wording import counted
 
 _SUFFIXES = ("", "_low", "_high", "_p_value")
 _UNTESTED = Difference(*[float("nan")] * 4)
@@ -113,7 +115,7 @@ class Comparison:
         lines = [header, *([name, *cells] for name, cells in rows.items())]
         width = max(map(len, rows))
         table = [f"{name:{width}}" + "".join(f"{cell:>17}" for cell in cells) for name, *cells in lines]
-        return "\n".join([*table, "", self.verdict.sentence])
+        return "\n".join([*table, "", _legend(len(self.records[0]["scores"])), self.verdict.sentence])
 
 
 # -- how it is done ---------------------------------------------------------------------------------
@@ -145,7 +147,8 @@ def compare(
     X : array or DataFrame of n samples
         As for `ContrastiveEmbedder.fit`; of pairs the baselines see the first of each.
     y : array of shape (n,)
-        Classes.
+        Classes, in any container. Unlabelled rows (-1 or a missing value) are in the training part of every fold, for
+        the embedders, and are never drawn nor scored.
     embedders : "all", list of str, or dict of str to ContrastiveEmbedder, default="all"
         Frameworks by name, or embedders.
     baselines : "auto", list of str, or dict of str to transformer, default="auto"
@@ -158,7 +161,7 @@ def compare(
     n_draws : int, default=3
         Draws of labels in each fold, of which a fold's score is the mean.
     cv : int, cross-validation generator or iterable, default=5
-        A number makes so many stratified, shuffled folds.
+        A number makes so many stratified, shuffled folds. With 2 folds the intervals are very wide.
     scoring : str or callable, default="accuracy"
         A scikit-learn scorer that gives one number.
     memory : str or joblib.Memory, default=None
@@ -174,6 +177,14 @@ def compare(
     Returns
     -------
     Comparison
+        Its table shows the mean score over the folds ± half the width of the mean's 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        Where y has fewer than two classes, a class of one labelled row, or a fold without labels of two classes.
+    TypeError
+        Where y is no array-like.
 
     Notes
     -----
@@ -191,23 +202,24 @@ def compare(
     >>> [record["features"] for record in found.records[::3]]
     ['raw features', 'PCA', 'simclr']
     """
-    y = column_or_1d(y)
-    check_classification_targets(y)
+    labels = encode_labels(y)
+    for n_labels in labels_per_class:
+        check_n_labels(n_labels)
     learners = named_embedders(embedders, embedder_params or {})
     views = views_in(X, paired=any(is_paired(embedder.views) for embedder in learners.values()))
-    check_consistent_length(*views, y)
+    check_consistent_length(*views, labels.codes)
     first = named_baselines(baselines, next(iter(learners.values())))
     candidates = first | {name: Frozen(embedder, standardize=True) for name, embedder in learners.items()}
     # Of pairs the baselines see what `transform` does, the first of each.
     samples = dict.fromkeys(first, views[0]) | dict.fromkeys(learners, tuple(views) if len(views) > 1 else views[0])
-    folds = _folds(cv, y, random_state)
+    folds = _folds(cv, labels, random_state)
     settings = (tuple(labels_per_class), n_draws, scoring)
-    run = check_memory(memory).cache(run_cell, ignore=["X", "y"])
-    data = joblib.hash((X, y))
+    run = check_memory(memory).cache(run_cell, ignore=["X", "labels"])
+    data = joblib.hash((X, *labels))
     cells = [(fold, name) for fold in range(len(folds)) for name in candidates]
     calls = (
         delayed(run)(
-            candidates[name], samples[name], y, data, *folds[fold], *settings, *derive_seeds(1, random_state, fold)
+            candidates[name], samples[name], labels, data, *folds[fold], *settings, *derive_seeds(1, random_state, fold)
         )
         for fold, name in cells
     )
@@ -216,14 +228,16 @@ def compare(
         results[name].append(result)
         if verbose:
             print(f"fold {fold + 1}/{len(folds)}  {_progress(name, result)}", flush=True)
-    test_share = float(np.mean([len(test) / len(train) for train, test in folds]))
+    # Of labelled rows: the others are in every fold's training part.
+    shares = [len(test) / np.count_nonzero(labels.codes[train] != UNLABELLED) for train, test in folds]
+    test_share = float(np.mean(shares))
     return summarize_cells(results, list(learners), test_share)
 
 
 def run_cell(
     candidate: Candidate,
     X: Any,
-    y: np.ndarray,
+    labels: Labels,
     data: str,
     train: np.ndarray,
     test: np.ndarray,
@@ -237,7 +251,7 @@ def run_cell(
     Parameters
     ----------
     candidate : copied.
-    X, y : all samples and classes.
+    X, labels : all samples and their classes.
     data : their hash, by which a finished cell is found again.
     train, test : row numbers.
     labels_per_class, n_draws, scoring : as for `compare`.
@@ -248,10 +262,11 @@ def run_cell(
     scores, by number of labels, fit_seconds and rows_per_second.
     """
     fitted = reseeded(candidate, seed).fit(take_rows(X, train), take_rows(X, test))
+    learned, y_test = Labels(labels.codes[train], labels.classes), labels.values(test)
     scores = {}
     for n_labels in labels_per_class:
-        draws = draw_labels(y[train], n_labels, n_draws, seed)
-        scores[n_labels] = float(np.mean([fitted.score(rows, y[train][rows], y[test], scoring) for rows in draws]))
+        draws = drawn(learned, n_labels, n_draws, seed)
+        scores[n_labels] = float(np.mean([fitted.score(rows, learned.values(rows), y_test, scoring) for rows in draws]))
     return {"scores": scores, "fit_seconds": fitted.fit_seconds_, "rows_per_second": fitted.rows_per_second_}
 
 
@@ -327,10 +342,38 @@ def _progress(name: str, result: Record) -> str:
     return f"{name:20}{scores}  ({result['fit_seconds']:.1f} s)"
 
 
-def _folds(cv: Any, y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    if isinstance(cv, Integral):
-        cv = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
-    folds = list(check_cv(cv, y, classifier=True).split(np.zeros(len(y)), y))
+def _legend(n_folds: int) -> str:
+    wide = ": few folds make it wide, cv=5 is usual" if n_folds < 3 else ""
+    return f"Mean over {n_folds} folds ± half the width of its 95 % interval{wide}."
+
+
+def _folds(cv: Any, labels: Labels, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return row numbers of each fold's training and test part; unlabelled rows are for training alone."""
+    _check_counts(labels)
+    known = labels.labelled
+    if isinstance(cv, Iterable):
+        # Folds of the user's own have the row numbers of X.
+        folds = [(np.asarray(train), np.asarray(test)[np.isin(test, known)]) for train, test in cv]
+    else:
+        if isinstance(cv, Integral):
+            cv = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
+        splits = check_cv(cv, labels.values(known), classifier=True).split(np.zeros(len(known)), labels.values(known))
+        rest = np.flatnonzero(labels.codes == UNLABELLED)
+        folds = [(np.append(known[train], rest), known[test]) for train, test in splits]
     if len(folds) < 2:
         raise ValueError(f"cv={cv!r} makes {len(folds)} fold: differences need 2 or more, for example cv=5")
+    for number, (train, test) in enumerate(folds, start=1):
+        if len(np.setdiff1d(labels.codes[train], UNLABELLED)) < 2 or not len(test):
+            raise ValueError(f"fold {number} of cv={cv!r} lacks labels of 2 classes to train on, or labels to score")
     return folds
+
+
+def _check_counts(labels: Labels) -> None:
+    counts = labels.counts
+    if len(counts) < 2:
+        raise ValueError(f"y has labels of {counted(len(counts), 'class', 'classes')}: compare needs 2 or more")
+    if counts.min() < 2:
+        rare = labels.classes[counts.argmin()]
+        raise ValueError(
+            f"class {rare!s} of y has 1 labelled row: compare needs 2 of each class, better as many as folds"
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from skclr.data import Labels, check_length, encode_labels, encode_together, n_values
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.statistics import confidence_interval
+from skclr.modalities import views_in
 from skclr.parts.randomness import derive_seeds
-from skclr.semi_supervised import fine_tune
+from skclr.semi_supervised import fine_tune, take_rows
+from skclr.wording import counted
 
 Features = tuple[np.ndarray, np.ndarray]
 Record = dict[str, Any]
@@ -25,9 +30,9 @@ Record = dict[str, Any]
 
 def linear_probe(
     train: np.ndarray,
-    y_train: np.ndarray,
+    y_train: Any,
     test: np.ndarray,
-    y_test: np.ndarray,
+    y_test: Any,
     *,
     scoring: Any = "accuracy",
     penalties: Sequence[float] = (1.0,),
@@ -38,9 +43,10 @@ def linear_probe(
     Parameters
     ----------
     train, test : (n, d) and (m, d) features.
-    y_train, y_test : (n,) and (m,) classes.
+    y_train, y_test : (n,) and (m,) classes, in any container; unlabelled rows (-1 or missing) are left out.
     scoring : name of a scikit-learn scorer, callable, or list of names.
-    penalties : values of C; of several, the one that is most accurate on a fifth of the training rows.
+    penalties : values of C; of several, the one that is most accurate on a fifth of the training rows, or the first
+        where a class has too few rows to hold one out.
     standardize : whether each feature is brought to one scale, which suits embeddings; else all of them are by one
         factor, which leaves to pixels and principal components that some vary more than others.
 
@@ -59,6 +65,7 @@ def linear_probe(
     >>> linear_probe(Z[::2], y[::2], Z[1::2], y[1::2]) > 0.8
     True
     """
+    train, y_train, test, y_test = _labelled(train, y_train, test, y_test)
     scaler = StandardScaler(with_std=standardize).fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
     if not standardize:
@@ -70,9 +77,9 @@ def linear_probe(
 
 def knn_probe(
     train: np.ndarray,
-    y_train: np.ndarray,
+    y_train: Any,
     test: np.ndarray,
-    y_test: np.ndarray,
+    y_test: Any,
     *,
     scoring: Any = "accuracy",
     n_neighbors: int = 200,
@@ -84,11 +91,15 @@ def knn_probe(
     ----------
     train, y_train, test, y_test, scoring : as for `linear_probe`.
     n_neighbors : rows that vote, all if there are fewer.
-    temperature : of the weights; Wu et al. take 0.07.
+    temperature : of the weights, above 0; Wu et al. take 0.07.
 
     Returns
     -------
     As `linear_probe`.
+
+    Raises
+    ------
+    ValueError : for a temperature that is not above 0.
 
     References
     ----------
@@ -105,6 +116,9 @@ def knn_probe(
     >>> knn_probe(Z[::2], y[::2], Z[1::2], y[1::2], n_neighbors=20) > 0.8
     True
     """
+    if not (isinstance(temperature, Real) and 0 < temperature < np.inf):
+        raise ValueError(f"temperature={temperature!r}: use a number above 0")
+    train, y_train, test, y_test = _labelled(train, y_train, test, y_test)
     weights = partial(_vote, temperature=temperature)
     voters = KNeighborsClassifier(min(n_neighbors, len(train)), metric="cosine", weights=weights)
     return _score(voters.fit(train, y_train), test, y_test, scoring)
@@ -119,8 +133,7 @@ def fine_tune_probe(
     ----------
     embedder : fitted, trained or not; left as it is.
     X_train, X_test : samples, as its `transform` takes them.
-    y_train, y_test : their classes.
-    scoring : as for `linear_probe`.
+    y_train, y_test, scoring : as for `linear_probe`.
 
     Returns
     -------
@@ -136,6 +149,7 @@ def fine_tune_probe(
     >>> fine_tune_probe(embedder, X[::2], y[::2], X[1::2], y[1::2]) > 0.6
     True
     """
+    X_train, y_train, X_test, y_test = _labelled(X_train, y_train, X_test, y_test)
     classes, codes = np.unique(y_train, return_inverse=True)
     tuned, head = fine_tune(embedder, X_train, codes)
     head.classes_ = classes
@@ -230,8 +244,8 @@ def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedd
 
 def label_efficiency(
     features: Mapping[str, Features | Iterable[Features]],
-    y_train: np.ndarray,
-    y_test: np.ndarray,
+    y_train: Any,
+    y_test: Any,
     labels_per_class: Sequence[int | str] = (1, 5, 10, 50, "all"),
     *,
     n_draws: int = 10,
@@ -244,7 +258,7 @@ def label_efficiency(
     Parameters
     ----------
     features : by name, train and test features, or several such pairs, one per seed; `beside_baselines` gives them.
-    y_train, y_test : (n,) and (m,) classes.
+    y_train, y_test : (n,) and (m,) classes, as for `linear_probe`.
     labels_per_class : numbers of labels a class, and "all".
     n_draws : draws of labels for each number; "all" is one.
     probe : `linear_probe`, `knn_probe`, or a function like them that gives one number.
@@ -265,25 +279,32 @@ def label_efficiency(
     >>> [(record["labels_per_class"], len(record["scores"])) for record in records]
     [(5, 3), ('all', 1)]
     """
+    learned, asked = encode_together(y_train=y_train, y_test=y_test)
+    held, y_held = asked.labelled, asked.values(asked.labelled)
     records = []
     for name, given in features.items():
         pairs = [given] if isinstance(given, tuple) else list(given)
+        for train, test in pairs:
+            check_length("y_train", learned.codes, len(train))
+            check_length("y_test", asked.codes, len(test))
         for n_labels in labels_per_class:
-            draws = draw_labels(y_train, n_labels, n_draws, random_state)
+            draws = drawn(learned, n_labels, n_draws, random_state)
             scores = [
-                probe(train[rows], y_train[rows], test, y_test, **settings) for train, test in pairs for rows in draws
+                probe(take_rows(train, rows), learned.values(rows), take_rows(test, held), y_held, **settings)
+                for train, test in pairs
+                for rows in draws
             ]
             records.append({"features": name, "labels_per_class": n_labels, **summarize(scores)})
     return records
 
 
-def draw_labels(y: np.ndarray, n_labels: int | str, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
+def draw_labels(y: Any, n_labels: int | str, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
     """Draw the rows whose labels are known.
 
     Parameters
     ----------
-    y : (n,) classes.
-    n_labels : rows of each class, all where it has fewer; "all" takes every row, once.
+    y : (n,) classes, in any container; rows with -1 or a missing value are unlabelled and never drawn.
+    n_labels : rows of each class, all where it has fewer; "all" takes every labelled row, once.
     n_draws : number of draws.
     random_state : seed.
 
@@ -299,14 +320,32 @@ def draw_labels(y: np.ndarray, n_labels: int | str, n_draws: int, random_state: 
     >>> [y[rows].tolist() for rows in draw_labels(y, 2, n_draws=3)]
     [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
     """
+    return drawn(encode_labels(y), n_labels, n_draws, random_state)
+
+
+def drawn(labels: Labels, n_labels: int | str, n_draws: int, random_state: int) -> list[np.ndarray]:
+    """Draw as `draw_labels` does, from labels that are encoded.
+
+    Raises
+    ------
+    ValueError : for `n_labels` that is neither "all" nor a whole number of 1 or more.
+    """
+    check_n_labels(n_labels)
     if n_labels == "all":
-        return [np.arange(len(y))]
-    of_class = [np.flatnonzero(y == c) for c in np.unique(y)]
+        return [labels.labelled]
+    of_class = [np.flatnonzero(labels.codes == code) for code in np.unique(labels.codes[labels.labelled])]
     generators = map(np.random.default_rng, derive_seeds(n_draws, random_state, int(n_labels)))
     return [
         np.concatenate([rng.choice(rows, min(int(n_labels), len(rows)), replace=False) for rows in of_class])
         for rng in generators
     ]
+
+
+def check_n_labels(n_labels: Any) -> None:
+    """Raise a ValueError for what is no number of labels."""
+    is_count = isinstance(n_labels, Integral) and not isinstance(n_labels, bool) and int(n_labels) >= 1
+    if not (is_count or (isinstance(n_labels, str) and n_labels == "all")):
+        raise ValueError(f"labels_per_class has {n_labels!r}: use 'all' or a whole number of 1 or more")
 
 
 def summarize(scores: Sequence[float]) -> Record:
@@ -319,13 +358,41 @@ def _regression(penalty: float) -> LogisticRegression:
     return LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
 
 
+def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np.ndarray, Any, np.ndarray]:
+    """Return the labelled rows of both parts, and their classes.
+
+    Raises
+    ------
+    ValueError : where the training rows have labels of fewer than two classes, or the test rows none.
+    """
+    learned, asked = encode_together(y_train=y_train, y_test=y_test)
+    for part, X, labels, n_least in (("train", train, learned, 2), ("test", test, asked, 1)):
+        n_samples = n_values(views_in(X, paired=False)[0])
+        check_length(f"y_{part}", labels.codes, n_samples or len(labels.codes))
+        n_classes = len(np.unique(labels.codes[labels.labelled]))
+        if n_classes < n_least:
+            found = counted(n_classes, "class", "classes")
+            raise ValueError(f"y_{part} has labels of {found}: a probe needs {n_least} or more")
+    return *_known(train, learned), *_known(test, asked)
+
+
+def _known(X: Any, labels: Labels) -> tuple[Any, np.ndarray]:
+    rows = labels.labelled
+    return X if len(rows) == len(labels.codes) else take_rows(X, rows), labels.values(rows)
+
+
 def _choose_penalty(train: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> float:
-    fit, held, y_fit, y_held = train_test_split(train, y, test_size=0.2, random_state=0, stratify=y)
+    counts = np.unique(y, return_counts=True)[1]
+    n_held = max(math.ceil(len(y) / 5), len(counts))
+    if counts.min() < 2 or len(y) - n_held < len(counts):
+        return penalties[0]
+    fit, held, y_fit, y_held = train_test_split(train, y, test_size=n_held, random_state=0, stratify=y)
     return max(penalties, key=lambda penalty: _regression(penalty).fit(fit, y_fit).score(held, y_held))
 
 
 def _vote(distances: np.ndarray, temperature: float) -> np.ndarray:
-    return np.exp((1 - distances) / temperature)
+    # Relative to the nearest row's weight, or exp would overflow at low temperatures.
+    return np.exp((distances.min(axis=1, keepdims=True) - distances) / temperature)
 
 
 def _score(classifier: Any, test: np.ndarray, y_test: np.ndarray, scoring: Any) -> Any:
