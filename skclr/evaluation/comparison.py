@@ -364,7 +364,7 @@ def _folds(cv: Any, labels: Labels, seed: int) -> list[tuple[np.ndarray, np.ndar
         raise ValueError(f"cv={cv!r} makes {len(folds)} fold: differences need 2 or more, for example cv=5")
     for number, (train, test) in enumerate(folds, start=1):
         if len(np.setdiff1d(labels.codes[train], UNLABELLED)) < 2 or not len(test):
-            raise ValueError(f"fold {number} of cv={cv!r} lacks labels of 2 classes to train on, or labels to score")
+            raise ValueError(f"fold {number} of cv lacks labels of 2 classes to train on, or labels to score")
     return folds
 
 

@@ -1,0 +1,271 @@
+"""What judges an embedding: labels in any container, unlabelled rows left out, a budget of its own, clear errors."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
+
+from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, compare
+from skclr.evaluation import (
+    draw_labels,
+    fine_tune_probe,
+    knn_probe,
+    label_efficiency,
+    linear_probe,
+    transfer_probe,
+)
+from tests.seams.test_labels import CONTAINERS
+
+X, TRUTH = make_blobs(60, 5, centers=3, cluster_std=4, random_state=0)
+PARTLY = np.where(np.arange(60) % 4 == 0, -1, TRUTH)
+KNOWN = PARTLY >= 0
+
+
+@cache
+def embedder():
+    return ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X)
+
+
+def table_of(found):
+    return [(r["features"], r["labels_per_class"], r["scores"]) for r in found.records], found.verdict
+
+
+# Each returns all that the labels have an influence on.
+VERBS = {
+    "linear_probe": lambda y: linear_probe(X, y, X, y, scoring=["accuracy", "f1_macro"], penalties=(0.1, 1.0)),
+    "knn_probe": lambda y: knn_probe(X, y, X, y, n_neighbors=9),
+    "fine_tune_probe": lambda y: fine_tune_probe(embedder(), X, y, X, y),
+    "transfer_probe": lambda y: transfer_probe(embedder(), X, y, X, y),
+    "draw_labels": lambda y: np.concatenate([*draw_labels(y, 3, 2), *draw_labels(y, "all", 1)]).tolist(),
+    "label_efficiency": lambda y: label_efficiency({"raw": (X, X)}, y, y, (2, "all"), n_draws=2),
+    "compare": lambda y: table_of(
+        compare(X, y, ["simclr"], ["PCA"], labels_per_class=(3, "all"), cv=2, embedder_params={"max_epochs": 0})
+    ),
+}
+AS_USERS_HAVE_THEM = [
+    "list",
+    "float with NaN",
+    "shuffled Series",
+    "tensor",
+    "list with -1",
+    "strings with '-1'",
+    "categorical",
+]
+
+
+@cache
+def expected(verb):
+    return VERBS[verb](PARTLY)
+
+
+SLOW = ("fine_tune_probe", "transfer_probe", "compare")
+
+
+@pytest.mark.parametrize(
+    ("verb", "container"),
+    [
+        (verb, container)
+        for verb in VERBS
+        for container in [*AS_USERS_HAVE_THEM, "polars", "polars Categorical"]
+        if verb not in SLOW or container in ("shuffled Series", "list with -1", "polars")
+    ],
+)
+def test_every_verb_gives_every_container_the_same_answer(verb, container):
+    assert str(VERBS[verb](CONTAINERS[container](PARTLY))) == str(expected(verb))
+
+
+@pytest.mark.parametrize(
+    "y", [np.where(TRUTH == 0, -1, 1), ["-1" if c == 0 else "yes" for c in TRUTH]], ids=["1", "yes"]
+)
+@pytest.mark.parametrize("verb", VERBS)
+def test_minus_one_and_one_class_are_refused(verb, y):
+    with pytest.raises(ValueError, match=r"contains -1 \(unlabelled\) and one class; recode two classes as 0 and 1"):
+        VERBS[verb](y)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        ("r.html", TypeError, "is a str: pass an array"),
+        (5, TypeError, "is a int"),
+        (np.eye(60), ValueError, "has 60 columns"),
+        (np.linspace(0, 1, 60), ValueError, "continuous"),
+    ],
+    ids=["path", "number", "columns", "continuous"],
+)
+def test_what_is_no_y_is_refused_in_our_words(verb, y, error, message):
+    with pytest.raises(error, match=message):
+        VERBS[verb](y)
+
+
+# -- unlabelled rows ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["linear_probe", "knn_probe", "fine_tune_probe"])
+def test_a_probe_is_as_on_the_labelled_rows_alone(verb):
+    probe, settings = {
+        "linear_probe": (linear_probe, {}),
+        "knn_probe": (knn_probe, {"n_neighbors": 5}),
+        "fine_tune_probe": (lambda *args: fine_tune_probe(embedder(), *args), {}),
+    }[verb]
+    alone = probe(X[KNOWN], TRUTH[KNOWN], X[KNOWN], TRUTH[KNOWN], **settings)
+    assert probe(X, PARTLY, X, PARTLY, **settings) == alone
+
+
+@pytest.mark.parametrize("n_labels", [1, 3, 100, "all"])
+def test_unlabelled_rows_are_never_drawn(n_labels):
+    for rows in draw_labels(PARTLY, n_labels, 5):
+        assert (PARTLY[rows] >= 0).all()
+    assert n_labels != "all" or len(rows) == KNOWN.sum()
+
+
+def test_compare_trains_on_unlabelled_rows_and_scores_none():
+    """A scorer sees labelled rows alone; an embedder's training part holds every unlabelled one."""
+    scored, sizes = [], []
+
+    def spy(model, Z, y):
+        scored.extend(y)
+        return model.score(Z, y)
+
+    class Counting(PCA):
+        def fit(self, X, y=None):
+            sizes.append(len(X))
+            return super().fit(X)
+
+    settings = {"labels_per_class": (2,), "n_draws": 1, "cv": 3, "scoring": spy}
+    compare(X, PARTLY, ["simclr"], {"counting": Counting(2)}, embedder_params={"max_epochs": 0}, **settings)
+    assert sorted(scored) == sorted([*TRUTH[KNOWN]] * 2)
+    assert sizes == [30 + 15] * 3
+
+
+def test_folds_of_the_users_own_have_the_row_numbers_of_X():
+    rows = np.arange(60)
+    folds = [(rows[rows % 2 == 0], rows[rows % 2 == 1]), (rows[rows % 2 == 1], rows[rows % 2 == 0])]
+    settings = {"labels_per_class": ("all",), "embedder_params": {"max_epochs": 0}}
+    own = compare(X, PARTLY, ["simclr"], ["PCA"], cv=folds, **settings)
+    known = [(train, test[KNOWN[test]]) for train, test in folds]
+    assert table_of(own)[0] == table_of(compare(X, PARTLY, ["simclr"], ["PCA"], cv=known, **settings))[0]
+
+
+# -- errors and edges -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(60), "y has labels of 1 class: compare needs 2"),
+        ([None] * 60, "y has labels of 0 classes"),
+        (np.r_[0, np.ones(59)], "class 0.0 of y has 1 labelled row"),
+        (["rare", *["often"] * 59], "class rare of y has 1 labelled row"),
+    ],
+)
+def test_compare_needs_two_rows_of_two_classes(y, message):
+    with pytest.raises(ValueError, match=message):
+        compare(X, y, ["simclr"], ["PCA"])
+
+
+def test_a_fold_without_two_classes_is_named():
+    rows = np.arange(60)
+    folds = [(np.flatnonzero(TRUTH == 0), rows[:9]), (rows[:30], rows[30:])]
+    with pytest.raises(ValueError, match="fold 1 of cv lacks labels of 2 classes"):
+        compare(X, TRUTH, ["simclr"], ["PCA"], cv=folds)
+
+
+@pytest.mark.parametrize("n_labels", [0, -1, 2.5, True, "some", None])
+def test_numbers_of_labels(n_labels):
+    for call in (
+        lambda: draw_labels(TRUTH, n_labels, 1),
+        lambda: label_efficiency({"raw": (X, X)}, TRUTH, TRUTH, (n_labels,)),
+        lambda: compare(X, TRUTH, ["simclr"], ["PCA"], labels_per_class=(5, n_labels)),
+    ):
+        with pytest.raises(ValueError, match=r"labels_per_class has .*: use 'all' or a whole number of 1 or more"):
+            call()
+
+
+def test_one_class_is_refused_by_a_probe():
+    with pytest.raises(ValueError, match="y_train has labels of 1 class: a probe needs 2 or more"):
+        linear_probe(X, np.zeros(60), X, TRUTH)
+    with pytest.raises(ValueError, match="y_test has labels of 0 classes"):
+        knn_probe(X, TRUTH, X, [None] * 60)
+    with pytest.raises(ValueError, match="y_train has 59 values, but X has 60 rows"):
+        linear_probe(X, TRUTH[1:], X, TRUTH)
+
+
+def test_the_first_penalty_serves_where_no_row_can_be_held_out():
+    settings = {"n_draws": 2, "labels_per_class": (1, 2)}
+    several = label_efficiency({"raw": (X, X)}, TRUTH, TRUTH, penalties=(0.1, 10.0), **settings)
+    one = label_efficiency({"raw": (X, X)}, TRUTH, TRUTH, penalties=(0.1,), **settings)
+    assert several[0] == one[0]
+    # A fifth of the rows is fewer than the classes.
+    many = np.arange(60) // 4
+    assert linear_probe(X, many, X, many, penalties=(0.1, 10.0)) > 0
+
+
+@pytest.mark.parametrize("temperature", [1e-2, 1e-3, 1e-6, 1e-300])
+def test_a_vote_at_any_temperature_follows_the_nearest_rows(temperature):
+    # The nearest training row of each test row is the row itself.
+    assert knn_probe(X, TRUTH, X, TRUTH, n_neighbors=20, temperature=temperature) == 1
+
+
+@pytest.mark.parametrize("temperature", [0, -0.1, float("nan"), float("inf"), "0.1", None])
+def test_temperatures(temperature):
+    with pytest.raises(ValueError, match=r"temperature=.*: use a number above 0"):
+        knn_probe(X, TRUTH, X, TRUTH, temperature=temperature)
+
+
+def test_the_spread_in_compare_is_named():
+    settings = {"labels_per_class": (5,), "embedder_params": {"max_epochs": 0}}
+    two, three = (repr(compare(X, TRUTH, ["simclr"], ["PCA"], cv=cv, **settings)) for cv in (2, 3))
+    assert "Mean over 3 folds ± half the width of its 95 % interval." in three
+    assert "Mean over 2 folds" in two
+    assert "cv=5 is usual" in two
+
+
+# -- fine-tuning ----------------------------------------------------------------------------------
+
+
+def test_fine_tuning_does_not_inherit_the_pretraining_s_epochs(digits):
+    images, y = digits
+    labels = np.where(np.arange(120) < 60, y, -1)
+    scores = {}
+    for fine_tune in (False, True):
+        pretraining = ContrastiveEmbedder(max_epochs=2, early_stopping=True, batch_size=32, random_state=0)
+        model = SemiSupervisedClassifier(pretraining, fine_tune=fine_tune).fit(images, labels)
+        scores[fine_tune] = model.score(images[60:], y[60:])
+    assert model.embedder_.n_iter_ == 50
+    assert scores[True] > scores[False] - 0.05
+
+
+def test_the_supervised_network_is_the_same_whatever_the_embedder_s_epochs():
+    settings = {"labels_per_class": (3,), "n_draws": 1, "cv": 2}
+    once, twice = (
+        compare(X, TRUTH, ["simclr"], ["supervised network"], embedder_params={"max_epochs": n}, **settings)
+        for n in (0, 1)
+    )
+    assert once.records[0]["scores"] == twice.records[0]["scores"]
+    assert once.records[0]["mean"] > 0.5
+
+
+def test_fine_tuning_starts_from_a_linear_probe(monkeypatch):
+    monkeypatch.setattr("skclr.semi_supervised.FINE_TUNING_STEPS", 0)
+    # Without a step, the head is scikit-learn's logistic regression on the standardised embedding.
+    bare = ContrastiveEmbedder(max_epochs=1, passthrough=False, random_state=0).fit(X)
+    for y in (TRUTH, TRUTH > 0):
+        tuned = fine_tune_probe(bare, X[::2], y[::2], X[1::2], y[1::2], scoring="neg_log_loss")
+        Z = bare.transform(X)
+        linear = linear_probe(Z[::2], y[::2], Z[1::2], y[1::2], scoring="neg_log_loss")
+        assert tuned == pytest.approx(linear, abs=0.02)
+
+
+def test_labels_of_a_frame_are_taken_by_position():
+    shuffled = np.random.default_rng(1).permutation(60)
+    frame = pd.DataFrame(X, index=shuffled)
+    records = label_efficiency({"raw": (frame, frame)}, pd.Series(TRUTH, index=shuffled), TRUTH, (5,), n_draws=2)
+    assert_array_equal(
+        records[0]["scores"], label_efficiency({"raw": (X, X)}, TRUTH, TRUTH, (5,), n_draws=2)[0]["scores"]
+    )
