@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from skclr.frameworks import Recipe
-from skclr.training import WarmupThen, fused_arguments
+from skclr.training import WarmupThen, preset_arguments
 from skclr.training.optimizers import parameter_groups
 from skclr.training.schedules import cosine_decay
 
@@ -198,7 +198,7 @@ def train(
     optimizer = torch.optim.AdamW(
         [{key: group[key] for key in ("params", "weight_decay")} for group in groups],
         lr=recipe.at(batch_size),
-        **fused_arguments(torch.optim.AdamW, torch.device("cpu")),
+        **preset_arguments(torch.optim.AdamW, torch.device("cpu")),
     )
     total = epochs * len(loader)
     schedule = WarmupThen(cosine_decay, 0.05 * epochs, epochs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
 import math
 import os
@@ -17,13 +16,15 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from skclr.encoders import ENCODERS, Encoder, Preprocessed, Reading
 from skclr.frameworks import FRAMEWORKS, Framework, Recipe
+from skclr.hints import REGISTRIES, hint, nearest_name
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
+from skclr.parts.plain import as_python
 from skclr.parts.precision import multiplies_faster_in_bfloat16
 from skclr.parts.ranks import n_ranks, rank
 from skclr.training import (
@@ -37,8 +38,10 @@ from skclr.training import (
     WarmupThen,
     check_alike,
     described,
-    fused_arguments,
+    is_callback,
     is_out_of_memory,
+    prepare_callbacks,
+    preset_arguments,
     validation_size,
 )
 from skclr.views import VIEWS, CallableViews, Views, is_paired
@@ -80,9 +83,9 @@ def look_up(argument: str, value: Any, registry: Mapping[str, Any]) -> Any:
         return value
     if value in registry:
         return registry[value]
-    near = difflib.get_close_matches(value, registry, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"{argument}={value!r} is not known: {hint}known are {', '.join(map(repr, registry))}")
+    near = nearest_name(value, registry)
+    suggestion = f"did you mean {near!r}? " if near else ""
+    raise ValueError(f"{argument}={value!r} is not known: {suggestion}known are {', '.join(map(repr, registry))}")
 
 
 def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None, *given: Any, **preset: Any) -> Any:
@@ -100,11 +103,11 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
     ValueError : for a parameter that the part does not have (the message lists those it has), and for values of which
         torch can make nothing.
     """
-    parameters = inspect.signature(part).parameters
-    check_names(argument, part, params or {}, given=tuple(parameters)[: len(given)])
-    _check_complete(argument, part, {*tuple(parameters)[: len(given)], *preset, *(params or {})})
+    parameters, params, preset = inspect.signature(part).parameters, as_python(params or {}), as_python(preset)
+    check_names(argument, part, params, given=tuple(parameters)[: len(given)])
+    _check_complete(argument, part, {*tuple(parameters)[: len(given)], *preset, *params})
     with possible(f"{argument}_params={params}: {getattr(part, '__name__', repr(part))} cannot be made of them"):
-        return part(*given, **{**preset, **(params or {})})
+        return part(*given, **{**preset, **params})
 
 
 @contextmanager
@@ -138,8 +141,8 @@ def check_names(argument: str, part: Callable[..., Any], params: dict[str, Any],
     if unknown:
         name = getattr(part, "__name__", repr(part))
         raise ValueError(
-            f"{argument}_params has {unknown[0]!r}, which {name} does not take: "
-            f"its parameters are {', '.join(names) or 'none'}"
+            f"{argument}_params has {unknown[0]!r}, which cannot be set there for {name}: "
+            + (hint(unknown[0], PARAMETERS, argument, names) or f"its parameters are {', '.join(names) or 'none'}")
         )
 
 
@@ -376,7 +379,8 @@ def _build_loss(name: Any, framework: type[Framework], loss: Any, params: dict[s
             f"loss='auto' and its parameters by framework_params; a loss can be chosen for {', '.join(takers)}"
         )
     objective = look_up("loss", framework.default_loss if _is_auto(loss) else loss, LOSSES)
-    return objective if _is_instance("loss", objective, params) else build("loss", objective, params)
+    # One of the user's own may be a module, which training writes to.
+    return copy.deepcopy(objective) if _is_instance("loss", objective, params) else build("loss", objective, params)
 
 
 # -- training -------------------------------------------------------------------------------------
@@ -404,7 +408,7 @@ def plan_training(
     batch_size = choose_batch_size(settings.batch_size, n_train)
     max_epochs = 1 if endless else choose_epochs(settings.max_epochs, n_train // batch_size, n_steps)
     optimizer, recipe = choose_optimizer(framework, settings.optimizer)
-    params = {**fused_arguments(optimizer, device), **(settings.optimizer_params or {})}
+    params = {**preset_arguments(optimizer, device), **(settings.optimizer_params or {})}
     check_names("optimizer", optimizer, params, given=("params", "lr", "weight_decay"))
     rate, decay = settings.learning_rate, settings.weight_decay
     return {
@@ -422,7 +426,7 @@ def plan_training(
         "device": str(device),
         "compile": settings.compile,
         "on_interrupt": settings.on_interrupt,
-        "callbacks": choose_callbacks(settings, endless=endless),
+        "callbacks": choose_callbacks(settings, validates=share > 0, endless=endless),
     }
 
 
@@ -442,10 +446,65 @@ def build_net(
     plan = plan_training(settings, framework, n_samples, device, n_steps=modality.n_steps, endless=endless)
     share = plan.pop("validation_fraction")
     plan["train_split"] = HoldOut(share, seed) if share else None
+    _check_net_params(settings)
     net = build("net", ContrastiveNet, settings.net_params, framework, view_maker=views, seed=seed, verbose=0, **plan)
     given_params = f"optimizer_params={settings.optimizer_params}, net_params={settings.net_params}"
     with possible(f"{given_params}: no net can be made of them"):
         return net.initialize()
+
+
+# Parameters of skorch's net, and the estimator's that set them; None where they could not act.
+_NET_PARAMETERS = {
+    "module": "framework",
+    "criterion": "loss",
+    "optimizer": "optimizer",
+    "lr": "learning_rate",
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "train_split": "validation_fraction",
+    "callbacks": "callbacks",
+    "warm_start": "warm_start",
+    "verbose": "verbose",
+    "device": "device",
+    "compile": "compile",
+    "view_maker": "views",
+    "schedule": "lr_schedule",
+    "weight_decay": "weight_decay",
+    "autocast": "precision",
+    "seed": "random_state",
+    "chunk_size": "chunk_size",
+    "on_interrupt": "on_interrupt",
+    "iterator_train": None,
+    "iterator_valid": None,
+    "dataset": None,
+    "endless": None,
+    "predict_nonlinearity": None,
+    "use_caching": None,
+}
+
+
+def _check_net_params(settings: Any) -> None:
+    """Raise a ValueError for a parameter of the net that the estimator sets itself, or that would do nothing."""
+    for name in settings.net_params or {}:
+        stem, _, entry = name.partition("__")
+        fault = f"net_params has {name!r}"
+        if stem == "compile" and entry:
+            if not settings.compile:
+                raise ValueError(f"{fault}, which acts with compile=True only")
+        elif name == "torch_load_kwargs":
+            if not settings.callbacks:
+                raise ValueError(
+                    f"{fault}, which acts only beside a callback that loads weights, such as LoadInitState"
+                )
+        elif stem not in _NET_PARAMETERS:
+            remedy = hint(name, PARAMETERS) or "it takes torch_load_kwargs, and with compile=True compile__*"
+            raise ValueError(f"{fault}, which the net does not take: {remedy}")
+        elif (owner := _NET_PARAMETERS[stem]) is None:
+            raise ValueError(f"{fault}, which cannot act here: the embedder reads and batches X itself, remove it")
+        elif entry and f"{owner}_params" in PARAMETERS:
+            raise ValueError(f"{fault}, which the embedder sets: use {owner}_params={{{entry!r}: ...}}")
+        else:
+            raise ValueError(f"{fault}, which the embedder sets: use its parameter {owner}")
 
 
 def choose_validation(fraction: Any, early_stopping: bool | int) -> float:
@@ -486,20 +545,33 @@ def choose_epochs(max_epochs: Any, steps_an_epoch: int, n_steps: int) -> int:
 
 
 def choose_optimizer(framework: Framework, optimizer: Any) -> tuple[type[torch.optim.Optimizer], Recipe]:
-    """Give the optimiser's class and the framework's recipe for it."""
-    name = next(iter(framework.recipes)) if _is_auto(optimizer) else optimizer
-    return look_up("optimizer", name, OPTIMIZERS), framework.recipes.get(name, _UNKNOWN_RECIPE)
+    """Return the optimiser's class and the framework's recipe for it, or for the class that it derives from."""
+    recipes = {OPTIMIZERS[name]: recipe for name, recipe in framework.recipes.items()}
+    part = next(iter(recipes)) if _is_auto(optimizer) else look_up("optimizer", optimizer, OPTIMIZERS)
+    return part, next((recipes[base] for base in part.__mro__ if base in recipes), _UNKNOWN_RECIPE)
 
 
 def choose_schedule(lr_schedule: Any, warmup_epochs: Any, max_epochs: int) -> WarmupThen:
     """Make the schedule of the learning rate from its name, or from a callable of progress."""
     warmup = AUTO_WARMUP * max_epochs if warmup_epochs == "auto" else warmup_epochs
-    return WarmupThen(look_up("lr_schedule", lr_schedule, LR_SCHEDULES), warmup, max_epochs)
+    decay = look_up("lr_schedule", lr_schedule, LR_SCHEDULES)
+    try:
+        factors = [decay(progress) for progress in (0.0, 0.5)]
+    except Exception as error:
+        raise ValueError(
+            f"lr_schedule={lr_schedule!r} takes no progress: pass a function from progress in [0, 1) to a factor "
+            f"of the learning rate ({error})"
+        ) from error
+    if not all(_number(0)(as_python(factor)) for factor in factors):
+        raise ValueError(
+            f"lr_schedule={lr_schedule!r} returns {factors[0]!r}: return a factor of the learning rate, 0 or more"
+        )
+    return WarmupThen(decay, warmup, max_epochs)
 
 
-def choose_callbacks(settings: Any, *, endless: bool) -> list[Any]:
-    """Put together the user's callbacks, copied since skorch would write into them, and our own."""
-    chosen = copy.deepcopy(list(settings.callbacks or []))
+def choose_callbacks(settings: Any, *, validates: bool, endless: bool) -> list[Any]:
+    """Put together the user's callbacks and our own."""
+    chosen: list[Any] = prepare_callbacks(settings.callbacks or [], validates=validates)
     if settings.verbose and rank() == 0:
         chosen.append(ProgressLine())
     if settings.early_stopping:
@@ -536,15 +608,19 @@ def choose_device(device: Any) -> torch.device:
     """Give the device; "auto" takes CUDA, then MPS, then the CPU."""
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     available = {"cuda": n_gpus > 0, "mps": torch.backends.mps.is_available(), "cpu": True}
+    if hasattr(torch, "xpu"):
+        available["xpu"] = torch.xpu.is_available()
     if _is_auto(device):
         return torch.device(next(kind for kind, there in available.items() if there))
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is no device: give 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
-    if not available.get(chosen.type, True) or (chosen.type == "cuda" and (chosen.index or 0) >= n_gpus):
+    if chosen.type not in available:
+        raise ValueError(f"device={device!r} cannot train: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'")
+    if not available[chosen.type] or (chosen.type == "cuda" and (chosen.index or 0) >= n_gpus):
         raise ValueError(
-            f"device={device!r} is not to be had here: use device='auto' or 'cpu' (torch sees {n_gpus} CUDA devices "
+            f"device={device!r} is not available: use device='auto' or 'cpu' (torch sees {n_gpus} CUDA devices "
             f"and counts them from 0, with CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r})"
         )
     return chosen
@@ -597,12 +673,6 @@ def _class_of(base: type) -> Callable[[Any], bool]:
     return lambda v: isinstance(v, type) and issubclass(v, base)
 
 
-def _is_callback(value: Any) -> bool:
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
-        value = value[1]
-    return isinstance(value, Callback) or (isinstance(value, type) and issubclass(value, Callback))
-
-
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "framework": (_name_or(_class_of(Framework)), "a name in skclr.frameworks.FRAMEWORKS, or a class of that kind"),
     "loss": (_name_or(callable), "'auto', a name in skclr.losses.LOSSES, a class or a function"),
@@ -649,7 +719,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "True, False or the number of epochs to wait",
     ),
     "callbacks": (
-        lambda v: v is None or (isinstance(v, list | tuple) and all(map(_is_callback, v))),
+        lambda v: v is None or (isinstance(v, list | tuple) and all(map(is_callback, v))),
         "None or a list of skorch callbacks, each alone or as (name, callback)",
     ),
     "passthrough": (_auto_or(_one_of(True, False)), "'auto', True or False"),
@@ -663,6 +733,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+# All that the estimator takes.
+PARAMETERS = (*_CHECKS, *(f"{part}_params" for part in (*REGISTRIES, "net")), "device", "random_state", "verbose")
+
+
 def check_parameters(params: Mapping[str, Any]) -> None:
     """Hold the estimator's plain parameters against what they may be.
 
@@ -671,7 +745,7 @@ def check_parameters(params: Mapping[str, Any]) -> None:
     ValueError : names the parameter, its value and what to give instead.
     """
     for name, (valid, remedy) in _CHECKS.items():
-        if not valid(params[name]):
+        if not valid(as_python(params[name])):
             raise ValueError(f"{name}={params[name]!r}: give {remedy}")
     for name, value in params.items():
         if name.endswith("_params") and value is not None and not isinstance(value, Mapping):

@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from skclr.encoders import Encoder, Reading
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound, spread_rows
 from skclr.modalities import Aligned, Modality, check_two_samples, views_in
+from skclr.parts.plain import as_python
 from skclr.parts.randomness import DrawsFrom
 from skclr.persistence import SavedModel
 from skclr.training import (
@@ -103,7 +105,7 @@ default=None
         of a batch, and each step takes a third longer. BatchNorm in the encoder normalises by the chunk. None is the
         whole batch.
     optimizer : {"adamw", "sgd", "lars"} or class, default="auto"
-        "auto" is the framework's own.
+        "auto" is the framework's own. `torch.optim.SGD` is "sgd", with a momentum of 0.9.
     learning_rate, weight_decay : float, default="auto"
         "auto" is the framework's recipe for the optimiser and the batch size.
     lr_schedule : {"cosine", "linear", "constant"} or callable, default="cosine"
@@ -123,9 +125,9 @@ default=None
         Whether to stop when `valid_loss` has not improved for so many epochs (True is 10), and to go back
         to the best one.
     callbacks : list, default=None
-        skorch callbacks; they are copied.
+        skorch callbacks; they are copied. One that could not act is refused.
     net_params : dict, default=None
-        Further parameters of the skorch net.
+        Further parameters of the skorch net: `compile__*`, and `torch_load_kwargs` for callbacks that load weights.
     passthrough : bool, default="auto"
         Whether `transform` gives the plain features beside the embedding (of a table its standardised
         columns); "auto" does for tables, where they carry what the embedding loses.
@@ -416,7 +418,7 @@ default=None
         if given != (len(views) > 1):
             raise ValueError(f"X gives {len(views)} view(s) of each sample: give as many as in fit")
         sides = [self._modality.read(view, self, reset=False) for view in views]
-        check_two_samples(sides[0])
+        check_two_samples(sides[0], "score and make_views need", "; use KFold in place of LeaveOneOut")
         samples = assembly.build_samples(sides, self._modality, self.device_)
         return make_views(maker.fit(samples), samples, self.net_.batch_size, draw_seed(random_state))
 
@@ -542,13 +544,14 @@ default=None
         return assembly.build_samples(sides, modality, assembly.choose_device(self.device), ids)
 
     def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
-        assembly.check_ranks_alike(self)
+        settings = SimpleNamespace(**as_python(self.get_params(deep=False)))
+        assembly.check_ranks_alike(settings)
         seed = agree(draw_seed(self.random_state))
         with DrawsFrom(seed):
-            framework = assembly.build_learner(self, modality)
+            framework = assembly.build_learner(settings, modality)
         given = isinstance(samples.X, Aligned)
         return assembly.build_net(
-            self, framework, modality, len(samples), samples.device, given=given, endless=endless, seed=seed
+            settings, framework, modality, len(samples), samples.device, given=given, endless=endless, seed=seed
         )
 
     # -- what scikit-learn asks -------------------------------------------------------------------

@@ -35,7 +35,7 @@ from skclr.parts.plain import expect
 from skclr.parts.randomness import DrawsFrom
 from skclr.roles import Admission, NeededError
 from skclr.storage import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
-from skclr.training import OPTIMIZERS, ContrastiveNet
+from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD
 from skclr.views import VIEWS, Views, is_paired
 
 # All that a file may name.
@@ -43,7 +43,7 @@ CLASSES: dict[str, type] = {
     part.__name__: part
     for parts in (
         *(r.values() for r in (ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, OPTIMIZERS, TOKENIZERS, VIEWS)),
-        (Categories, OfModel, Supervised),
+        (Categories, MomentumSGD, OfModel, Supervised),
         (part for part in vars(torch.optim).values() if isinstance(part, type)),
     )
     for part in parts

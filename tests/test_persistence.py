@@ -555,7 +555,7 @@ def test_a_device_that_is_not_there_is_told_once(saved, table, file, monkeypatch
     embedder.save(file)
     raw = pickle.dumps(embedder)
     for loaded in (lambda: load(file), lambda: pickle.loads(raw)):
-        with pytest.warns(UserWarning, match=f"device='{device}' is not to be had here.*on the CPU") as told:
+        with pytest.warns(UserWarning, match=f"device='{device}' is not available.*on the CPU") as told:
             one = loaded()
         assert len(told) == 1
         assert one.device_ == torch.device("cpu")
@@ -583,7 +583,7 @@ def test_trained_on_a_gpu(quick, table, file, monkeypatch):
         assert_array_equal(again.transform(X), on_gpu)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for loaded in (lambda: load(file), lambda: pickle.loads(raw)):
-        with pytest.warns(UserWarning, match="not to be had here"):
+        with pytest.warns(UserWarning, match="is not available"):
             again = loaded()
         assert again.device_.type == "cpu"
         np.testing.assert_allclose(again.transform(X), on_gpu, rtol=1e-3, atol=1e-4)

@@ -6,6 +6,8 @@ import inspect
 import types
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 
 class Plain:
     """A part whose state is its settings, under the names of its constructor's arguments, and what it has learned.
@@ -60,3 +62,10 @@ def _is_a(value: Any, hint: Any) -> bool:
         return isinstance(value, origin) and (isinstance(value, bool) <= (origin is bool))
     each = get_args(hint)[0]
     return isinstance(value, tuple) and all(_is_a(item, each) for item in value)
+
+
+def as_python(value: Any) -> Any:
+    """Return Python's own value for a numpy scalar, and for those in a dictionary; all else as it is."""
+    if isinstance(value, dict):
+        return {name: as_python(entry) for name, entry in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

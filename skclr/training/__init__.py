@@ -7,10 +7,11 @@ from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, is_out_of_memory
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
 from skclr.training.net import ContrastiveNet
-from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, fused_arguments
+from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, preset_arguments
 from skclr.training.positives import row_groups
 from skclr.training.progress import ProgressLine
 from skclr.training.schedules import LR_SCHEDULES, WarmupThen
+from skclr.training.user_callbacks import is_callback, prepare_callbacks
 
 __all__ = [
     "LARS",
@@ -33,9 +34,11 @@ __all__ = [
     "embed_views",
     "fingerprint",
     "free",
-    "fused_arguments",
+    "is_callback",
     "is_out_of_memory",
     "make_views",
+    "prepare_callbacks",
+    "preset_arguments",
     "row_groups",
     "validation_size",
 ]

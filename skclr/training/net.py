@@ -110,6 +110,8 @@ class ContrastiveNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> ContrastiveNet:
         groups = parameter_groups(self.module_.parameters(), self.weight_decay)
+        if not groups:
+            raise ValueError("nothing is left to train: lower freeze, or choose a framework with a projector")
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
         return self
 
@@ -342,6 +344,10 @@ class ContrastiveNet(NeuralNet):
     def train_step_single(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         self._set_training(True)
         loss = self._loss(batch, **fit_params)
+        if not loss.requires_grad:
+            raise ValueError(
+                "nothing is left to train: a callback froze all parameters; freeze the encoder by freeze='all'"
+            )
         self.scaler_.scale(loss).backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "y_pred": None}
 

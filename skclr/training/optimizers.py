@@ -94,9 +94,7 @@ class LARS(torch.optim.Optimizer):
 
 
 class MomentumSGD(torch.optim.SGD):
-    """torch's SGD with the momentum of 0.9 that every paper uses.
-
-    Not fused: that kernel fails where a parameter has its first gradient later than others, as frozen prototypes do.
+    """torch's SGD with the momentum of 0.9 that every paper uses; "sgd" and `torch.optim.SGD` have it too.
 
     Parameters
     ----------
@@ -126,7 +124,7 @@ class MomentumSGD(torch.optim.SGD):
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
-    "sgd": MomentumSGD,
+    "sgd": torch.optim.SGD,
     "lars": LARS,
 }
 
@@ -135,8 +133,14 @@ _FUSED = (torch.optim.AdamW, torch.optim.Adam)
 _FUSED_DEVICES = ("cpu", "cuda")
 
 
-def fused_arguments(optimizer: type, device: torch.device) -> dict[str, bool]:
-    """Give the argument that makes `optimizer` step in one kernel on `device`, where there is one."""
+def preset_arguments(optimizer: type, device: torch.device) -> dict[str, Any]:
+    """Return our defaults for an optimiser of torch: one kernel a step where there is one, and SGD with momentum.
+
+    SGD is not fused: that kernel fails where a parameter has its first gradient later than others, as frozen prototypes
+    do.
+    """
+    if optimizer is torch.optim.SGD:
+        return {"momentum": 0.9}
     can = issubclass(optimizer, _FUSED) and device.type in _FUSED_DEVICES
     return {"fused": True} if can else {}
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skclr.training import LARS, OPTIMIZERS, fused_arguments
+from skclr.training import LARS, OPTIMIZERS, preset_arguments
 from skclr.training.optimizers import parameter_groups
 
 
@@ -60,7 +60,7 @@ def test_optimizers_resume_from_their_state(name):
         torch.manual_seed(0)
         layer = nn.Linear(3, 3)
         groups = parameter_groups(layer.parameters(), weight_decay=0.1)
-        optimizer = OPTIMIZERS[name](groups, lr=0.1, **fused_arguments(OPTIMIZERS[name], torch.device("cpu")))
+        optimizer = OPTIMIZERS[name](groups, lr=0.1, **preset_arguments(OPTIMIZERS[name], torch.device("cpu")))
         if state:
             layer.load_state_dict(layer_state)
             optimizer.load_state_dict(state)

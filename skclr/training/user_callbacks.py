@@ -1,0 +1,126 @@
+"""skorch's callbacks, as users pass them: those that cannot act here are refused before training, with the way out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    InputShapeSetter,
+    LRScheduler,
+    PassthroughScoring,
+    TrainEndCheckpoint,
+    WandbLogger,
+)
+
+# What the history of every fit records; with validation, valid_loss and valid_loss_best as well.
+_RECORDED = ("train_loss", "train_loss_best", "dur", "epoch")
+_VALIDATION = "with validation only: set validation_fraction, for example to 0.1, or monitor 'train_loss'"
+
+
+def is_callback(value: Any) -> bool:
+    """Return whether a value is a callback of skorch's, as an object, a class or (name, callback)."""
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+        value = value[1]
+    return isinstance(value, Callback) or (isinstance(value, type) and issubclass(value, Callback))
+
+
+def prepare_callbacks(callbacks: Sequence[Any], *, validates: bool) -> list[tuple[str, Callback] | Callback]:
+    """Copy the user's callbacks, since skorch writes into them, and make objects of classes.
+
+    Parameters
+    ----------
+    callbacks : that are `is_callback`.
+    validates : whether samples are held out, so that there is a valid_loss.
+
+    Raises
+    ------
+    ValueError : for a callback that would do nothing, or fail in training; the message says what does its work.
+    """
+    prepared = [_as_object(entry) for entry in copy.deepcopy(list(callbacks))]
+    objects = [entry[1] if isinstance(entry, tuple) else entry for entry in prepared]
+    names = [entry[0] for entry in prepared if isinstance(entry, tuple)]
+    taken = [name for name in names if names.count(name) > 1 or name in ("epoch_timer", "train_loss", "valid_loss")]
+    if taken:
+        raise ValueError(f"callbacks has the name {taken[0]!r}, which is taken: give each callback a name of its own")
+    # A callback of the user's own may record anything.
+    records_more = any(not type(callback).__module__.startswith("skorch.") for callback in objects)
+    for callback in objects:
+        if fault := _fault(callback, validates=validates, records_more=records_more):
+            raise ValueError(f"callbacks has {type(callback).__name__}, {fault}")
+    return prepared
+
+
+def _as_object(entry: Any) -> Any:
+    if isinstance(entry, tuple):
+        return entry[0], _as_object(entry[1])
+    if not isinstance(entry, type):
+        return entry
+    try:
+        return entry()
+    except TypeError as error:
+        raise ValueError(f"callbacks has the class {entry.__name__}, which needs arguments: pass an object") from error
+
+
+def _fault(callback: Callback, *, validates: bool, records_more: bool) -> str:
+    """Return why a callback cannot act, with what to do instead; "" where it can."""
+    match callback:
+        case LRScheduler():
+            return (
+                "but the learning rate is set before every step from lr_schedule: use lr_schedule='cosine', 'linear', "
+                "'constant' or a function of progress"
+            )
+        case BatchScoring():
+            return "but the net predicts no labels to score: use a Callback of your own with on_batch_end"
+        case EpochScoring():
+            return _scoring_fault(callback, validates=validates)
+        case InputShapeSetter():
+            return "but the encoder is built for the shape of X already: remove it"
+        case PassthroughScoring(name=name, on_train=on_train):
+            known = records_more or (name, on_train) in (("train_loss", True), ("valid_loss", False))
+            if not known:
+                return f"but batches record no {name!r}: they record 'train_loss' and 'valid_loss'"
+            return "" if on_train or validates else f"which acts {_VALIDATION}"
+        case WandbLogger(save_model=True) if not validates:
+            return "whose save_model acts with validation only: set validation_fraction, or save_model=False"
+        case EarlyStopping(monitor=monitor) | Checkpoint(monitor=monitor):
+            fault = _monitor_fault(monitor, validates=validates, records_more=records_more)
+            return fault or _pickle_fault(callback)
+        case TrainEndCheckpoint():
+            return _pickle_fault(callback)
+    return ""
+
+
+def _scoring_fault(callback: EpochScoring, *, validates: bool) -> str:
+    if not callable(callback.scoring):
+        return (
+            f"but the net predicts no labels to score by {callback.scoring!r}: pass a function of (net, X, y) with "
+            "use_caching=False, or score transform(X) by skclr.evaluation"
+        )
+    if callback.use_caching:
+        return "but there are no predictions to cache: set use_caching=False"
+    return (
+        ""
+        if callback.on_train or validates
+        else f"which acts {_VALIDATION[: _VALIDATION.index(', or')]}, or on_train=True"
+    )
+
+
+def _monitor_fault(monitor: Any, *, validates: bool, records_more: bool) -> str:
+    if monitor is None or callable(monitor) or monitor in _RECORDED or records_more:
+        return ""
+    if monitor not in ("valid_loss", "valid_loss_best"):
+        return f"but nothing records monitor={monitor!r}: monitor 'train_loss' or, with validation, 'valid_loss'"
+    return "" if validates else f"whose monitor={monitor!r} is recorded {_VALIDATION}"
+
+
+def _pickle_fault(callback: Any) -> str:
+    if getattr(callback, "f_pickle", None) is None:
+        return ""
+    return "but a net in training cannot be pickled (f_pickle): use checkpoint_dir, or save the fitted embedder"

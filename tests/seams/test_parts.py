@@ -1,0 +1,296 @@
+"""Name, class and instance of a part are the same fit, and what a part does not know is said by name."""
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+
+import skclr
+from skclr import ContrastiveEmbedder
+from skclr.encoders import ENCODERS, SentenceTransformer, Timm
+from skclr.frameworks import FRAMEWORKS
+from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES
+from skclr.training import LARS, LR_SCHEDULES, OPTIMIZERS, MomentumSGD
+from skclr.views import VIEWS, AudioViews, Paired
+
+RNG = np.random.default_rng(0)
+TABLE = np.column_stack([RNG.normal(size=(20, 4)), RNG.integers(0, 3, 20)])
+WORDS = np.array(["red", "green", "blue", "small", "large"])
+X_OF = {
+    "tabular": (TABLE, {"modality_params": {"categorical_features": [4]}}),
+    "image": (RNG.integers(0, 256, (20, 3, 8, 8)).astype(np.uint8), {}),
+    "series": (RNG.normal(size=(20, 2, 30)).astype(np.float32), {}),
+    "audio": (RNG.uniform(-1, 1, (20, 1600)).astype(np.float32), {"modality_params": {"sampling_rate": 8000}}),
+    "text": ([" ".join(RNG.permutation(WORDS)[:3]) for _ in range(20)], {}),
+}
+
+
+def fit(kind="tabular", **params):
+    X, own = X_OF[kind]
+    settings = {"modality": kind, "max_epochs": 1, "random_state": 0, **own, **params}
+    return ContrastiveEmbedder(**settings).fit(X)
+
+
+def assert_same_fit(one, other):
+    assert one.loss_curve_ == other.loss_curve_
+    ours, theirs = one.net_.module_.state_dict(), other.net_.module_.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+# -- name, class, instance --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_framework(name):
+    assert_same_fit(fit(framework=name), fit(framework=FRAMEWORKS[name]))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss(name):
+    named = fit(loss=name)
+    assert_same_fit(named, fit(loss=LOSSES[name]))
+    assert_same_fit(named, fit(loss=LOSSES[name]()))
+
+
+def modality_of(encoder):
+    if encoder.tokens:
+        return "text"
+    return {1: "tabular", 2: "series", 3: "image", None: "tabular"}[encoder.n_dims]
+
+
+@pytest.mark.parametrize("name", [name for name, part in ENCODERS.items() if part not in (SentenceTransformer, Timm)])
+def test_encoder(name):
+    encoder = ENCODERS[name]
+    modality = "audio" if name == "spectrogram" else modality_of(encoder)
+    # Wide ones take their time.
+    params = {"max_epochs": 0} if name.startswith("resnet") else {}
+    assert_same_fit(fit(modality, encoder=name, **params), fit(modality, encoder=encoder, **params))
+
+
+VIEWS_OF = {"image": "image", "series": "series", "audio": "audio", "text": "text"}
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("name", [name for name, part in VIEWS.items() if part is not Paired])
+def test_views(name, modality):
+    if name in ("corruption", "masking", "jitter", "mixup"):
+        modality = "tabular"
+    elif name != "neighbors" and VIEWS_OF[name] != modality:
+        pytest.skip("views of another modality")
+    maker = VIEWS[name]
+    named = fit(modality, views=name)
+    assert_same_fit(named, fit(modality, views=maker))
+    # It is not made without the rate, and the same with it.
+    instance = maker(sampling_rate=8000) if maker is AudioViews else maker()
+    assert_same_fit(named, fit(modality, views=instance))
+
+
+def test_views_held_by_views_know_the_columns():
+    X = np.column_stack([np.arange(20.0), np.arange(20) % 3])
+    for views, params in (
+        ("neighbors", {"on_top": VIEWS["jitter"]()}),
+        (VIEWS["neighbors"](on_top=VIEWS["jitter"]()), None),
+    ):
+        settings = {"modality_params": {"categorical_features": [1]}, "max_epochs": 0}
+        model = ContrastiveEmbedder(views=views, views_params=params, **settings).fit(X)
+        codes = [view[:, 1] for view in model.make_views(X)]
+        assert set(np.concatenate(codes)) == {0.0, 1.0, 2.0}
+
+
+def test_views_given_as_an_object_stay_as_they_are():
+    maker = VIEWS["neighbors"]()
+    before = dict(vars(maker))
+    fit(views=maker)
+    fit(views="neighbors", views_params={"on_top": (on_top := VIEWS["jitter"]())})
+    assert vars(maker) == before
+    assert on_top.cardinalities == ()
+
+
+@pytest.mark.parametrize("name", MODALITIES)
+def test_modality(name):
+    assert_same_fit(fit(name), fit(name, modality=MODALITIES[name]))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [*OPTIMIZERS.items(), ("adamw", torch.optim.AdamW), ("sgd", MomentumSGD), ("lars", LARS)]
+)
+def test_optimizer(name, optimizer, framework):
+    named, given = (fit(framework=framework, optimizer=choice) for choice in (name, optimizer))
+    assert named.net_.lr == given.net_.lr
+    assert_same_fit(named, given)
+
+
+def test_optimizer_that_derives_from_one_with_a_recipe():
+    class Mine(torch.optim.AdamW):
+        pass
+
+    assert_same_fit(fit(optimizer="adamw"), fit(optimizer=Mine))
+
+
+def test_sgd_of_torch_has_the_momentum_that_is_asked_for():
+    assert fit(optimizer=torch.optim.SGD).net_.optimizer_.param_groups[0]["momentum"] == 0.9
+    plain = fit(optimizer=torch.optim.SGD, optimizer_params={"momentum": 0.0})
+    assert plain.net_.optimizer_.param_groups[0]["momentum"] == 0.0
+
+
+@pytest.mark.parametrize("name", LR_SCHEDULES)
+def test_schedule(name):
+    assert_same_fit(fit(lr_schedule=name), fit(lr_schedule=LR_SCHEDULES[name]))
+
+
+def test_device():
+    assert_same_fit(fit(device="cpu"), fit(device=torch.device("cpu")))
+
+
+NUMPY = {
+    "framework": np.str_("simclr"),
+    "loss": np.str_("info_nce"),
+    "encoder": np.str_("mlp"),
+    "views": np.str_("corruption"),
+    "modality": np.str_("tabular"),
+    "optimizer": np.str_("sgd"),
+    "lr_schedule": np.str_("linear"),
+    "precision": np.str_("bfloat16"),
+    "device": np.str_("cpu"),
+    "freeze": np.str_("none"),
+    "projection_dim": np.int32(16),
+    "max_epochs": np.int64(2),
+    "batch_size": np.int64(10),
+    "chunk_size": np.int64(5),
+    "learning_rate": np.float32(0.5),
+    "weight_decay": np.float64(0.25),
+    "warmup_epochs": np.float32(0.5),
+    "compile": np.False_,
+    "passthrough": np.True_,
+    "validation_fraction": np.float64(0.2),
+    "early_stopping": np.True_,
+    "warm_start": np.True_,
+    "positives": np.str_("views"),
+    "on_interrupt": np.str_("keep"),
+    "checkpoint_minutes": np.float32(5),
+    "random_state": np.int64(3),
+    "verbose": np.int64(0),
+    "framework_params": {"n_layers": np.int64(1)},
+    "loss_params": {"temperature": np.float32(0.5)},
+    "encoder_params": {"width": np.int64(8), "expansion": np.float64(1.5)},
+    "views_params": {"n_neighbors": np.int16(3)},
+    "optimizer_params": {"amsgrad": np.True_},
+}
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_numpy_scalars_are_the_values_that_they_hold(name, tmp_path):
+    given, expected = fit(**{name: NUMPY[name]}), fit(**{name: plain(NUMPY[name])})
+    assert_same_fit(given, expected)
+    assert np.array_equal(given.transform(TABLE), expected.transform(TABLE))
+    given.save(tmp_path / "model.skclr")
+    assert np.array_equal(skclr.load(tmp_path / "model.skclr").transform(TABLE), expected.transform(TABLE))
+
+
+def test_numpy_bools_among_the_parameters_of_parts():
+    one, other = (fit(framework="moco", framework_params={"symmetric": v}) for v in (np.False_, False))
+    assert_same_fit(one, other)
+    one, other = (fit("image", views_params={"rgb": v}) for v in (np.True_, True))
+    assert_same_fit(one, other)
+
+
+# -- what is not known ------------------------------------------------------------------------------
+
+SPELLINGS = {
+    "framework": {"SimCLR": "simclr", "sim-clr": "simclr", "Barlow Twins": "barlow_twins", "MoCo": "moco"},
+    "loss": {"NT-Xent": "nt_xent", "InfoNCE": "info_nce", "SupCon": "sup_con"},
+    "encoder": {"ResNet-18": "resnet18", "MLP": "mlp", "resnet_50": "resnet50"},
+    "views": {"Neighbours": "neighbors", "Mix-up": "mixup"},
+    "modality": {"Audio": "audio", "Tabular": "tabular", "images": "image"},
+    "optimizer": {"AdamW": "adamw", "adam-w": "adamw", "SGD": "sgd"},
+    "lr_schedule": {"Cosine": "cosine"},
+}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "meant"), [(a, v, m) for a, pairs in SPELLINGS.items() for v, m in pairs.items()]
+)
+def test_a_misspelt_name_is_suggested(argument, value, meant):
+    with pytest.raises(ValueError, match=f"{argument}={value!r} is not known: did you mean '{meant}'?"):
+        fit(**{argument: value})
+
+
+REMEDIES = {
+    ("modality_params", "sample_rate"): "sampling_rate.*modality='audio'",
+    ("modality_params", "sampling_rates"): "sampling_rate.*modality='audio'",
+    ("loss_params", "temprature"): "did you mean 'temperature'",
+    ("framework_params", "temperature"): "set loss_params={'temperature': ...}",
+    ("encoder_params", "widht"): "did you mean 'width'",
+    ("encoder_params", "n_heads"): "set encoder='feature_transformer' with encoder_params",
+    ("views_params", "learning_rate"): "set learning_rate",
+    ("optimizer_params", "lr"): "set learning_rate",
+    ("optimizer_params", "weight_decay"): "set weight_decay",
+    ("framework_params", "epochs"): "set max_epochs",
+}
+
+
+@pytest.mark.parametrize(("argument", "name"), REMEDIES)
+def test_an_unknown_parameter_of_a_part_has_a_remedy(argument, name):
+    with pytest.raises(ValueError, match=f"{argument} has {name!r}.*{REMEDIES[argument, name]}") as raised:
+        fit(**{argument: {name: 3}})
+    assert len(str(raised.value)) < 300
+
+
+OWN = {
+    "lr": "learning_rate",
+    "epochs": "max_epochs",
+    "n_epochs": "max_epochs",
+    "temperature": "loss_params",
+    "sample_rate": "sampling_rate",
+    "n_views": "views_params",
+    "backbone": "encoder",
+    "seed": "random_state",
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_unknown_parameter_of_the_estimator_has_a_remedy(name):
+    with pytest.raises(TypeError, match=f"{name!r}.*{OWN[name]}"):
+        ContrastiveEmbedder(**{name: 3})
+    with pytest.raises(ValueError, match=f"Invalid parameter {name!r}.*{OWN[name]}"):
+        ContrastiveEmbedder().set_params(**{name: 3})
+
+
+def test_a_subclass_may_have_parameters_of_its_own():
+    class Mine(ContrastiveEmbedder):
+        def __init__(self, depth=3, *, max_epochs=1):
+            super().__init__(max_epochs=max_epochs)
+            self.depth = depth
+
+    assert clone(Mine(depth=4)).depth == 4
+    assert next(iter(inspect.signature(ContrastiveEmbedder).parameters)) == "framework"
+
+
+# -- the grid of the README -------------------------------------------------------------------------
+
+
+def readme_grid():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    snippet = text[text.index("GridSearchCV(") :].partition("```")[0]
+    namespace = {"GridSearchCV": lambda pipe, grid, n_jobs: ParameterGrid(grid), "pipe": None}
+    return list(eval(snippet, namespace))
+
+
+@pytest.mark.parametrize("params", readme_grid(), ids=lambda params: "-".join(map(str, params.values())))
+def test_each_candidate_of_the_readme_fits(params):
+    model = ContrastiveEmbedder(max_epochs=1, random_state=0)
+    model.set_params(**{name.removeprefix("embed__"): value for name, value in params.items()})
+    assert model.fit_transform(TABLE).shape[0] == len(TABLE)
