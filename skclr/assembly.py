@@ -140,9 +140,10 @@ def check_names(argument: str, part: Callable[..., Any], params: dict[str, Any],
     unknown = [name for name in params if name in given or not (name in names or open_ended)]
     if unknown:
         name = getattr(part, "__name__", repr(part))
+        remedy = hint(unknown[0], PARAMETERS, argument, names)
         raise ValueError(
-            f"{argument}_params has {unknown[0]!r}, which cannot be set there for {name}: "
-            + (hint(unknown[0], PARAMETERS, argument, names) or f"its parameters are {', '.join(names) or 'none'}")
+            f"{argument}_params has {unknown[0]!r}, but {name} takes {', '.join(names) or 'nothing'} there"
+            + (remedy and f": {remedy}")
         )
 
 
