@@ -279,7 +279,7 @@ def _carried_over(fitted: Preprocessed, example: Tensor) -> Preprocessed:
     training = encoder.training
     try:
         with torch.no_grad():
-            encoder.eval()(example.to(next(encoder.parameters()).device))
+            encoder.eval()(example.to(next(encoder.parameters(), example).device))
     except (RuntimeError, ValueError, LookupError) as error:
         raise ValueError(
             f"encoder= was fitted on other samples than those of shape {tuple(example.shape[1:])} that X holds: give "

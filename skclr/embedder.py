@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -35,9 +36,11 @@ from skclr.training import (
     embed,
     embed_views,
     free,
+    handle_ctrl_c,
     is_out_of_memory,
     make_views,
     row_groups,
+    undisturbed,
 )
 from skclr.views import is_paired
 
@@ -137,7 +140,8 @@ default=None
     checkpoint_minutes : float, default=5
         Time between two checkpoints; 0 writes one after every step.
     on_interrupt : {"raise", "keep"}, default="raise"
-        Whether Ctrl-C raises, or ends `fit` with what has been learned (with early stopping the best epoch).
+        After the step in which Ctrl-C comes, whether to raise KeyboardInterrupt or to end `fit` with what has been
+        learned (with early stopping the best epoch).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit, with schedules started anew.
     random_state : int, RandomState or None, default=None
@@ -269,6 +273,7 @@ default=None
     # -- what a user calls ------------------------------------------------------------------------
 
     @with_callbacks
+    @undisturbed()
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, unlabeled: Any = None) -> Self:
         """Learn the encoder from X.
 
@@ -308,6 +313,7 @@ default=None
                 return self._fit(X, y, groups, unlabeled, modality=self._modality, before=self.net_)
             return self._fit(X, y, groups, unlabeled)
 
+    @undisturbed()
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train for one epoch on one piece of a stream, at the base learning rate.
 
@@ -334,6 +340,7 @@ default=None
                 return self._fit(X, y, groups, modality=self._modality, before=self.net_, endless=True)
             return self._fit(X, y, groups, endless=True)
 
+    @undisturbed()
     def transform(self, X: Any) -> np.ndarray:
         """Embed samples.
 
@@ -365,6 +372,7 @@ default=None
             embed(self._modality.features, samples, out=features[:, width:])
         return features
 
+    @undisturbed()
     def score(self, X: Any, y: Any = None) -> float:
         """Say how well one view of a sample tells which other view is its own, without labels.
 
@@ -387,6 +395,7 @@ default=None
         z1, z2 = embed_views(self.encoder_, [view[rows] for view in views], self.device_)
         return info_nce_bound(z1, z2)
 
+    @undisturbed()
     def make_views(self, X: Any, random_state: Any = 0) -> list[np.ndarray]:
         """Make views of samples as training does: what the network is shown.
 
@@ -430,7 +439,8 @@ default=None
     @property
     def device_(self) -> torch.device:
         """Where the encoder is."""
-        return next(self.encoder_.parameters()).device
+        tensors = itertools.chain(self.encoder_.parameters(), self.encoder_.buffers())
+        return next((tensor.device for tensor in tensors), torch.device(self.net_.device))
 
     @property
     def modality_(self) -> str:
@@ -485,6 +495,7 @@ default=None
         if reset and (reading := assembly.reading_of(self.encoder)):
             modality.keep_vocabulary(*reading)
         samples = self._read(modality, views, y, groups, unlabeled, reset=reset)
+        handle_ctrl_c()
         net = self._assemble(modality, samples, endless=endless)
         if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
             raise ValueError(
@@ -500,6 +511,7 @@ default=None
             if net.max_epochs:
                 samples.settle()
                 net.view_maker.fit(samples)
+                handle_ctrl_c()
                 net.partial_fit(samples)
                 net.view_maker.release()
         return self._keep(net, modality)
@@ -629,8 +641,8 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        # At once: another thread may read them.
+        estimator.__dict__ = before
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             free(error)
             raise MemoryError(

@@ -18,7 +18,7 @@ from torch.export import Dim, ExportedProgram
 from skclr.encoders import Encoder
 from skclr.modalities import Modality
 from skclr.parts.atomic import check_writable, replacing
-from skclr.training import ContrastiveNet
+from skclr.training import ContrastiveNet, undisturbed
 
 
 class ExportedModel:
@@ -35,6 +35,7 @@ class ExportedModel:
     _embedding_width: int
     _n_features_out: int
 
+    @undisturbed()
     def to_exported_program(self) -> ExportedProgram:
         """Write down what `transform` does, preprocessing included, as a graph of torch.export.
 
@@ -83,6 +84,7 @@ class ExportedModel:
                 f"without choices that depend on values ({error})"
             ) from error
 
+    @undisturbed()
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write what `transform` does, preprocessing included, as an ONNX file.
 

@@ -35,7 +35,7 @@ from skclr.parts.plain import expect
 from skclr.parts.randomness import DrawsFrom
 from skclr.roles import Admission, NeededError
 from skclr.storage import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
-from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD
+from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD, undisturbed
 from skclr.views import VIEWS, Views, is_paired
 
 # All that a file may name.
@@ -78,6 +78,7 @@ class SavedModel(PartParameters):
     _n_samples: int
     _keep: Callable[[ContrastiveNet, Modality], Any]
 
+    @undisturbed()
     def save(self, path: str | os.PathLike[str], *, optimizer: bool = True) -> None:
         """Write the fit to a file that holds no code, for `skclr.load`.
 
@@ -107,6 +108,7 @@ class SavedModel(PartParameters):
             file.write(raw)
 
     @classmethod
+    @undisturbed()
     def _load(cls, path: str | os.PathLike[str], given: dict[str, Any], trust: Collection[str]) -> Self:
         model = cls().set_params(**given)
         admission = Admission(given, trust)
@@ -119,8 +121,8 @@ class SavedModel(PartParameters):
     # -- what pickle and skops ask ------------------------------------------------------------------
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # A pickle keeps everything, the user's own objects too.
-        return copyreg.__newobj__, (type(self),), super().__getstate__()  # type: ignore[attr-defined]
+        # A pickle keeps everything, the user's own objects too. A snapshot: another thread may fit it again.
+        return copyreg.__newobj__, (type(self),), dict(super().__getstate__())  # type: ignore[attr-defined]
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the state as plain values and the bytes of a file, of which skops can be sure: it asks for it."""
@@ -128,6 +130,7 @@ class SavedModel(PartParameters):
             return self.get_params(deep=False)
         return {"saved": self._to_bytes(optimizer=True)}
 
+    @undisturbed()
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "saved" in state:
             self.__init__()  # type: ignore[misc]

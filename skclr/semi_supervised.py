@@ -24,6 +24,7 @@ from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
 from skclr.modalities import opened, views_in
 from skclr.parts.ranks import n_ranks
+from skclr.training import undisturbed
 from skclr.views import is_paired
 
 # The budget of fine-tuning. Few rows make few steps an epoch, but are seen so often that they are soon known by heart.
@@ -90,6 +91,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         self.classifier = classifier
         self.fine_tune = fine_tune
 
+    @undisturbed()
     def fit(self, X: Any, y: Any) -> Self:
         """Fit the embedder on every row of X and the classifier on the labelled ones.
 

@@ -4,13 +4,14 @@ from skclr.data import check_length
 from skclr.training.checkpoint import Checkpoints, described, fingerprint
 from skclr.training.distributed import agree, check_alike, data_parallel
 from skclr.training.inference import embed, embed_views, make_views
-from skclr.training.interruption import free, is_out_of_memory
+from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
 from skclr.training.loader import Batches, HoldOut, Samples, validation_size
 from skclr.training.net import ContrastiveNet
 from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, preset_arguments
 from skclr.training.positives import row_groups
 from skclr.training.progress import ProgressLine
 from skclr.training.schedules import LR_SCHEDULES, WarmupThen
+from skclr.training.undisturbed import undisturbed
 from skclr.training.user_callbacks import is_callback, prepare_callbacks
 
 __all__ = [
@@ -34,11 +35,13 @@ __all__ = [
     "embed_views",
     "fingerprint",
     "free",
+    "handle_ctrl_c",
     "is_callback",
     "is_out_of_memory",
     "make_views",
     "prepare_callbacks",
     "preset_arguments",
     "row_groups",
+    "undisturbed",
     "validation_size",
 ]

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from skclr.encoders import Encoder
 from skclr.parts.memory import keep_freed_memory
 from skclr.parts.randomness import derive_seeds
+from skclr.training.interruption import handle_ctrl_c
 from skclr.training.loader import Samples
 from skclr.views import Views
 
@@ -34,6 +35,7 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
             first = alike[:1]
             size = chunk_size(widest(encoder, first), samples.device)
             for start in range(0, len(alike), size):
+                handle_ctrl_c()
                 x = alike[start : start + size]
                 n_rows = len(x)
                 if n_rows < size:

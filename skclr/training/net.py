@@ -6,7 +6,7 @@ import copy
 import math
 import statistics
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
 
 import torch
@@ -27,7 +27,16 @@ from skclr.training.checkpoint import identity
 from skclr.training.chunks import in_chunks
 from skclr.training.distributed import any_rank, average_gradients, check_alike
 from skclr.training.draws import StepDraws
-from skclr.training.interruption import Diverged, LastGood, StopTraining, at_ctrl_c, largest_loss
+from skclr.training.interruption import (
+    Diverged,
+    LastGood,
+    StopTraining,
+    ctrl_c_came,
+    ctrl_c_held_back,
+    ctrl_c_kept,
+    handle_ctrl_c,
+    largest_loss,
+)
 from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
 from skclr.views import Views
@@ -48,7 +57,7 @@ class ContrastiveNet(NeuralNet):
     seed : all shuffles and views follow from it and the number of the epoch or step.
     chunk_size : samples that the encoder takes at once; None is the whole batch.
     endless : whether the data are a stream whose end is not known, so that schedules stand still.
-    on_interrupt : "keep" lets Ctrl-C end the run after the step; "raise" leaves it as it is.
+    on_interrupt : after the step in which Ctrl-C comes, "keep" ends the run and "raise" raises KeyboardInterrupt.
     **kwargs : skorch's own.
 
     Attributes
@@ -208,10 +217,11 @@ class ContrastiveNet(NeuralNet):
         self.draws_ = StepDraws(torch.device(self.device))
         n_before = len(self.history)
         with (
+            ctrl_c_held_back(),
+            ctrl_c_kept() if self.on_interrupt == "keep" else nullcontext(),
             suppress(StopTraining),
             # Chunks are for those who are short of memory.
             (freed_memory_returned if self.chunk_size else freed_memory_kept)(),
-            at_ctrl_c(self._interrupt, swallow=self.on_interrupt == "keep"),
             synchronized(self.module_),
             single_columns_padded(self.module_, self.autocast),
             dropout_from(self.module_, self.draws_.generator),
@@ -232,8 +242,18 @@ class ContrastiveNet(NeuralNet):
         except Diverged as error:
             self.last_good_.go_back(self, error)
 
-    def _interrupt(self) -> None:
-        self.interrupted_ = True
+    def _stops(self) -> bool:
+        """Return whether Ctrl-C ends the run here, or raise KeyboardInterrupt where it is to."""
+        if n_ranks() == 1:
+            # A callback may have been long.
+            self.interrupted_ = ctrl_c_came()
+        if self.interrupted_ and self.on_interrupt == "raise":
+            handle_ctrl_c()
+            if n_ranks() > 1:
+                # It may have come on another rank.
+                raise KeyboardInterrupt
+            self.interrupted_ = False
+        return self.interrupted_
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         stopped = False
@@ -241,13 +261,13 @@ class ContrastiveNet(NeuralNet):
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:
             # skorch's callbacks stop a run by the same exception that Ctrl-C raises.
-            stopped = method_name == "on_epoch_end" and not self.interrupted_
+            stopped = method_name == "on_epoch_end" and not ctrl_c_came()
             if not stopped:
                 raise
         if method_name == "on_epoch_end":
             # A callback that looks at the clock, and Ctrl-C, may be of one rank alone.
-            self.interrupted_ = any_rank(self.interrupted_)
-            if any_rank(stopped) or self.interrupted_:
+            self.interrupted_ = any_rank(self.interrupted_ or ctrl_c_came())
+            if any_rank(stopped) or self._stops():
                 raise StopTraining
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -290,14 +310,14 @@ class ContrastiveNet(NeuralNet):
         for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
-            self.interrupted_ = any_rank(self.interrupted_)
+            self.interrupted_ = any_rank(ctrl_c_came())
             step["loss"] = average(step["loss"])
             # On the CPU as a number: small tensors that stay leave holes in the memory that steps free, and it grows.
             self.unread_losses_.append(step["loss"].item() if step["loss"].device.type == "cpu" else step["loss"])
             self.history.record_batch(prefix + "_batch_size", n_ranks() * len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
             n_done += 1
-            if training and self.interrupted_:
+            if self._stops() and training:
                 break
         self.history.record(prefix + "_batch_count", n_done)
         self.read_losses(prefix + "_loss")
