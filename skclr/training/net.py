@@ -73,6 +73,8 @@ class ContrastiveNet(NeuralNet):
 
     module_: Framework
     history_: History
+    # Of a run: a generator is of a device that is not there everywhere.
+    draws_: StepDraws | None = None
 
     def __init__(
         self,
@@ -214,7 +216,7 @@ class ContrastiveNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.interrupted_, self.last_good_ = False, LastGood()
-        self.draws_ = StepDraws(torch.device(self.device))
+        draws = self.draws_ = StepDraws(torch.device(self.device))
         n_before = len(self.history)
         with (
             ctrl_c_held_back(),
@@ -224,14 +226,15 @@ class ContrastiveNet(NeuralNet):
             (freed_memory_returned if self.chunk_size else freed_memory_kept)(),
             synchronized(self.module_),
             single_columns_padded(self.module_, self.autocast),
-            dropout_from(self.module_, self.draws_.generator),
-            in_chunks(self.module_, self.chunk_size, self.draws_),
+            dropout_from(self.module_, draws.generator),
+            in_chunks(self.module_, self.chunk_size, draws),
         ):
             self.notify("on_train_begin", X=X, y=y)
             # A checkpoint may have brought the first epochs along.
             self._run(X, n_epochs=self.max_epochs - (len(self.history) - n_before))
         self.notify("on_train_end", X=X, y=y)
-        del self.last_good_, self.draws_
+        del self.last_good_
+        self.draws_ = None
         return self
 
     def _run(self, X: Samples, n_epochs: int) -> None:
@@ -386,8 +389,9 @@ class ContrastiveNet(NeuralNet):
         views = self.view_maker(x, rows, generator)
         self._check_views(views)
         # What a module draws is for the rows it is given: another seed on each rank. CallableViews count beside.
-        draws = self.draws_.seeded(generator.initial_seed() + 1 + 2 * rank())
-        with draws, torch.autocast(x.device.type, self.autocast, self.autocast is not None, cache_enabled=False):
+        draws = self.draws_ or StepDraws(generator.device)
+        seeded = draws.seeded(generator.initial_seed() + 1 + 2 * rank())
+        with seeded, torch.autocast(x.device.type, self.autocast, self.autocast is not None, cache_enabled=False):
             return self.module_(views, groups)
 
     def _check_views(self, views: list[Tensor]) -> None:
