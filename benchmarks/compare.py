@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from skclr import compare
 from skclr.evaluation import Comparison
-from skclr.semi_supervised import take_rows
+from skclr.modalities import take_rows
 
 SEED = 0
 LABELS = (5, 10)

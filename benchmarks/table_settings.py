@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from skclr import ContrastiveEmbedder
 from skclr.evaluation import draw_labels
-from skclr.semi_supervised import take_rows
+from skclr.modalities import take_rows
 
 N_DRAWS = 20
 SETS = ("covtype_20k", "PenDigits, flat")

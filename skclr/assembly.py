@@ -6,12 +6,14 @@ import copy
 import inspect
 import math
 import os
+import reprlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -337,6 +339,43 @@ def build_learner(settings: Any, modality: Modality) -> Framework:
         settings.loss_params,
         settings.projection_dim,
     )
+
+
+def check_settled(settings: Any, then: Mapping[str, Any], modality: Modality) -> None:
+    """Raise a ValueError where a fit that goes on would ignore a parameter: it reads and builds as the first one did.
+
+    Parameters
+    ----------
+    settings : the estimator as it is now.
+    then : its parameters at the last fit.
+    modality : that has read the data.
+    """
+    meant: dict[str, Callable[[Any], Any]] = {
+        "modality": lambda v: type(modality) if _is_auto(v) else look_up("modality", v, MODALITIES),
+        "encoder": lambda v: find_encoder(v, modality),
+        "modality_params": lambda v: v or {},
+        "encoder_params": lambda v: v or {},
+    }
+    for name, meaning in meant.items():
+        now = getattr(settings, name)
+        if not _equal(meaning(now), meaning(then[name])):
+            raise ValueError(
+                f"{name}={_shown(now)} differs from {_shown(then[name])} of the last fit, which this one continues: "
+                "set it back, or use fit with warm_start=False"
+            )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Compare parameters; objects that cannot be compared are equal to themselves alone."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_equal(value, other[name]) for name, value in one.items())
+    if isinstance(one, list | tuple | np.ndarray) and isinstance(other, list | tuple | np.ndarray):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return one is other or (not callable(one) and bool(one == other))
+
+
+def _shown(value: Any) -> str:
+    return reprlib.repr(value) if isinstance(value, str | Mapping | type(None)) else type(value).__name__
 
 
 def check_freeze(settings: Any, modality: Modality) -> None:

@@ -22,8 +22,8 @@ from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
 from skclr.diagram import diagram
 from skclr.encoders import Encoder, Reading
 from skclr.export import ExportedModel
-from skclr.measures import info_nce_bound, spread_rows
-from skclr.modalities import Aligned, Modality, check_two_samples, views_in
+from skclr.measures import info_nce_bound
+from skclr.modalities import Aligned, Modality, check_two_samples, spread_sample, views_in
 from skclr.parts.plain import as_python
 from skclr.parts.randomness import DrawsFrom
 from skclr.persistence import SavedModel
@@ -31,6 +31,7 @@ from skclr.training import (
     ContrastiveNet,
     Samples,
     agree,
+    check_chunk_size,
     check_length,
     data_parallel,
     embed,
@@ -317,7 +318,8 @@ default=None
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train for one epoch on one piece of a stream, at the base learning rate.
 
-        Statistics of the columns or channels are those of the first piece.
+        Statistics of the columns or channels are those of the first piece. `max_epochs`, `lr_schedule` and
+        `warmup_epochs` have no part in it; no samples are kept back and no checkpoints are written.
 
         Parameters
         ----------
@@ -331,7 +333,7 @@ default=None
         Raises
         ------
         ValueError
-            As for `fit`, and with early stopping.
+            As for `fit`, with early stopping, and for another modality or encoder than before.
         """
         if self.early_stopping:
             raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early, set it to False")
@@ -365,11 +367,9 @@ default=None
         if is_lazy(X):
             return self._lazily(X)
         samples = self._samples(X)
-        width = self._embedding_width
         features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
-        embed(self.encoder_, samples, out=features[:, :width])
-        if width < self._n_features_out:
-            embed(self._modality.features, samples, out=features[:, width:])
+        plain = self._modality.features if self._embedding_width < self._n_features_out else None
+        embed(self.encoder_, samples, out=features, beside=plain)
         return features
 
     @undisturbed()
@@ -377,7 +377,8 @@ default=None
         """Say how well one view of a sample tells which other view is its own, without labels.
 
         It is the InfoNCE bound (`skclr.evaluation.info_nce_bound`) between two views of X, at one temperature for all
-        losses and frameworks; of many samples 5,000 are compared. It ranks models on samples of one number.
+        losses and frameworks; of more than 5,000 samples, 5,000 at equal steps are read and compared. It ranks models
+        on samples of one number.
 
         Parameters
         ----------
@@ -390,9 +391,8 @@ default=None
         -------
         In nats, at most log n; greater is better.
         """
-        views = self.make_views(X)[:2]
-        rows = spread_rows(len(views[0]))
-        z1, z2 = embed_views(self.encoder_, [view[rows] for view in views], self.device_)
+        views = self.make_views(spread_sample(X))[:2]
+        z1, z2 = embed_views(self.encoder_, views, self.device_)
         return info_nce_bound(z1, z2)
 
     @undisturbed()
@@ -494,7 +494,10 @@ default=None
         modality = modality or assembly.build_modality(views[0], self.modality, self.modality_params)
         if reset and (reading := assembly.reading_of(self.encoder)):
             modality.keep_vocabulary(*reading)
+        if before is not None:
+            assembly.check_settled(self, self._fitted_with, modality)
         samples = self._read(modality, views, y, groups, unlabeled, reset=reset)
+        check_two_samples(samples)
         handle_ctrl_c()
         net = self._assemble(modality, samples, endless=endless)
         if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
@@ -506,7 +509,9 @@ default=None
             assembly.check_freeze(self, modality)
         else:
             net.continue_from(before, optimizer=endless)
-        self._fitted_with, self._n_samples = self.get_params(deep=False), len(samples)
+        # Dictionaries are copied: one that is changed in place is another.
+        then = {name: dict(v) if isinstance(v, dict) else v for name, v in self.get_params(deep=False).items()}
+        self._fitted_with, self._n_samples = then, len(samples)
         with announced(self, net, X, y, lambda now: self._fitted(now, modality)):
             if net.max_epochs:
                 samples.settle()
@@ -561,6 +566,7 @@ default=None
         seed = agree(draw_seed(self.random_state))
         with DrawsFrom(seed):
             framework = assembly.build_learner(settings, modality)
+            check_chunk_size(framework.encoder, settings.chunk_size, modality.example())
         given = isinstance(samples.X, Aligned)
         return assembly.build_net(
             settings, framework, modality, len(samples), samples.device, given=given, endless=endless, seed=seed

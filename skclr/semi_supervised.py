@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
@@ -22,7 +21,7 @@ from torch import nn
 from skclr.data import encode_labels
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
-from skclr.modalities import opened, views_in
+from skclr.modalities import take_rows, views_in
 from skclr.parts.ranks import n_ranks
 from skclr.training import undisturbed
 from skclr.views import is_paired
@@ -209,20 +208,6 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
         tags.input_tags = get_tags(embedder).input_tags
         return tags
-
-
-def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Take some rows of an array, a sparse matrix, a DataFrame, a sequence, or a tuple of views."""
-    X = opened(X)
-    if isinstance(X, list | tuple):
-        if len(views := views_in(X, paired=False)) > 1:
-            return tuple(take_rows(view, rows) for view in views)
-        return [X[row] for row in rows]
-    if issparse(X):
-        return X.tocsr()[rows]
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]
 
 
 def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple[ContrastiveEmbedder, Any]:

@@ -17,8 +17,7 @@ from sklearn.pipeline import make_pipeline
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.probes import fine_tune_probe, linear_probe, untrained
 from skclr.frameworks import FRAMEWORKS
-from skclr.modalities import views_in
-from skclr.semi_supervised import take_rows
+from skclr.modalities import take_rows, views_in
 from skclr.views import is_paired
 
 BASELINES = ("raw features", "PCA", "untrained encoder", "supervised network", "UMAP")

@@ -19,10 +19,9 @@ from skclr.data import Labels, encode_labels
 from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, named_embedders
 from skclr.evaluation.probes import Record, check_n_labels, drawn
 from skclr.evaluation.statistics import Difference, corrected_t_test
-from skclr.modalities import views_in
+from skclr.modalities import take_rows, views_in
 from skclr.parts.groups import UNLABELLED
 from skclr.parts.randomness import derive_seeds
-from skclr.semi_supervised import take_rows
 from skclr.views import is_paired
 from skclr.wording import counted
 

@@ -16,8 +16,7 @@ from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.probes import beside_baselines, linear_probe, untrained
 from skclr.evaluation.scorers import embed
 from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
-from skclr.modalities import views_in
-from skclr.semi_supervised import take_rows
+from skclr.modalities import take_rows, views_in
 from skclr.training import check_length, embed_views
 from skclr.views import is_paired
 

@@ -19,9 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from skclr.data import Labels, check_length, encode_labels, encode_together, n_values
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.statistics import confidence_interval
-from skclr.modalities import views_in
+from skclr.modalities import take_rows, views_in
 from skclr.parts.randomness import derive_seeds
-from skclr.semi_supervised import fine_tune, take_rows
+from skclr.semi_supervised import fine_tune
 from skclr.wording import counted
 
 Features = tuple[np.ndarray, np.ndarray]

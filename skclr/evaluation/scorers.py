@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from skclr import measures
 from skclr.embedder import ContrastiveEmbedder
-from skclr.modalities import views_in
+from skclr.modalities import spread_sample, views_in
 from skclr.training import embed_views
 from skclr.views import is_paired
 
@@ -72,9 +72,7 @@ class ViewsScorer(EmbeddingScorer):
     """
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        z1, z2 = embed_two_views(embedder, X)
-        rows = measures.spread_rows(len(z1))
-        return [z1[rows], z2[rows]]
+        return embed_two_views(embedder, spread_sample(X))
 
 
 SCORERS: dict[str, EmbeddingScorer] = {

@@ -11,6 +11,7 @@ from skclr.modalities.audio import Audio
 from skclr.modalities.base import Modality, check_two_samples, is_missing
 from skclr.modalities.image import Image
 from skclr.modalities.parquet import ParquetRows
+from skclr.modalities.rows import n_rows, spread_sample, take_rows
 from skclr.modalities.series import Series
 from skclr.modalities.sources import opened
 from skclr.modalities.stored import let_go
@@ -133,7 +134,10 @@ __all__ = [
     "check_two_samples",
     "infer_modality",
     "let_go",
+    "n_rows",
     "opened",
+    "spread_sample",
     "stacked",
+    "take_rows",
     "views_in",
 ]

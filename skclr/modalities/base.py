@@ -196,7 +196,7 @@ def check_finite(X: Any, names: Any = None, *, allow_nan: bool = False) -> None:
 
 def check_two_samples(X: Any, caller: str = "fit needs", remedy: str = "") -> None:
     """Raise a ValueError where there is nothing to contrast a sample with."""
-    n_samples = X.shape[0]
+    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     if n_samples < 2:
         raise ValueError(f"X has {n_samples} sample(s) (n_samples={n_samples}): {caller} 2 or more to contrast{remedy}")
 

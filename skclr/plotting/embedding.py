@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from skclr.modalities import take_rows
 from skclr.plotting.base import COLORS, GREY, clear, one_axes
 from skclr.plotting.samples import readable, shortened, some_rows
-from skclr.semi_supervised import take_rows
 
 
 class EmbeddingDisplay:

@@ -10,9 +10,8 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from skclr import evaluation
+from skclr.modalities import n_rows, take_rows
 from skclr.plotting.base import COLORS, GREY, one_axes
-from skclr.plotting.samples import n_rows
-from skclr.semi_supervised import take_rows
 
 _N_COMPONENTS = 64
 # What an embedding has to beat looks the same in every picture.

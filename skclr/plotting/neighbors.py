@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from skclr.modalities import take_rows
 from skclr.plotting.base import grid_of_axes
 from skclr.plotting.samples import Drawing, draw_samples, readable, shortened, some_rows
-from skclr.semi_supervised import take_rows
 
 
 class NeighborsDisplay:

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skclr.modalities import views_in
+from skclr.modalities import n_rows, take_rows, views_in
 from skclr.plotting.base import COLORS, GREY, clear, pyplot
-from skclr.semi_supervised import take_rows
 from skclr.views import is_paired
 
 # Rows that views are made of, the shown ones among them.
@@ -266,12 +265,6 @@ def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tu
     others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), rows)
     originals, views = draw_views(embedder, take_rows(X, np.concatenate([rows, others])), random_state)
     return originals[: len(rows)], [view[: len(rows)] for view in views]
-
-
-def n_rows(X: Any) -> int:
-    """Give the number of samples that X holds, whatever it is."""
-    first = views_in(X, paired=False)[0]
-    return int(first.shape[0]) if hasattr(first, "shape") else len(first)
 
 
 def some_rows(X: Any, most: int, random_state: Any) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 
 from skclr.evaluation import embed_two_views
+from skclr.modalities import take_rows
 from skclr.plotting.base import COLORS, GREY, one_axes
 from skclr.plotting.samples import some_rows
-from skclr.semi_supervised import take_rows
 
 
 class SimilarityDisplay:

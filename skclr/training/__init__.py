@@ -2,6 +2,7 @@
 
 from skclr.data import check_length
 from skclr.training.checkpoint import Checkpoints, described, fingerprint
+from skclr.training.chunks import check_chunk_size
 from skclr.training.distributed import agree, check_alike, data_parallel
 from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
@@ -28,6 +29,7 @@ __all__ = [
     "WarmupThen",
     "agree",
     "check_alike",
+    "check_chunk_size",
     "check_length",
     "data_parallel",
     "described",

@@ -1,5 +1,6 @@
 """Large batches in little memory: the encoder takes a batch in chunks, the loss takes it whole."""
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from skclr.encoders import Preprocessed
+from skclr.encoders import Encoder, Preprocessed
 from skclr.training.draws import StepDraws
 
 
@@ -45,17 +46,42 @@ def in_chunks(module: nn.Module, size: int | None, draws: StepDraws | None = Non
             del encoder.forward
 
 
+def check_chunk_size(encoder: Encoder, size: int | None, example: Tensor) -> None:
+    """Raise a ValueError where chunks have one sample and the encoder cannot normalise over it in training.
+
+    Parameters
+    ----------
+    encoder : as in training; a copy of it takes one sample.
+    size : of chunks.
+    example : samples (2, *shape).
+    """
+    if size != 1:
+        return
+    try:
+        with torch.no_grad():
+            copy.deepcopy(encoder).train()(example[:1])
+    except ValueError as error:
+        raise ValueError(
+            "chunk_size=1 leaves the encoder's BatchNorm one sample to normalise over: set chunk_size to 2 or more "
+            f"({error})"
+        ) from error
+
+
 def _forward(encoder: Preprocessed, size: int, draws: StepDraws | None, x: Tensor) -> Tensor:
     whole = partial(type(encoder).forward, encoder)
     if len(x) <= size:
         return whole(x)
+    sizes = [size] * (len(x) // size) + [len(x) % size] * (len(x) % size > 0)
+    if sizes[-1] == 1 < size:
+        # BatchNorm has no use for one sample.
+        sizes[-2:] = [size + 1]
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _recomputing(encoder, draws.replay() if draws else nullcontext)
 
     # preserve_rng_state sets torch's global generator, from which another thread may draw.
     compute = partial(checkpoint, whole, use_reentrant=False, preserve_rng_state=draws is None, context_fn=contexts)
-    return torch.cat([compute(chunk) for chunk in torch.split(x, size)])
+    return torch.cat([compute(chunk) for chunk in torch.split(x, sizes)])
 
 
 @contextmanager

@@ -17,8 +17,13 @@ from skclr.training.loader import Samples
 from skclr.views import Views
 
 
-def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray) -> None:
-    """Write the embedding of each sample into `out`.
+def embed(
+    encoder: Callable[[Tensor], Tensor],
+    samples: Samples,
+    out: np.ndarray,
+    beside: Callable[[Tensor], Tensor] | None = None,
+) -> None:
+    """Write the embedding of each sample into `out`, from one pass over the samples.
 
     All chunks of samples of one length have the same number of rows, the last one padded: a kernel chosen by the number
     of rows would let a row's bits depend on its neighbours.
@@ -28,6 +33,7 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
     encoder : takes (B, *shape) to (B, d); in eval mode.
     samples : n of them.
     out : (n, d) float32, written to.
+    beside : takes the same samples to further columns of `out`, after those of the embedding; None for none.
     """
     keep_freed_memory()
     with torch.inference_mode():
@@ -40,7 +46,9 @@ def embed(encoder: Callable[[Tensor], Tensor], samples: Samples, out: np.ndarray
                 n_rows = len(x)
                 if n_rows < size:
                     x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
-                out[positions[start : start + size]] = encoder(x)[:n_rows].float().cpu().numpy()
+                columns = [encoder(x), *([] if beside is None else [beside(x)])]
+                values = torch.cat([column[:n_rows].float() for column in columns], 1)
+                out[positions[start : start + size]] = values.cpu().numpy()
 
 
 def chunk_size(values_per_sample: int, device: torch.device) -> int:

@@ -141,17 +141,25 @@ class ContrastiveNet(NeuralNet):
         try:
             self.framework_.load_state_dict(other.framework_.state_dict())
             if optimizer:
-                self.optimizer_.load_state_dict(other.optimizer_.state_dict())
+                self._continue_optimizer(other.optimizer_)
         except (RuntimeError, ValueError) as error:
             raise ValueError(
-                "framework, encoder, projection_dim or optimizer differ from the last fit's, so it cannot go on "
-                f"from there: set them back, or use fit with warm_start=False ({error})"
+                "framework, encoder, projection_dim, freeze or optimizer differ from the last fit's, so it cannot go "
+                f"on from there: set them back, or use fit with warm_start=False ({error})"
             ) from error
         for part in self.module_.modules():
             if isinstance(part, Queue):
                 part.disown()
         self.step_ = other.step_
         self.history_ = copy.deepcopy(other.history_)
+
+    def _continue_optimizer(self, other: torch.optim.Optimizer) -> None:
+        """Take over an optimiser's state, but not its settings: those are as they are asked for now."""
+        before, now = other.state_dict(), self.optimizer_.state_dict()
+        parameters = [[group["params"] for group in state["param_groups"]] for state in (before, now)]
+        if type(other) is not type(self.optimizer_) or parameters[0] != parameters[1]:
+            raise ValueError(f"the last fit trained other weights, or by another optimizer, {type(other).__name__}")
+        self.optimizer_.load_state_dict({**now, "state": before["state"]})
 
     @property
     def framework_(self) -> Framework:

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from skclr.modalities import views_in
+from skclr.modalities import n_rows, take_rows, views_in
 from skclr.modalities.text import read_texts
 from skclr.plotting.embedding import TITLES, in_order, is_scale, project
 from skclr.plotting.neighbors import nearest
-from skclr.plotting.samples import Drawing, draw_samples, n_rows, readable, shortened
-from skclr.semi_supervised import take_rows
+from skclr.plotting.samples import Drawing, draw_samples, readable, shortened
 
 N_NEIGHBORS = 11
 # Columns of a table that are shown beside a point, and characters of a text.

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skclr.modalities import views_in
+from skclr.modalities import n_rows, take_rows, views_in
 from skclr.parts.atomic import check_writable, replacing
 from skclr.plotting.base import COLORS, GREY, pyplot
 from skclr.plotting.reporting import sections
 from skclr.plotting.reporting.map import encoded, map_data
 from skclr.plotting.reporting.probes import probe_table
-from skclr.plotting.samples import n_rows, some_rows
-from skclr.semi_supervised import take_rows
+from skclr.plotting.samples import some_rows
 from skclr.training import check_length
 from skclr.views import is_paired
 

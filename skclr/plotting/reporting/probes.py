@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from skclr import evaluation
+from skclr.modalities import take_rows
 from skclr.plotting.embedding import is_scale
 from skclr.plotting.label_efficiency import beside_baselines, colors, is_learned, label_efficiency
 from skclr.plotting.samples import readable
-from skclr.semi_supervised import take_rows
 
 _MOST_ROWS = 3_000
 _N_SPLITS = 5

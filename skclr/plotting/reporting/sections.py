@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from skclr import __version__, evaluation
-from skclr.modalities import views_in
+from skclr.modalities import n_rows, take_rows, views_in
 from skclr.plotting.base import COLORS
 from skclr.plotting.embedding import is_scale
 from skclr.plotting.reporting.map import data_uri, tile_height
-from skclr.plotting.samples import Drawing, Picture, n_rows, readable, shortened, some_rows, some_views
-from skclr.semi_supervised import take_rows
+from skclr.plotting.samples import Drawing, Picture, readable, shortened, some_rows, some_views
 
 # Rows that are enough for a number with two digits.
 _MEASURED_ROWS = 2_000
