@@ -61,18 +61,24 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
         X = list(X)
     if isinstance(X, list | tuple) and len({np.shape(sample) for sample in X}) > 1:
         return _infer_ragged(X)
-    # Some sparse arrays are dictionaries.
-    if X is None or (isinstance(X, Mapping) and not hasattr(X, "shape")):
-        raise TypeError(f"X is a {type(X).__name__}: give an array, a DataFrame, or a list with one sample an entry")
-    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    shape, dtype = _shape_and_dtype(X)
     if len(shape) > 4:
         raise ValueError(
             f"X of shape {tuple(shape)} holds no samples that are known: give tables (n, d), series (n, channels, "
             "time), images (n, H, W, C), or, where it holds several views of each, set views='paired'"
         )
     if len(shape) == 3:
-        return _infer_3d(shape, getattr(X, "dtype", np.dtype(float)))
+        return _infer_3d(shape, dtype)
     return "image" if len(shape) == 4 else "tabular"
+
+
+def _shape_and_dtype(X: Any) -> tuple[tuple[int, ...], Any]:
+    """Return what a stack of samples would have; a list is uint8 if all of its samples are, and else of floats."""
+    if hasattr(X, "shape"):
+        return tuple(X.shape), getattr(X, "dtype", np.dtype(float))
+    dtypes = {getattr(sample, "dtype", None) for sample in X} if isinstance(X, list) else {np.asarray(X).dtype}
+    known = len(dtypes) == 1 and all(dtype == np.uint8 or getattr(dtype, "kind", "") == "f" for dtype in dtypes)
+    return np.asarray(X).shape, dtypes.pop() if known else np.dtype(float)
 
 
 def _first(X: Any) -> Any:
@@ -108,6 +114,10 @@ def _infer_3d(shape: tuple[int, ...], dtype: Any) -> str:
 
 def _infer_ragged(X: Sequence[Any]) -> str:
     dimensions = {np.ndim(sample) for sample in X}
+    if dimensions <= {2, 3} and all(getattr(sample, "dtype", None) == np.uint8 for sample in X):
+        # Series have as many channels each; pictures of unequal sizes seldom have a side in common.
+        lengths = [{np.shape(sample)[axis] for sample in X} for axis in (0, -1)]
+        return "image" if dimensions != {2} or min(map(len, lengths)) > 1 else "series"
     if dimensions == {2}:
         return "series"
     if dimensions == {1}:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from skclr.modalities.ragged import Ragged
-from skclr.modalities.sources import opened
+from skclr.modalities.sources import holds_views, opened
 from skclr.modalities.stored import Stored, edges_of, reader_of
 
 
@@ -74,7 +74,9 @@ def stacked(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]
 
 
 def views_in(X: Any, *, paired: bool) -> list[Any]:
-    """Return the views that X holds: one array, unless it is a tuple of arrays, or (n, n_views, *shape) and `paired`.
+    """Return the views that X holds: one array, unless it is a tuple of views, or (n, n_views, *shape) and `paired`.
+
+    `holds_views` says which tuples hold views and which hold samples.
 
     What is kept on disk, or comes from an object of the user's own, is `opened`.
 
@@ -92,7 +94,7 @@ def views_in(X: Any, *, paired: bool) -> list[Any]:
 
 
 def _split(X: Any, *, paired: bool) -> list[Any]:
-    if isinstance(X, tuple) and X and not isinstance(X[0], str | int | float):
+    if isinstance(X, tuple) and X and holds_views(X, paired=paired):
         return [opened(view) for view in X]
     X = opened(X)
     # A text is a sample without a shape of its own.

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
+from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, check_unmasked
 from skclr.modalities.ragged import Ragged, ending_early
 from skclr.modalities.stored import Stored
 from skclr.parts.mel import LogMel, time_bins
@@ -22,6 +22,8 @@ _STATISTICS_CLIPS = 256
 # Samples a second that no microphone reaches, and samples of which no spectrum can be made: another unit was meant.
 _HIGHEST_RATE = 1_000_000
 _SHORTEST_FRAME = 8
+# The energy of what is louder has no float32.
+_LOUDEST = np.float64(1e15)
 # Of the plain features: enough to tell the beginning of a word from its end.
 _TIME_BINS = 8
 
@@ -97,6 +99,7 @@ class Audio(Modality):
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 2-D, or a sequence of 1-D arrays."""
+        check_unmasked(X, "clips have no missing samples")
         clips = _clips(X[:1] if isinstance(X, Stored) else X)
         if reset:
             check_two_samples(X if isinstance(X, Stored) else clips)
@@ -266,20 +269,21 @@ def _check_clips(clips: Clips) -> None:
         )
     if not clips.lengths.all():
         raise ValueError(f"clip {clips.lengths.argmin()} of X has no samples: drop it")
-    if values.dtype.kind == "f":
+    if values.dtype.kind == "f" and len(values):
         _check_finite(clips)
 
 
 def _check_finite(clips: Clips) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         # One sum tells in most cases, and needs no array of X's size.
-        if np.isfinite(clips.values.sum(dtype=np.float64)):
+        if np.isfinite(clips.values.sum(dtype=np.float64)) and max(clips.values.max(), -clips.values.min()) < _LOUDEST:
             return
-    wrong = np.flatnonzero(~np.isfinite(clips.values))
+    wrong = np.flatnonzero(~(np.abs(clips.values) < _LOUDEST))
     if not len(wrong):
         return
     row = np.searchsorted(clips.offsets, wrong[0], side="right") - 1
-    what = "NaN" if np.isnan(clips.values[wrong[0]]) else "infinity"
+    value = clips.values[wrong[0]]
+    what = "NaN" if np.isnan(value) else f"{value:.0e}, which is no sound," if np.isfinite(value) else "infinity"
     raise ValueError(
         f"Input X contains {what} in clip {row}, sample {wrong[0] - clips.offsets[row]}: cut or repair it; clips of "
         "unequal lengths are a list of arrays, without padding"

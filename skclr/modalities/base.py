@@ -228,3 +228,10 @@ def unmasked(X: Any) -> Any:
     objects = values.astype(object)
     objects[mask] = None
     return objects
+
+
+def check_unmasked(X: Any, reason: str) -> None:
+    """Raise a ValueError if something is masked in X, an array or a list of arrays, where NaN has no meaning."""
+    for samples in X if isinstance(X, list | tuple) else [X]:
+        if isinstance(samples, np.ma.MaskedArray) and np.ma.is_masked(samples):
+            raise ValueError(f"X has masked values, but {reason}. Fill them first, for example with X.filled(0).")

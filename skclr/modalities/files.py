@@ -1,6 +1,7 @@
 """Image files, decoded when a batch asks for them."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -155,6 +156,35 @@ def decode(path: str, mode: str, size: tuple[int, int] | None) -> np.ndarray:
         return np.asarray(pixels)
 
 
+def is_picture(X: Any) -> bool:
+    """Return whether X is an image of Pillow; without importing it."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(X, pillow.Image)
+
+
+def to_pixels(picture: Any, row: int) -> np.ndarray:
+    """Return an image of Pillow as an upright (H, W) grey or (H, W, 3) RGB uint8 array, as from its file.
+
+    Raises
+    ------
+    ValueError : if it has more than 8 bits a channel, or cannot be decoded.
+    """
+    pillow = import_pillow()
+    try:
+        _check_depth(picture)
+        return np.asarray(pillow.ImageOps.exif_transpose(picture).convert("L" if picture.mode in _GREY else "RGB"))
+    except Exception as error:  # Files are decoded when pixels are asked for, and every format has errors of its own.
+        raise ValueError(
+            f"X holds a PIL image in row {row} that cannot be read ({error}). Leave it out, or pass an array of its "
+            "pixels with modality='image'."
+        ) from error
+
+
+def _check_depth(image: Any) -> None:
+    if image.mode[0] in "IF":
+        raise ValueError(f"more than 8 bits a channel, mode {image.mode!r}")
+
+
 @contextmanager
 def opened(path: str) -> Iterator[Any]:
     """Open an image file with Pillow; what goes wrong with it is a ValueError that names it."""
@@ -164,8 +194,7 @@ def opened(path: str) -> Iterator[Any]:
             most = pillow.Image.MAX_IMAGE_PIXELS
             if most is not None and image.width * image.height > most:
                 raise ValueError(f"{image.width} × {image.height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS")
-            if image.mode[0] in "IF":
-                raise ValueError(f"more than 8 bits a channel, mode {image.mode!r}")
+            _check_depth(image)
             yield image
     except Exception as error:  # Every format has errors of its own.
         raise ValueError(f"X names {path}, which cannot be read ({error}): leave it out, or mend it") from error

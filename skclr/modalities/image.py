@@ -13,13 +13,14 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from skclr.modalities.base import Modality, check_finite, check_two_samples
+from skclr.modalities.base import Modality, check_finite, check_two_samples, check_unmasked
 from skclr.modalities.files import ImageFiles, holds_paths, shape_of_files, to_paths
 from skclr.modalities.pixels import SCALES, WHITE, PixelScale, fractions, unboxed
 from skclr.modalities.stored import Converted, Joined, Stored
 from skclr.parts.plain import expect
 
 _USUAL_CHANNELS = (1, 3, 4)
+_LARGEST = np.float64(1e15)
 # Enough for a mean and a deviation; reading more would only cost time, and memory where images are large.
 _STATISTICS_ROWS = 1_000
 _STATISTICS_VALUES = 2**26
@@ -178,8 +179,9 @@ class Image(Modality):
             raise ValueError(f"X={str(X)!r} is one path: give a list of paths, or pathlib.Path of a folder")
         if holds_paths(X):
             return self._open_files(to_paths(X), reset=reset)
-        if self.size is not None:
+        if self.size is not None and reset:
             raise ValueError(f"size={self.size}, but X is no list of paths: resize the array before")
+        check_unmasked(X, "images have no missing pixels")
         stored = isinstance(X, Stored)
         if self.image_shape is not None:
             images = self._check_flat(X, estimator, reset=reset, stored=stored)
@@ -310,6 +312,8 @@ def _checked(images: np.ndarray) -> np.ndarray:
     if images.dtype.kind not in "buif":
         raise ValueError(f"X has dtype {images.dtype}: give an array of numbers")
     check_finite(images)
+    if images.dtype.kind == "f" and images.size and max(images.max(), -images.min()) > _LARGEST:
+        raise ValueError(f"X has pixels beyond {_LARGEST:.0e}, whose variance has no float32. Rescale X.")
     return images
 
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array
 from torch import Tensor, nn
 
-from skclr.modalities.base import Modality, check_two_samples
+from skclr.modalities.base import Modality, check_two_samples, unmasked
 from skclr.modalities.ragged import Ragged, ending_early
 from skclr.modalities.stored import Stored, pieces
 from skclr.parts.missing import channel_statistics
@@ -150,9 +150,14 @@ class Series(Modality):
         channels = [sample.shape[1] for sample in samples]
         odd = next((row for row, n in enumerate(channels) if n != channels[0]), None)
         if odd is not None:
+            time_first = self.channel_axis != -1 and len({len(sample) for sample in samples}) == 1
+            remedy = (
+                "set modality_params={'channel_axis': -1} if they are (time_i, channels)"
+                if time_first
+                else "give (channels, time_i) arrays that have all channels, with NaN for what was not measured"
+            )
             raise ValueError(
-                f"X has series of {channels[0]} channel(s) in row 0 and of {channels[odd]} in row {odd}: give "
-                "(channels, time_i) arrays that have all channels, with NaN for what was not measured"
+                f"X has series of {channels[0]} channel(s) in row 0 and of {channels[odd]} in row {odd}: {remedy}"
             )
         return Ragged.of(samples, max(map(len, samples)), np.nan)
 
@@ -220,7 +225,7 @@ def _is_list(X: Any) -> bool:
 
 def _numbers(X: Any) -> np.ndarray:
     """Give an array of real numbers, or a ValueError that says what X holds instead."""
-    array = np.asarray(X)
+    array = np.asarray(unmasked(X))
     if array.dtype.kind == "O":
         try:
             array = array.astype(np.float64)

@@ -240,14 +240,15 @@ def read_texts(X: Any) -> list[str]:
     texts = list(X)
     for row, text in enumerate(texts):
         if not isinstance(text, str):
-            raise _not_a_text(row, text)
+            raise _not_a_text(X, row, text)
     return [str(text) for text in texts]
 
 
-def _not_a_text(row: int, value: Any) -> Exception:
+def _not_a_text(X: Any, row: int, value: Any) -> Exception:
     kind = type(value).__name__
     if is_missing(value):
-        return ValueError(f"X has a missing value ({value}) in row {row}: fill it, for example with X.fillna('')")
+        fill = "X.fillna('')" if hasattr(X, "fillna") else "[text or '' for text in X]"
+        return ValueError(f"X has a missing value ({value}) in row {row}: fill it, for example with {fill}")
     remedy = "convert it, for example with str"
     if isinstance(value, bytes):
         remedy = "decode it, for example with value.decode('utf-8')"

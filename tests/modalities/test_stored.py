@@ -2,13 +2,11 @@
 
 import sys
 import tracemalloc
-from collections import deque
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import make_blobs
@@ -123,14 +121,9 @@ def small_blocks(nothing_in_memory, monkeypatch):
     [
         np.zeros((3, 2)),
         [[1.0], [2.0]],
-        deque(["a", "b"]),
-        "text",
-        {"a": 1},
         pd.DataFrame({"a": [1.0]}),
         pd.Series([1.0, 2.0]),
         sparse.csr_array(np.eye(3)),
-        torch.zeros(3, 2),
-        None,
     ],
     ids=lambda X: type(X).__name__,
 )
