@@ -515,10 +515,7 @@ default=None
         with announced(self, net, X, y, lambda now: self._fitted(now, modality)):
             if net.max_epochs:
                 samples.settle()
-                net.view_maker.fit(samples)
-                handle_ctrl_c()
                 net.partial_fit(samples)
-                net.view_maker.release()
         return self._keep(net, modality)
 
     def _keep(self, net: ContrastiveNet, modality: Modality) -> Self:

@@ -35,7 +35,7 @@ class Samples(Dataset[Tensor]):
         better read together, and its `reader()` does so.
     to_tensor : turns a slice of X into a float32 tensor (B, *shape).
     device : where batches go.
-    groups : (n,) int64 positive groups; None makes every row its own.
+    groups : int64 positive group of each of these samples; None makes every sample its own.
     rows : growing row numbers of X that belong to these samples; None is all.
     """
 
@@ -50,8 +50,8 @@ class Samples(Dataset[Tensor]):
         self.X = X
         self.to_tensor = to_tensor
         self.device = device
-        self.groups = torch.arange(X.shape[0]) if groups is None else groups
         self.rows = np.arange(X.shape[0]) if rows is None else rows
+        self.groups = torch.arange(len(self.rows)) if groups is None else groups
         self.resident: Tensor | None = None
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ class Samples(Dataset[Tensor]):
 
     def subset(self, rows: np.ndarray) -> Samples:
         """Keep only the samples at `rows`, growing positions in these samples."""
-        chosen = Samples(self.X, self.to_tensor, self.device, self.groups, self.rows[rows])
+        chosen = Samples(self.X, self.to_tensor, self.device, self.groups[torch.from_numpy(rows)], self.rows[rows])
         chosen.resident = self.resident
         return chosen
 
@@ -165,11 +165,12 @@ class Batches:
         order = np.concatenate([share(order[i : i + self.batch_size]) for i in range(0, len(order), self.batch_size)])
         samples, device = self.samples, self.samples.device
         # Once an epoch: at every such copy the host waits for the device.
-        host_rows = torch.from_numpy(samples.rows[order])
+        host_rows = torch.from_numpy(order)
         rows, groups = host_rows.to(device), samples.groups[host_rows].to(device)
         slices = [slice(i * size, (i + 1) * size) for i in range(n_batches, len(self))]
         if (resident := samples.resident) is not None:
-            batches: Iterator[Tensor] = (resident[rows[batch]] for batch in slices)
+            places = torch.from_numpy(samples.rows[order]).to(device)
+            batches: Iterator[Tensor] = (resident[places[batch]] for batch in slices)
         else:
             reader = samples.reader()
             batches = one_ahead(lambda batch: reader[order[batch]], slices)

@@ -50,7 +50,7 @@ class ContrastiveNet(NeuralNet):
     Parameters
     ----------
     module : the framework.
-    view_maker : makes the views of a batch, and has been fitted.
+    view_maker : makes the views of a batch; it is fitted on the samples that are trained on.
     schedule : takes (step, total_steps) to a factor of the learning rate.
     weight_decay : of weights; biases and normalisation have none.
     autocast : dtype of the forward pass under torch.autocast; None is float32 throughout.
@@ -73,6 +73,7 @@ class ContrastiveNet(NeuralNet):
 
     module_: Framework
     history_: History
+    held_out_views_: Any
     # Of a run: a generator is of a device that is not there everywhere.
     draws_: StepDraws | None = None
 
@@ -226,6 +227,8 @@ class ContrastiveNet(NeuralNet):
         self.interrupted_, self.last_good_ = False, LastGood()
         draws = self.draws_ = StepDraws(torch.device(self.device))
         n_before = len(self.history)
+        self._fit_views(X)
+        handle_ctrl_c()
         with (
             ctrl_c_held_back(),
             ctrl_c_kept() if self.on_interrupt == "keep" else nullcontext(),
@@ -241,9 +244,16 @@ class ContrastiveNet(NeuralNet):
             # A checkpoint may have brought the first epochs along.
             self._run(X, n_epochs=self.max_epochs - (len(self.history) - n_before))
         self.notify("on_train_end", X=X, y=y)
-        del self.last_good_
+        self.view_maker.release()
+        del self.last_good_, self.held_out_views_
         self.draws_ = None
         return self
+
+    def _fit_views(self, X: Samples) -> None:
+        """Fit the view maker on the samples that are trained on; it never sees those that are held out."""
+        train, held_out = self.get_split_datasets(X)
+        self.view_maker.fit(train)
+        self.held_out_views_ = None if held_out is None else self.view_maker.held_out(held_out)
 
     def _run(self, X: Samples, n_epochs: int) -> None:
         if self.history and self.step_ > self.first_step_:
@@ -374,7 +384,7 @@ class ContrastiveNet(NeuralNet):
 
     def train_step_single(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         self._set_training(True)
-        loss = self._loss(batch, **fit_params)
+        loss = self._loss(batch, self.view_maker, **fit_params)
         if not loss.requires_grad:
             raise ValueError(
                 "nothing is left to train: a callback froze all parameters; freeze the encoder by freeze='all'"
@@ -385,16 +395,16 @@ class ContrastiveNet(NeuralNet):
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         self._set_training(False)
         with torch.no_grad():
-            return {"loss": self._loss(batch, **fit_params), "y_pred": None}
+            return {"loss": self._loss(batch, self.held_out_views_, **fit_params), "y_pred": None}
 
     def _set_training(self, training: bool = True) -> None:
         # Walking all modules at every step would cost more than the loop around it.
         if self.module_.training != training:
             self.module_.train(training)
 
-    def _loss(self, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator) -> Tensor:
+    def _loss(self, batch: tuple[Tensor, Tensor, Tensor], view_maker: Views, generator: torch.Generator) -> Tensor:
         x, rows, groups = batch
-        views = self.view_maker(x, rows, generator)
+        views = view_maker(x, rows, generator)
         self._check_views(views)
         # What a module draws is for the rows it is given: another seed on each rank. CallableViews count beside.
         draws = self.draws_ or StepDraws(generator.device)

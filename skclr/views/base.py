@@ -1,5 +1,8 @@
 """The protocol that every view maker follows."""
 
+from __future__ import annotations
+
+import copy
 import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, Self
@@ -52,7 +55,7 @@ class Views(Plain, ABC):
         Parameters
         ----------
         x : (B, *shape), not written to.
-        rows : (B,) int64, the row of each sample in the training data.
+        rows : (B,) int64, the row of each sample in the samples that the maker was fitted on.
         generator : source of all randomness, on the device of x.
 
         Returns
@@ -64,6 +67,18 @@ class Views(Plain, ABC):
         """Return how many values one view of a sample of `shape` takes while it is made, within a small factor."""
         on_top = getattr(self, "on_top", None)
         return max(math.prod(shape), on_top.n_values(shape) if isinstance(on_top, Views) else 0)
+
+    def held_out(self, samples: Samples) -> Views:
+        """Return a view maker for samples that are held out of training, once the maker has been fitted.
+
+        By default it is a copy fitted on them alone, so that `rows` are theirs. A maker that asks nothing of `rows` may
+        return itself: what it has learned then comes from the training data.
+
+        Parameters
+        ----------
+        samples : n held-out samples.
+        """
+        return copy.deepcopy(self).fit(samples)
 
     def release(self) -> None:
         """Let go of the training data that the maker holds, if any: training has ended."""

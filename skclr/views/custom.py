@@ -39,6 +39,10 @@ class CallableViews(Views):
         """Learn nothing."""
         return self
 
+    def held_out(self, samples: Samples) -> Views:
+        """Return the maker itself, which has learned nothing."""
+        return self
+
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make n_views views of a batch."""
         # What it draws is for the rows it is given: another seed on each rank. Dropout counts beside.

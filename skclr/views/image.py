@@ -171,6 +171,10 @@ class ImageViews(Views):
         self.scale_ = None if low.min() >= 0 and high.max() <= 1 else (low, span)
         return self
 
+    def held_out(self, samples: Samples) -> Views:
+        """Return the maker itself, which has learned from the training rows."""
+        return self
+
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make `n_views` views (B, C, H, W), then `n_local_views` smaller ones (B, C, h, w).
 

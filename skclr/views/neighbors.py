@@ -16,6 +16,8 @@ from skclr.views.base import Samples, Views, check_on_top
 
 # Rows among which all distances are measured: the time grows with their number times that of all rows.
 _EXACT_ROWS = 50_000
+# Stands for the sample itself where no neighbour will do.
+_ITSELF = -1
 # Rows whose plain features are made at once.
 _CHUNK = 1_024
 
@@ -36,6 +38,8 @@ class Neighbors(Views):
     Up to 50,000 rows the neighbours are exact. Of more, pynndescent finds nearly all, where it is installed
     (`skclr[tables]`). Without it they are looked for among 50,000 rows taken at equal steps, and lie farther away: of n
     rows the k-th that is found is about the (k · n / 50,000)-th nearest.
+
+    With validation, neighbours are training samples: also those of a held-out sample, which is itself nobody's.
 
     Where labels or groups make positives, a neighbour that is known to be of another class is none: the sample itself
     takes its place.
@@ -82,13 +86,19 @@ class Neighbors(Views):
         self.on_top_ = None if self.on_top == "auto" else copy.deepcopy(self.on_top)
         if self.on_top_ is not None:
             self.on_top_.fit(samples)
-        n_samples = len(samples)
-        chunks = [samples[np.arange(i, min(i + _CHUNK, n_samples))] for i in range(0, n_samples, _CHUNK)]
-        points = np.concatenate([self._features(x).float().cpu().numpy() for x in chunks])
-        found = _without_itself(nearest(points, self.n_neighbors + 1))
-        groups = getattr(samples, "groups", None)
-        self.neighbors_ = torch.from_numpy(found if groups is None else _without_strangers(found, groups.numpy()))
+        found = _without_itself(nearest(self._points(samples), self.n_neighbors + 1))
+        groups = _groups(samples)
+        self.neighbors_ = torch.from_numpy(_without_strangers(found, groups, groups))
         return self
+
+    def held_out(self, samples: Samples) -> Neighbors:
+        """Return a maker for held-out samples: their neighbours are training samples, and they are nobody's."""
+        maker = copy.copy(self)
+        if self.on_top_ is not None:
+            maker.on_top_ = self.on_top_.held_out(samples)
+        found = nearest(self._points(self.samples_), self.n_neighbors, self._points(samples))
+        maker.neighbors_ = torch.from_numpy(_without_strangers(found, _groups(self.samples_), _groups(samples)))
+        return maker
 
     def release(self) -> None:
         """Let go of the training data."""
@@ -98,35 +108,51 @@ class Neighbors(Views):
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make n_views views of a batch."""
-        views = [x] + [self._near(rows, generator) for _ in range(self.n_views - 1)]
+        views = [x] + [self._near(x, rows, generator) for _ in range(self.n_views - 1)]
         if self.on_top_ is None:
             return views
         # Of the views it would make of each, the last: that it changes most.
         return [self.on_top_(view, rows, generator)[-1] for view in views]
 
-    def _near(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def _near(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
         chosen = randint(self.neighbors_.shape[1], (len(rows),), generator)
-        return self.samples_[self.neighbors_[rows.cpu(), chosen.cpu()].numpy()]
+        near = self.neighbors_[rows.cpu(), chosen.cpu()]
+        itself = (near == _ITSELF).to(x.device).view(-1, *[1] * (x.ndim - 1))
+        return torch.where(itself, x, self.samples_[near.clamp(min=0).numpy()])
+
+    def _points(self, samples: Samples) -> np.ndarray:
+        """Return the (n, d) plain features of all samples."""
+        n_samples = len(samples)
+        chunks = [samples[np.arange(i, min(i + _CHUNK, n_samples))] for i in range(0, n_samples, _CHUNK)]
+        return np.concatenate([self._features(x).float().cpu().numpy() for x in chunks])
 
     def _features(self, x: Tensor) -> Tensor:
         return x.flatten(1) if self.features is None else self.features(x)
 
 
-def nearest(points: np.ndarray, n_neighbors: int) -> np.ndarray:
-    """Give the rows of `points` nearest to each, itself among them: (n, n_neighbors), or fewer where n is less."""
+def nearest(points: np.ndarray, n_neighbors: int, queries: np.ndarray | None = None) -> np.ndarray:
+    """Return the rows of `points` nearest to each query: (n_queries, n_neighbors), or as many as there are points.
+
+    Parameters
+    ----------
+    points : (n, d).
+    n_neighbors : that are looked for.
+    queries : (n_queries, d); None is the points themselves, each of which is found too.
+    """
     n_points = len(points)
     if n_points > _EXACT_ROWS and find_spec("pynndescent"):
         from pynndescent import NNDescent
 
-        found, _ = NNDescent(points, n_neighbors=n_neighbors, random_state=0).neighbor_graph
-        # -1 is where the search has found none.
-        return np.where(found < 0, np.arange(n_points)[:, None], found)
+        index = NNDescent(points, n_neighbors=n_neighbors, random_state=0)
+        found, _ = index.neighbor_graph if queries is None else index.query(queries, k=n_neighbors)
+        # -1 is where the search has found none: the row itself, or of a query any.
+        return np.where(found < 0, np.arange(n_points)[:, None] if queries is None else found[:, :1].clip(0), found)
     # Imported here: it brings all linear models along, for which `import skclr` need not wait.
     from sklearn.neighbors import NearestNeighbors
 
     candidates = np.arange(0, n_points, -(-n_points // _EXACT_ROWS))
     index = NearestNeighbors(n_neighbors=min(n_neighbors, len(candidates))).fit(points[candidates])
-    return candidates[index.kneighbors(points, return_distance=False)]
+    return candidates[index.kneighbors(points if queries is None else queries, return_distance=False)]
 
 
 def _without_itself(found: np.ndarray) -> np.ndarray:
@@ -138,10 +164,23 @@ def _without_itself(found: np.ndarray) -> np.ndarray:
     return found[others].reshape(len(found), -1)
 
 
-def _without_strangers(found: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Put each row itself in place of neighbours that are known to be of another group than it; (n, k)."""
-    _, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
+def _groups(samples: Samples) -> np.ndarray:
+    """Return the positive group of each sample; where there are none, each is a group of its own."""
+    groups = getattr(samples, "groups", None)
+    return np.arange(len(samples)) if groups is None else groups.numpy()
+
+
+def _without_strangers(found: np.ndarray, groups: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Put _ITSELF in place of neighbours that are known to be of another group.
+
+    Parameters
+    ----------
+    found : (n, k) rows of the samples among which neighbours were looked for.
+    groups : of those samples.
+    own : (n,) groups of the rows whose neighbours they are.
+    """
+    ids, counts = np.unique(groups if own is groups else np.concatenate([groups, own]), return_counts=True)
     # A row that is alone in its group may be of any.
-    known = counts[numbers] > 1
-    strangers = known[:, None] & known[found] & (groups[found] != groups[:, None])
-    return np.where(strangers, np.arange(len(found))[:, None], found)
+    known = ids[counts > 1]
+    strangers = np.isin(own, known)[:, None] & np.isin(groups, known)[found] & (groups[found] != own[:, None])
+    return np.where(strangers, _ITSELF, found)

@@ -42,6 +42,13 @@ class Paired(Views):
             self.on_top_.fit(_FirstViews(samples))
         return self
 
+    def held_out(self, samples: Samples) -> Paired:
+        """Return a maker whose views on top are those of held-out samples."""
+        maker = copy.copy(self)
+        if self.on_top_ is not None:
+            maker.on_top_ = self.on_top_.held_out(_FirstViews(samples))
+        return maker
+
     def release(self) -> None:
         """Let go of the training data."""
         if self.on_top_ is not None:

@@ -35,6 +35,10 @@ class TableViews(Views):
         """Learn nothing."""
         return self
 
+    def held_out(self, samples: Samples) -> Views:
+        """Return the maker itself, which has learned from the training rows."""
+        return self
+
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make n_views views of (B, d) rows."""
         rates = [self.rate] * self.n_views if isinstance(self.rate, int | float) else self.rate
