@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from skclr.wording import counted
+
 _PARTS = ("modality", "views", "encoder", "framework", "loss")
 
 
@@ -28,15 +30,16 @@ def _made(embedder: Any) -> dict[str, tuple[str, Any]]:
     net = embedder.net_
     framework, modality, views = net.framework_, embedder._modality, net.view_maker
     encoder, epochs = embedder.encoder_, embedder.loss_curve_
-    trained = f"{len(epochs)} epochs, loss {epochs[-1]:.4g}" if epochs else "untrained"
+    trained = f"{counted(len(epochs), 'epoch')}, loss {epochs[-1]:.4g}" if epochs else "untrained"
+    width = counted(encoder.out_features, "feature")
     n_weights = sum(parameter.numel() for parameter in encoder.parameters())
     loss = getattr(framework, "loss", None)
     settings = {name: getattr(views, name, "") for name in inspect.signature(type(views)).parameters}
     return {
         "modality": (type(modality).__name__, f"samples of shape {modality.shape_}"),
-        "views": (f"{type(views).__name__}: {views.n_views} views", settings),
+        "views": (f"{type(views).__name__}: {counted(views.n_views, 'view')}", settings),
         "encoder": (
-            f"{type(encoder.network).__name__}: {encoder.out_features} features, {n_weights:,} weights",
+            f"{type(encoder.network).__name__}: {width}, {counted(n_weights, 'weight')}",
             encoder.network,
         ),
         "framework": (

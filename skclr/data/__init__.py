@@ -1,7 +1,14 @@
 """Data as users have them, brought to arrays: labels and groups."""
 
-from skclr.data.columns import check_length, n_values
+from skclr.data.columns import check_length
 from skclr.data.groups import encode_groups
-from skclr.data.labels import Labels, encode_labels, encode_together
+from skclr.data.labels import Labels, check_splittable, encode_labels, encode_together
 
-__all__ = ["Labels", "check_length", "encode_groups", "encode_labels", "encode_together", "n_values"]
+__all__ = [
+    "Labels",
+    "check_length",
+    "check_splittable",
+    "encode_groups",
+    "encode_labels",
+    "encode_together",
+]

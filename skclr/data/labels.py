@@ -10,6 +10,7 @@ import numpy as np
 
 from skclr.data.columns import check_length, distinct, to_column
 from skclr.parts.groups import UNLABELLED
+from skclr.wording import counted
 
 # What numpy makes of -1 beside strings, and a CSV file of -1 beside names.
 _UNLABELLED_TEXTS = frozenset({"-1", "-1.0", b"-1", b"-1.0"})
@@ -36,6 +37,10 @@ class Labels(NamedTuple):
     def counts(self) -> np.ndarray:
         """Return the number of rows of each class."""
         return np.bincount(self.codes[self.labelled], minlength=len(self.classes))
+
+    def take(self, rows: np.ndarray) -> Labels:
+        """Return the labels of some rows; `classes` are those of all."""
+        return Labels(self.codes[rows], self.classes)
 
     def values(self, rows: Any = slice(None)) -> np.ndarray:
         """Return the labels of rows that have one."""
@@ -109,6 +114,22 @@ def encode_together(**parts: Any) -> list[Labels]:
     ordered = _sorted(" and ".join(parts), {label for labels in encoded for label in labels.classes.tolist()})
     classes = np.asarray(ordered)
     return [_recoded(labels, classes) for labels in encoded]
+
+
+def check_splittable(labels: Labels, purpose: str) -> None:
+    """Raise a ValueError where labelled rows cannot be split such that both parts have every class.
+
+    Parameters
+    ----------
+    labels : of all rows.
+    purpose : who splits them, in errors.
+    """
+    if len(labels.classes) < 2:
+        found = counted(len(labels.classes), "class", "classes")
+        raise ValueError(f"y has labels of {found}: {purpose} needs 2 or more")
+    if labels.counts.min() < 2:
+        rare = labels.classes[labels.counts.argmin()]
+        raise ValueError(f"class {rare!s} of y has 1 labelled row: {purpose} needs 2 or more of each class")
 
 
 def _recoded(labels: Labels, classes: np.ndarray) -> Labels:

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_memory
 
-from skclr.data import Labels, encode_labels
+from skclr.data import Labels, check_splittable, encode_labels
 from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, named_embedders
 from skclr.evaluation.probes import Record, check_n_labels, drawn
 from skclr.evaluation.statistics import Difference, corrected_t_test
@@ -23,7 +23,6 @@ from skclr.modalities import take_rows, views_in
 from skclr.parts.groups import UNLABELLED
 from skclr.parts.randomness import derive_seeds
 from skclr.views import is_paired
-from skclr.wording import counted
 
 _SUFFIXES = ("", "_low", "_high", "_p_value")
 _UNTESTED = Difference(*[float("nan")] * 4)
@@ -261,7 +260,7 @@ def run_cell(
     scores, by number of labels, fit_seconds and rows_per_second.
     """
     fitted = reseeded(candidate, seed).fit(take_rows(X, train), take_rows(X, test))
-    learned, y_test = Labels(labels.codes[train], labels.classes), labels.values(test)
+    learned, y_test = labels.take(train), labels.values(test)
     scores = {}
     for n_labels in labels_per_class:
         draws = drawn(learned, n_labels, n_draws, seed)
@@ -348,7 +347,7 @@ def _legend(n_folds: int) -> str:
 
 def _folds(cv: Any, labels: Labels, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return row numbers of each fold's training and test part; unlabelled rows are for training alone."""
-    _check_counts(labels)
+    check_splittable(labels, "compare")
     known = labels.labelled
     if isinstance(cv, Iterable):
         # Folds of the user's own have the row numbers of X.
@@ -365,14 +364,3 @@ def _folds(cv: Any, labels: Labels, seed: int) -> list[tuple[np.ndarray, np.ndar
         if len(np.setdiff1d(labels.codes[train], UNLABELLED)) < 2 or not len(test):
             raise ValueError(f"fold {number} of cv lacks labels of 2 classes to train on, or labels to score")
     return folds
-
-
-def _check_counts(labels: Labels) -> None:
-    counts = labels.counts
-    if len(counts) < 2:
-        raise ValueError(f"y has labels of {counted(len(counts), 'class', 'classes')}: compare needs 2 or more")
-    if counts.min() < 2:
-        rare = labels.classes[counts.argmin()]
-        raise ValueError(
-            f"class {rare!s} of y has 1 labelled row: compare needs 2 of each class, better as many as folds"
-        )

@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.preprocessing import OrdinalEncoder
-from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
 
+from skclr.data import Labels, encode_labels
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.probes import beside_baselines, linear_probe, untrained
 from skclr.evaluation.scorers import embed
+from skclr.evaluation.statistics import corrected_t_test
 from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
 from skclr.modalities import take_rows, views_in
-from skclr.training import check_length, embed_views
+from skclr.modalities.columns import doubtful_columns
+from skclr.training import embed_views
 from skclr.views import is_paired
 
 # Samples that are looked at: enough for every measure below.
@@ -52,7 +53,8 @@ class Evidence:
 
     Attributes
     ----------
-    embedder, X, y, X_test : as `diagnose` was given them, X and y of some rows, X with its first view alone.
+    embedder, X, X_test : as `diagnose` was given them, X of some rows and with its first view alone.
+    labels : of the rows of X; None without y.
     z : (n, d) embeddings of X.
     views : the first two views of X as the encoder gets them, and z1, z2 their embeddings.
     before : (n, d) embeddings before training.
@@ -60,7 +62,7 @@ class Evidence:
 
     embedder: ContrastiveEmbedder
     X: Any
-    y: np.ndarray | None
+    labels: Labels | None
     X_test: Any
     z: np.ndarray
     views: list[np.ndarray]
@@ -73,6 +75,11 @@ class Evidence:
         """Whether the encoder gives one output."""
         return feature_std(self.z) < 1e-3
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether X is a table whose columns can be looked at."""
+        return self.embedder.modality_ == "tabular" and hasattr(self.X, "shape")
+
 
 def diagnose(
     embedder: ContrastiveEmbedder, X: Any, y: Any = None, *, X_test: Any = None, random_state: int = 0
@@ -83,14 +90,19 @@ def diagnose(
     ----------
     embedder : fitted.
     X : samples it was fitted on, as its `fit` takes them.
-    y : (n,) classes, to look for labels that leak and hold the embedding against its baselines; None to do without,
-        and what needs two classes is left out where there is one.
+    y : (n,) classes, to look for labels that leak and to compare the embedding with its baselines; unlabelled rows (-1
+        or missing) are left out of both. None does without, and what needs two classes is left out where there is one.
     X_test : samples it will be tested on, to look for those of X among them.
     random_state : seed of views and splits.
 
     Returns
     -------
     Findings, none where nothing was found.
+
+    Raises
+    ------
+    NotFittedError : before `fit`.
+    ValueError, TypeError : for y of another length than X, continuous y, and a y that is no array-like.
 
     Examples
     --------
@@ -111,15 +123,15 @@ def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_st
     """Embed some rows of X, their views, and what the encoder made of them before training."""
     sides = views_in(X, paired=is_paired(embedder.net_.view_maker))
     n_samples = len(embedder.transform(sides[0]))
-    if y is not None:
-        check_length("y", y, n_samples)
+    labels = None if y is None else encode_labels(y, n_samples)
     rows = spread_rows(n_samples, _MOST_ROWS)
     views = embedder.make_views(take_rows(X, rows), random_state)[:2]
     X = take_rows(sides[0], rows)
     z1, z2 = embed_views(embedder.encoder_, views, embedder.device_)
     before = embed(untrained(embedder).fit(X), X)
-    y = None if y is None else np.asarray(y)[rows]
-    return Evidence(embedder, X, y, X_test, embed(embedder, X), views, z1, z2, before)
+    if labels is not None:
+        labels = labels.take(rows)
+    return Evidence(embedder, X, labels, X_test, embed(embedder, X), views, z1, z2, before)
 
 
 # -- checks: each gives a sentence, or None ---------------------------------------------------------
@@ -150,7 +162,8 @@ def dimensional_collapse(evidence: Evidence) -> str | None:
 def destroyed_signal(evidence: Evidence) -> str | None:
     """Two views of a sample are no more alike than two samples."""
     auc = view_auc(evidence.z1, evidence.z2)
-    if evidence.is_collapsed or auc >= 0.6:
+    # An encoder that has hardly been trained does not recognise good views either.
+    if evidence.is_collapsed or auc >= 0.6 or evidence.embedder.n_iter_ < 2:
         return None
     return (
         f"Two views of a sample are more alike than views of two samples in {auc:.0%} of cases, and chance gives 50%: "
@@ -173,12 +186,21 @@ def unchanged_views(evidence: Evidence) -> str | None:
 
 def leaking_labels(evidence: Evidence) -> str | None:
     """A column that tells the class on its own."""
-    if evidence.y is None or evidence.embedder.modality_ != "tabular" or not hasattr(evidence.X, "shape"):
+    if evidence.labels is None or not evidence.has_columns:
         return None
-    leaks = [name for name, column in _columns(evidence.X) if _tells(column, evidence.y)]
+    known = evidence.labels.labelled
+    leaks = doubtful_columns(take_rows(evidence.X, known), evidence.labels.codes[known]).targets
     if not leaks:
         return None
     return f"Column {', '.join(map(repr, leaks))} alone tells the class of every sample: drop it if it was made from y."
+
+
+def constant_columns(evidence: Evidence) -> str | None:
+    """A column of one value."""
+    constants = doubtful_columns(evidence.X).constants if evidence.has_columns else []
+    if not constants:
+        return None
+    return f"Column {', '.join(map(repr, constants))} has the same value in every sample: drop it."
 
 
 def seen_test_samples(evidence: Evidence) -> str | None:
@@ -216,26 +238,39 @@ def constant_loss(evidence: Evidence) -> str | None:
 
 
 def no_better_features(evidence: Evidence) -> str | None:
-    """A linear probe that is as good without training."""
-    if evidence.y is None or not evidence.embedder.n_iter_:
+    """A linear probe that is no better than without training, by more than the noise of the splits."""
+    if evidence.labels is None or not evidence.embedder.n_iter_:
         return None
-    counts = np.unique(evidence.y, return_counts=True)[1]
-    if len(counts) < 2 or counts.min() < 2:
+    known, counts = evidence.labels.labelled, evidence.labels.counts
+    # Of the rows that are looked at, which may lack a rare class.
+    if np.count_nonzero(counts) < 2 or counts[counts > 0].min() < 2:
         return None
-    features = beside_baselines(evidence.embedder, evidence.X, evidence.X)
-    splits = StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0)
-    means = dict.fromkeys(features, 0.0)
-    for train, test in splits.split(evidence.z, evidence.y):
-        for name, (z, _) in features.items():
-            given = z[train], evidence.y[train], z[test], evidence.y[test]
-            means[name] += linear_probe(*given, standardize=name != "raw features") / _N_SPLITS
-    best = max((name for name in means if name != "embedding"), key=lambda name: means[name])
-    if means["embedding"] > means[best]:
+    X, y = take_rows(evidence.X, known), evidence.labels.codes[known]
+    scores = _probe_scores(beside_baselines(evidence.embedder, X, X), y)
+    best = max((name for name in scores if name != "embedding"), key=lambda name: scores[name].mean())
+    # Training and test parts are of one size.
+    gain = corrected_t_test(scores["embedding"] - scores[best], test_share=1.0)
+    if gain.high > 0:
         return None
+    remedy = "use those, or change views and epochs" if evidence.embedder.n_iter_ > 1 else "train for more epochs"
     return (
-        f"A linear probe is right in {means['embedding']:.1%} on the embedding and in {means[best]:.1%} on the {best}: "
-        "use those, or change views and epochs; skclr.compare tells more."
+        f"A linear probe is right in {scores['embedding'].mean():.1%} on the embedding and in "
+        f"{scores[best].mean():.1%} on the {best}: {remedy}; skclr.compare tells more."
     )
+
+
+def _probe_scores(features: dict[str, Any], y: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the accuracy of a linear probe on each kind of features, by split."""
+    splits = list(StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0).split(y, y))
+    return {
+        name: np.array(
+            [
+                linear_probe(z[train], y[train], z[test], y[test], standardize=name != "raw features")
+                for train, test in splits
+            ]
+        )
+        for name, (z, _) in features.items()
+    }
 
 
 CHECKS: dict[str, Callable[[Evidence], str | None]] = {
@@ -244,24 +279,9 @@ CHECKS: dict[str, Callable[[Evidence], str | None]] = {
     "views destroy the signal": destroyed_signal,
     "views change nothing": unchanged_views,
     "labels leak": leaking_labels,
+    "constant columns": constant_columns,
     "test samples in training": seen_test_samples,
     "small batch": small_batch,
     "loss never fell": constant_loss,
     "no better than baselines": no_better_features,
 }
-
-
-def _columns(X: Any) -> list[tuple[Any, np.ndarray]]:
-    if hasattr(X, "columns"):
-        return [(name, np.asarray(X[name].to_list(), dtype=object)) for name in X.columns]
-    dense = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-    return list(enumerate(dense.T))
-
-
-def _tells(column: np.ndarray, y: np.ndarray) -> bool:
-    """Say whether a tree of as many leaves as twice the classes is right about every sample."""
-    if column.dtype == object:
-        column = OrdinalEncoder().fit_transform(column.astype(str)[:, None])[:, 0]
-    n_classes = len(np.unique(y))
-    tree = DecisionTreeClassifier(max_leaf_nodes=2 * n_classes, random_state=0)
-    return bool(n_classes > 1 and tree.fit(column[:, None], y).score(column[:, None], y) == 1)

@@ -16,10 +16,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from skclr.data import Labels, check_length, encode_labels, encode_together, n_values
+from skclr.data import Labels, check_length, encode_labels, encode_together
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.statistics import confidence_interval
-from skclr.modalities import take_rows, views_in
+from skclr.modalities import n_rows, take_rows
 from skclr.parts.randomness import derive_seeds
 from skclr.semi_supervised import fine_tune
 from skclr.wording import counted
@@ -285,8 +285,8 @@ def label_efficiency(
     for name, given in features.items():
         pairs = [given] if isinstance(given, tuple) else list(given)
         for train, test in pairs:
-            check_length("y_train", learned.codes, len(train))
-            check_length("y_test", asked.codes, len(test))
+            check_length("y_train", learned.codes, n_rows(train))
+            check_length("y_test", asked.codes, n_rows(test))
         for n_labels in labels_per_class:
             draws = drawn(learned, n_labels, n_draws, random_state)
             scores = [
@@ -367,8 +367,7 @@ def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np
     """
     learned, asked = encode_together(y_train=y_train, y_test=y_test)
     for part, X, labels, n_least in (("train", train, learned, 2), ("test", test, asked, 1)):
-        n_samples = n_values(views_in(X, paired=False)[0])
-        check_length(f"y_{part}", labels.codes, n_samples or len(labels.codes))
+        check_length(f"y_{part}", labels.codes, n_rows(X))
         n_classes = len(np.unique(labels.codes[labels.labelled]))
         if n_classes < n_least:
             found = counted(n_classes, "class", "classes")

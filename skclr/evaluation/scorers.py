@@ -19,7 +19,7 @@ class EmbeddingScorer:
     """Measure the embeddings of X, without what `passthrough` puts beside them.
 
     Called with (estimator, X, y=None), as scikit-learn's scorers are; y is not used, and the estimator is a fitted
-    ContrastiveEmbedder or a Pipeline that ends in one.
+    ContrastiveEmbedder or a Pipeline with one among its steps, of which later steps have no part in the score.
 
     Parameters
     ----------
@@ -99,6 +99,15 @@ def embed_two_views(embedder: ContrastiveEmbedder, X: Any, random_state: Any = 0
 
 
 def _embedder_of(estimator: Any, X: Any) -> tuple[ContrastiveEmbedder, Any]:
-    if not isinstance(estimator, Pipeline):
+    """Return the embedder that is measured, and X as it gets it."""
+    if isinstance(estimator, ContrastiveEmbedder):
         return estimator, X
-    return estimator[-1], estimator[:-1].transform(X)
+    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else []
+    places = [place for place, step in enumerate(steps) if isinstance(step, ContrastiveEmbedder)]
+    if not places:
+        raise TypeError(
+            f"the scorer was called with a {type(estimator).__name__}: pass a fitted ContrastiveEmbedder, or a "
+            "Pipeline with one among its steps"
+        )
+    # A Pipeline of no steps cannot transform.
+    return steps[places[-1]], estimator[: places[-1]].transform(X) if places[-1] else X

@@ -11,6 +11,8 @@ COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#92dadb", "#b9ac70", "#717581", "#94a4a2",
 )  # fmt: skip
 GREY = "#9a9a9a"
+# Of rows without a label.
+PALE = "#d4d4d4"
 
 
 def pyplot() -> Any:

@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from skclr.modalities import take_rows
-from skclr.plotting.base import COLORS, GREY, clear, one_axes
-from skclr.plotting.samples import readable, shortened, some_rows
+from skclr.modalities import n_rows, take_rows
+from skclr.plotting.base import COLORS, GREY, PALE, clear, one_axes
+from skclr.plotting.labels import UNLABELLED_NAME, label_name, read_labels
+from skclr.plotting.samples import shortened, some_rows
 
 
 class EmbeddingDisplay:
@@ -22,7 +23,7 @@ class EmbeddingDisplay:
     ----------
     points : ndarray of shape (n, 2)
     labels : array of shape (n,), default=None
-        Classes; floats of more than ten values are a scale.
+        Classes; fractions of more than ten values are a scale. Rows with -1 or a missing value are unlabelled, in grey.
     name : str, default="embedding"
         Of the map.
 
@@ -31,7 +32,7 @@ class EmbeddingDisplay:
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
     scatters_ : list of matplotlib PathCollection
-        One per class, in the order of the legend.
+        One per class, in the order of the legend, and one of the unlabelled rows.
 
     Notes
     -----
@@ -94,7 +95,7 @@ class EmbeddingDisplay:
         """
         rows = some_rows(X, max_points, random_state)
         embedding = embedder.transform(take_rows(X, rows))
-        labels = None if y is None else np.asarray(y)[rows]
+        labels = None if y is None else read_labels(y, n_rows(X))[rows]
         return cls.from_embedding(embedding, labels, method=method, random_state=random_state, ax=ax, **scatter)
 
     @classmethod
@@ -129,15 +130,22 @@ class EmbeddingDisplay:
         self.ax_ = one_axes(ax)
         self.figure_ = self.ax_.figure
         style = {"s": float(np.clip(20_000 / len(self.points), 2, 20)), "linewidths": 0, "alpha": 0.8, **scatter}
-        if self.labels is None:
+        labels = None if self.labels is None else read_labels(self.labels, len(self.points))
+        if labels is None:
             self.scatters_ = [self.ax_.scatter(*self.points.T, color=COLORS[0], **style)]
-        elif is_scale(self.labels):
-            self.scatters_ = [self.ax_.scatter(*self.points.T, c=np.asarray(self.labels), cmap="cividis", **style)]
+        elif labels.dtype.kind == "f":
+            self.scatters_ = [self.ax_.scatter(*self.points.T, c=labels, cmap="cividis", **style)]
             self.figure_.colorbar(self.scatters_[0], ax=self.ax_)
         else:
             self.scatters_ = [
-                self.ax_.scatter(*self.points[rows].T, color=color, label=shortened(name, 24), **style)
-                for name, color, rows in classes(self.labels)
+                # Many rows without a label would cover the few with one.
+                self.ax_.scatter(
+                    *self.points[rows].T,
+                    color=color,
+                    label=shortened(name, 24),
+                    **{"zorder": 0.5 if name == UNLABELLED_NAME else 1, **style},
+                )
+                for name, color, rows in classes(labels)
             ]
             self.ax_.legend(
                 loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=6 / style["s"] ** 0.5
@@ -196,18 +204,26 @@ def is_scale(labels: Any) -> bool:
     return values.dtype.kind == "f" and len(np.unique(values[~np.isnan(values)])) > len(COLORS)
 
 
-def classes(labels: Any) -> list[tuple[str, str, np.ndarray]]:
-    """Give the name, colour and row numbers of each class; beyond ten, the smaller ones are one, in grey."""
-    names = np.array([readable(label) for label in np.asarray(labels, dtype=object)], dtype=object)
-    counts = Counter(names)
+def classes(labels: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
+    """Return name, colour and row numbers of each class; in grey the smaller ones beyond ten, and unlabelled rows.
+
+    Parameters
+    ----------
+    labels : as `read_labels` returns them.
+    """
+    names = np.array([label_name(label) for label in labels], dtype=object)
+    without = np.array([label is None for label in labels], dtype=bool)
+    counts = Counter(names[~without])
     largest = [name for name, _ in counts.most_common(len(COLORS))]
     shown = [
-        (name, color, np.flatnonzero(names == name))
+        (name, color, np.flatnonzero((names == name) & ~without))
         for name, color in zip(sorted(largest, key=in_order), COLORS, strict=False)
     ]
     if len(counts) > len(largest):
-        rest = np.flatnonzero(~np.isin(names, largest))
+        rest = np.flatnonzero(~np.isin(names, largest) & ~without)
         shown.append((f"{len(counts) - len(largest)} others", GREY, rest))
+    if without.any():
+        shown.append((UNLABELLED_NAME, PALE, np.flatnonzero(without)))
     return shown
 
 

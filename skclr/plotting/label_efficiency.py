@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from skclr import evaluation
+from skclr.data import check_splittable, encode_labels
 from skclr.modalities import n_rows, take_rows
 from skclr.plotting.base import COLORS, GREY, one_axes
 
@@ -71,13 +73,13 @@ class LabelEfficiencyDisplay:
         X : array or DataFrame of n samples
             As for `transform`.
         y : array of shape (n,)
-            Classes.
+            Classes; rows with -1 or a missing value are unlabelled and left out.
         labels_per_class : sequence of int or "all", default=(1, 5, 10, 50, "all")
             Numbers of labels.
         n_draws : int, default=10
             Draws of labels for each number.
         test_size : float, default=0.3
-            Share of the rows that are scored.
+            Share of the labelled rows that are scored.
         random_state : int, default=0
             Seed of the split and of the draws.
         ax : matplotlib Axes, default=None
@@ -87,11 +89,13 @@ class LabelEfficiencyDisplay:
         -------
         The display.
         """
-        y = np.asarray(y)
-        rows = np.arange(n_rows(X))
-        train, test = train_test_split(rows, test_size=test_size, stratify=y, random_state=random_state)
+        labels = encode_labels(y, n_rows(X))
+        check_splittable(labels, "a label-efficiency curve")
+        known, codes = labels.labelled, labels.codes
+        n_test = max(math.ceil(test_size * len(known)), len(labels.classes))
+        train, test = train_test_split(known, test_size=n_test, stratify=codes[known], random_state=random_state)
         features = beside_baselines(embedder, take_rows(X, train), take_rows(X, test))
-        records = label_efficiency(features, y[train], y[test], labels_per_class, n_draws, random_state)
+        records = label_efficiency(features, codes[train], codes[test], labels_per_class, n_draws, random_state)
         return cls(records).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:

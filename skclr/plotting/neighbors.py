@@ -7,9 +7,10 @@ from typing import Any, Self
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from skclr.modalities import take_rows
+from skclr.modalities import n_rows, take_rows
 from skclr.plotting.base import grid_of_axes
-from skclr.plotting.samples import Drawing, draw_samples, readable, shortened, some_rows
+from skclr.plotting.labels import label_name, read_labels
+from skclr.plotting.samples import Drawing, draw_samples, shortened, some_rows
 
 
 class NeighborsDisplay:
@@ -89,6 +90,7 @@ class NeighborsDisplay:
         -------
         The display.
         """
+        labels = None if y is None else read_labels(y, n_rows(X))
         chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
         found, similarities = nearest(embedder.transform(X), n_neighbors, chosen)
         rows = np.column_stack([chosen, found])
@@ -96,8 +98,7 @@ class NeighborsDisplay:
         distinct, places = np.unique(rows, return_inverse=True)
         drawn = draw_samples(embedder, take_rows(X, distinct))
         drawings = [[drawn[i] for i in line] for line in places.reshape(rows.shape)]
-        labels = None if y is None else np.asarray(y)[rows]
-        return cls(drawings, similarities, labels, rows).plot(ax)
+        return cls(drawings, similarities, None if labels is None else labels[rows], rows).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the grid.
@@ -123,7 +124,7 @@ class NeighborsDisplay:
         return self
 
     def _title(self, i: int, j: int) -> str:
-        parts = [] if self.labels is None else [shortened(readable(self.labels[i, j]), 10)]
+        parts = [] if self.labels is None else [shortened(label_name(self.labels[i, j]), 10)]
         return " · ".join([*parts, f"{self.similarities[i, j - 1]:.2f}"] if j else parts or ["query"])
 
 

@@ -416,6 +416,6 @@ class ContrastiveNet(NeuralNet):
         exact = self.module_.exact_views
         if len(views) < 2 or exact not in (None, len(views)):
             raise ValueError(
-                f"views made {len(views)} views, but {type(self.module_).__name__} takes "
+                f"views made {len(views)} views, but {type(self.framework_).__name__} takes "
                 f"{f'exactly {exact}' if exact else 'two or more'}: set views_params={{'n_views': {exact or 2}}}"
             )

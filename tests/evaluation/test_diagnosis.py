@@ -137,6 +137,7 @@ def test_every_check_is_tested_here():
         "views destroy the signal",
         "views change nothing",
         "labels leak",
+        "constant columns",
         "test samples in training",
         "small batch",
         "loss never fell",

@@ -8,9 +8,13 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, compare
 from skclr.evaluation import (
+    SCORERS,
     draw_labels,
     fine_tune_probe,
     knn_probe,
@@ -224,6 +228,29 @@ def test_the_spread_in_compare_is_named():
     assert "Mean over 3 folds ± half the width of its 95 % interval." in three
     assert "Mean over 2 folds" in two
     assert "cv=5 is usual" in two
+
+
+PIPELINES = {
+    "one step": lambda e: make_pipeline(e),
+    "last step": lambda e: make_pipeline(StandardScaler(), e),
+    "a classifier after it": lambda e: make_pipeline(StandardScaler(), "passthrough", e, LogisticRegression()),
+    "first of several": lambda e: make_pipeline(e, StandardScaler(), LogisticRegression()),
+}
+
+
+@pytest.mark.parametrize("name", ["effective_rank", "alignment"])
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_scorers_measure_the_embedder_of_a_pipeline(name, pipeline):
+    model = PIPELINES[pipeline](ContrastiveEmbedder(max_epochs=0, random_state=0)).fit(X, TRUTH)
+    [step] = [step for step in model if isinstance(step, ContrastiveEmbedder)]
+    Z = X if step is model[0] else StandardScaler().fit_transform(X)
+    assert SCORERS[name](model, X, TRUTH) == SCORERS[name](step, Z)
+
+
+@pytest.mark.parametrize("model", [PCA(), make_pipeline(StandardScaler(), PCA()), None, SemiSupervisedClassifier()])
+def test_scorers_name_what_they_expect(model):
+    with pytest.raises(TypeError, match="pass a fitted ContrastiveEmbedder, or a Pipeline with one among its steps"):
+        SCORERS["alignment"](model, X)
 
 
 # -- fine-tuning ----------------------------------------------------------------------------------

@@ -13,10 +13,13 @@ import numpy as np
 from skclr.modalities import n_rows, take_rows, views_in
 from skclr.modalities.text import read_texts
 from skclr.plotting.embedding import TITLES, in_order, is_scale, project
+from skclr.plotting.labels import UNLABELLED_NAME, label_name
 from skclr.plotting.neighbors import nearest
 from skclr.plotting.samples import Drawing, draw_samples, readable, shortened
 
 N_NEIGHBORS = 11
+# The column of y.
+LABEL = "label"
 # Columns of a table that are shown beside a point, and characters of a text.
 _MOST_COLUMNS = 30
 _MOST_CHARACTERS = 400
@@ -71,11 +74,16 @@ def encoded(values: Any, dtype: Any) -> str:
 def encode_column(name: str, values: Any) -> dict[str, Any]:
     """Give a column as numbers, or as the names of its classes and their codes."""
     values = np.asarray(values)
+    if name == LABEL and values.dtype == object:
+        return {**_encode_names(name, [label_name(label) for label in values]), "unlabelled": UNLABELLED_NAME}
     if values.dtype == object and all(isinstance(value, float | int) for value in values):
         values = values.astype(float)
     if is_scale(values):
         return {"name": str(name), "numbers": encoded(values, np.float64)}
-    texts = [readable(value) for value in values]
+    return _encode_names(name, [readable(value) for value in values])
+
+
+def _encode_names(name: str, texts: list[str]) -> dict[str, Any]:
     names = sorted(set(texts), key=in_order)
     code_of = {name: code for code, name in enumerate(names)}
     return {"name": str(name), "names": names, "codes": encoded([code_of[text] for text in texts], np.int32)}

@@ -152,7 +152,8 @@ function groups(column) {
   if (!column.names) return [{ name: column.name, scale: extent(column.values), rows: [...Array(map.n).keys()] }];
   const rows = column.names.map(() => []);
   column.values.forEach((code, i) => rows[code].push(i));
-  const codes = [...rows.keys()].filter((code) => rows[code].length);
+  const without = column.names.indexOf(column.unlabelled);
+  const codes = [...rows.keys()].filter((code) => rows[code].length && code !== without);
   const largest = [...codes].sort((a, b) => rows[b].length - rows[a].length).slice(0, data.colors.length);
   const found = codes
     .filter((code) => largest.includes(code))
@@ -161,6 +162,7 @@ function groups(column) {
   if (rest.length) {
     found.push({ name: `${rest.length} others`, color: data.grey, rows: rest.flatMap((code) => rows[code]) });
   }
+  if (without >= 0) found.push({ name: column.unlabelled, color: data.pale, rows: rows[without] });
   return found;
 }
 

@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.modalities import n_rows, take_rows, views_in
 from skclr.parts.atomic import check_writable, replacing
-from skclr.plotting.base import COLORS, GREY, pyplot
+from skclr.plotting.base import COLORS, GREY, PALE, pyplot
+from skclr.plotting.labels import read_labels
 from skclr.plotting.reporting import sections
-from skclr.plotting.reporting.map import encoded, map_data
+from skclr.plotting.reporting.map import LABEL, encoded, map_data
 from skclr.plotting.reporting.probes import probe_table
 from skclr.plotting.samples import some_rows
 from skclr.training import check_length
@@ -52,7 +53,7 @@ def report(
         As for `fit`, such as its data. Of pairs the map shows the first of each.
     y : array of shape (n,), default=None
         Labels: points are coloured by them, and probes tell whether the embedding beats the raw features, their PCA
-        and the untrained encoder.
+        and the untrained encoder. Rows with -1 or a missing value are unlabelled: in grey, and not probed.
     path : path, default="report.html"
         Where to. A file that is there is replaced once the new one is whole.
     metadata : DataFrame or dict of arrays of shape (n,), default=None
@@ -79,7 +80,9 @@ def report(
     OSError
         If the page cannot be written to `path`; checked before anything is computed.
     ValueError
-        For columns of another length than X.
+        For columns of another length than X, and y of -1 and one class.
+    TypeError
+        Where y is no array-like, such as a path.
 
     Notes
     -----
@@ -104,13 +107,16 @@ def report(
     views = views_in(X, paired=is_paired(embedder.views))
     # Of pairs of the user's own, the map has the first of each.
     X, own = tuple(views) if len(views) > 1 else X, views[0]
-    extra = _extra_columns(X, y, metadata)
+    if isinstance(y, str | os.PathLike):
+        raise TypeError(f"y={y!r} is a path, where labels belong: pass report(embedder, X, path={str(y)!r})")
+    labels = None if y is None else read_labels(y, n_rows(X))
+    extra = _extra_columns(X, labels, metadata)
     rows = some_rows(X, max_points, random_state)
     shown = own if len(rows) == n_rows(X) else take_rows(own, rows)
     extra = {name: np.asarray(values)[rows] for name, values in extra.items()}
     methods = [methods] if isinstance(methods, str) else methods
     embedding = embedder.transform(shown)
-    probes = None if y is None else probe_table(embedder, own, np.asarray(y), random_state)
+    probes = None if labels is None else probe_table(embedder, own, labels, random_state)
     points = map_data(embedder, shown, embedding, extra, methods, random_state)
     points["rows"] = None if len(rows) == n_rows(X) else encoded(rows, np.int32)
     data = {
@@ -118,6 +124,7 @@ def report(
         "charts": [*sections.loss_chart(embedder), *(probes or {}).get("charts", [])],
         "colors": COLORS,
         "grey": GREY,
+        "pale": PALE,
         "scale": _SCALE,
     }
     page = _render(
@@ -125,14 +132,14 @@ def report(
         plotly,
         data,
         title=title or sections.title(embedder),
-        summary=sections.summary(embedder, X, y),
+        summary=sections.summary(embedder, X, labels),
         sampled=_sampled(len(rows), n_rows(X)),
-        findings=sections.findings(embedder, X, y if probes else None, random_state),
+        findings=sections.findings(embedder, X, labels if probes else None, random_state),
         probes=probes,
         views=sections.views(embedder, X, random_state),
         trained=embedder.n_iter_ > 0,
         measures=sections.measures(embedder, X, random_state),
-        facts=sections.facts(embedder, X, y),
+        facts=sections.facts(embedder, X, labels),
     )
     with replacing(path) as file:
         # A lone surrogate, as in a file name that is not UTF-8, has no bytes: it is shown as "?".
@@ -151,13 +158,11 @@ def _engines() -> tuple[Any, str]:
     return jinja2, get_plotlyjs()
 
 
-def _extra_columns(X: Any, y: Any, metadata: Any) -> dict[str, Any]:
-    columns = {} if y is None else {"label": y}
-    if metadata is not None:
-        columns.update({str(name): metadata[name] for name in metadata})
+def _extra_columns(X: Any, labels: np.ndarray | None, metadata: Any) -> dict[str, Any]:
+    columns = {} if metadata is None else {str(name): metadata[name] for name in metadata}
     for name, values in columns.items():
-        check_length("y" if values is y else f"metadata[{name!r}]", values, n_rows(X))
-    return columns
+        check_length(f"metadata[{name!r}]", values, n_rows(X))
+    return columns if labels is None else {LABEL: labels, **columns}
 
 
 def _sampled(n_shown: int, n_samples: int) -> str:

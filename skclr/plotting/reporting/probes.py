@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from skclr import evaluation
+from skclr.data import encode_labels
 from skclr.modalities import take_rows
-from skclr.plotting.embedding import is_scale
+from skclr.parts.groups import UNLABELLED
 from skclr.plotting.label_efficiency import beside_baselines, colors, is_learned, label_efficiency
-from skclr.plotting.samples import readable
+from skclr.plotting.labels import read_labels
 
 _MOST_ROWS = 3_000
 _N_SPLITS = 5
@@ -25,23 +26,27 @@ Features = dict[str, tuple[np.ndarray, np.ndarray]]
 Scores = dict[str, float]
 
 
-def probe_table(embedder: Any, X: Any, y: np.ndarray, random_state: int) -> dict[str, Any] | None:
+def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, Any] | None:
     """Give scores of a linear probe on the embedding and on the baselines, a sentence on them, and a chart.
 
     Parameters
     ----------
     embedder : fitted.
-    X, y : samples and classes; -1 is unlabelled.
+    X, y : samples and their labels; unlabelled rows are left out.
     random_state : seed of splits and draws.
 
     Returns
     -------
     What the page shows; None where y holds no two classes of some rows.
     """
-    rows = _probed_rows(y, random_state)
+    labels = read_labels(y)
+    if labels.dtype.kind == "f":
+        return None
+    codes = encode_labels(labels, fractions=True).codes
+    rows = _probed_rows(codes, random_state)
     if not len(rows):
         return None
-    y = y[rows].astype(str) if y.dtype == object else y[rows]
+    y = codes[rows]
     splits = list(_splits(embedder, take_rows(X, rows), y, random_state))
     scores = {
         name: [_scores(name, features[name], y[train], y[test]) for features, train, test in splits]
@@ -59,17 +64,14 @@ def probe_table(embedder: Any, X: Any, y: np.ndarray, random_state: int) -> dict
     }
 
 
-def _probed_rows(y: np.ndarray, random_state: int) -> np.ndarray:
-    """Give row numbers with labels, of classes large enough to be split."""
-    if is_scale(y):
-        return np.array([], dtype=int)
-    names = np.array([readable(label) for label in y])
-    rows = np.flatnonzero(~np.isin(names, ["-1", readable(None)]))
+def _probed_rows(codes: np.ndarray, random_state: int) -> np.ndarray:
+    """Return row numbers with labels, of classes large enough to be split."""
+    rows = np.flatnonzero(codes != UNLABELLED)
     if len(rows) > _MOST_ROWS:
         rows = np.sort(np.random.default_rng(random_state).choice(rows, _MOST_ROWS, replace=False))
-    _, codes, counts = np.unique(names[rows], return_inverse=True, return_counts=True)
+    _, places, counts = np.unique(codes[rows], return_inverse=True, return_counts=True)
     is_large = counts >= 2 / _TEST_SHARE
-    return rows[is_large[codes]] if is_large.sum() > 1 else rows[:0]
+    return rows[is_large[places]] if is_large.sum() > 1 else rows[:0]
 
 
 def _splits(

@@ -12,9 +12,11 @@ import numpy as np
 from skclr import __version__, evaluation
 from skclr.modalities import n_rows, take_rows, views_in
 from skclr.plotting.base import COLORS
-from skclr.plotting.embedding import is_scale
+from skclr.plotting.embedding import in_order
+from skclr.plotting.labels import label_name
 from skclr.plotting.reporting.map import data_uri, tile_height
-from skclr.plotting.samples import Drawing, Picture, readable, shortened, some_rows, some_views
+from skclr.plotting.samples import Drawing, Picture, shortened, some_rows, some_views
+from skclr.wording import counted
 
 # Rows that are enough for a number with two digits.
 _MEASURED_ROWS = 2_000
@@ -27,17 +29,18 @@ _COARSE = 20
 
 def title(embedder: Any) -> str:
     """Give the page's title."""
-    return f"{type(embedder.net_.module_).__name__} on {embedder.modality_} data"
+    return f"{type(embedder.net_.framework_).__name__} on {embedder.modality_} data"
 
 
 def summary(embedder: Any, X: Any, y: Any) -> str:
     """Give the page in one line."""
     return " · ".join(
         [
-            f"{n_rows(X):,} samples",
-            f"{embedder.encoder_.out_features} features",
-            f"{embedder.n_iter_} epochs",
-            "with labels" if y is not None else "without labels",
+            counted(n_rows(X), "sample"),
+            counted(len(embedder.get_feature_names_out()), "feature"),
+            counted(embedder.n_iter_, "epoch"),
+            f"trained {'with' if embedder.positives == 'labels' else 'without'} labels",
+            *(["labels shown"] if y is not None else []),
         ]
     )
 
@@ -57,9 +60,9 @@ def facts(embedder: Any, X: Any, y: Any) -> dict[str, dict[str, str]]:
         "shape of one": " × ".join(map(str, embedder._modality.shape_)),
     }
     if y is not None:
-        data["labels"] = _describe(np.asarray(y))
+        data["labels"] = _describe(y)
     training = {
-        "framework": type(net.module_).__name__,
+        "framework": type(net.framework_).__name__,
         "encoder": type(getattr(encoder, "network", encoder)).__name__,
         "weights": f"{sum(p.numel() for p in encoder.parameters()):,}",
         "features": str(encoder.out_features),
@@ -75,11 +78,13 @@ def facts(embedder: Any, X: Any, y: Any) -> dict[str, dict[str, str]]:
     return {"The data": data, "The training": training, "Set by hand": changed or {"nothing": ""}, "Versions": versions}
 
 
-def _describe(y: np.ndarray) -> str:
-    if is_scale(y):
-        return f"numbers from {np.nanmin(y):.4g} to {np.nanmax(y):.4g}"
-    names = sorted({readable(label) for label in y})
-    return f"{len(names)} classes: {shortened(', '.join(names), 80)}"
+def _describe(labels: np.ndarray) -> str:
+    if labels.dtype.kind == "f":
+        return f"numbers from {np.nanmin(labels):.4g} to {np.nanmax(labels):.4g}"
+    names = sorted({label_name(label) for label in labels if label is not None}, key=in_order)
+    n_without = sum(label is None for label in labels)
+    without = f", and {counted(n_without, 'unlabelled row')}" if n_without else ""
+    return f"{counted(len(names), 'class', 'classes')}: {shortened(', '.join(names), 80)}{without}"
 
 
 # -- is something wrong -----------------------------------------------------------------------------
