@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from _faults_training import counted, data, disk, embedder
 
-from skclr import ContrastiveEmbedder, ModelFileError, load
+from skclr import ContrastiveEmbedder, ModelFileError, blocks, load
 
 N_CRASHES = 50
 N_PIECES = 64
@@ -22,6 +22,7 @@ N_BITS = 1_000
 N_LOADS = 200
 # Kills of a call that embeds into a file; of every fifth, the next call brings another X.
 N_EMBEDDING_KILLS = 500
+BLOCK_ROWS = 1_000
 ANOTHER_X_EVERY = 5
 # Below the file's some 250 kB, so that each runs full in another place of it.
 DISK_BYTES = [2**n for n in range(12, 18)]
@@ -158,8 +159,8 @@ def full_disk(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def many_rows(kind: str) -> Any:
-    """Make rows that `transform_to` embeds in about ten blocks, as an array or a DataFrame."""
-    X = np.random.default_rng(0).normal(size=(40_000, 4)).astype(np.float32)
+    """Make rows that `transform_to` embeds in eight blocks, as an array or a DataFrame."""
+    X = np.random.default_rng(0).normal(size=(8_000, 4)).astype(np.float32)
     return X if kind == "array" else pd.DataFrame(X, columns=list("abcd")).assign(kind=np.where(X[:, 0] > 0, "x", "y"))
 
 
@@ -175,6 +176,7 @@ def embedding(arguments: argparse.Namespace) -> dict[str, Any]:
     """Kill processes that embed into a file, and call again with the same X or another."""
     # A child of a process whose torch has several threads would wait for them for ever.
     torch.set_num_threads(1)
+    blocks._BLOCK_ROWS = BLOCK_ROWS
     rng = np.random.default_rng(arguments.seed)
     cases = []
     for kind in ("array", "frame"):

@@ -1,25 +1,29 @@
 """skclr: contrastive representation learning with `fit` and `transform`."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from skclr.embedder import ContrastiveEmbedder, load
-from skclr.storage import ModelFileError
-
 if TYPE_CHECKING:
+    from skclr.embedder import ContrastiveEmbedder, load
     from skclr.evaluation import compare, diagnose
     from skclr.plotting import report
     from skclr.semi_supervised import SemiSupervisedClassifier
+    from skclr.storage import ModelFileError
 
 __version__ = "0.1.0.dev0"
 
 __all__ = ["ContrastiveEmbedder", "ModelFileError", "SemiSupervisedClassifier", "compare", "diagnose", "load", "report"]
 
-# Imported when they are asked for: who only trains and embeds need not wait for them.
+# Imported when they are asked for: who only trains and embeds need not wait for plots, and the command line is there,
+# and hears Ctrl-C, before torch is.
 _LATER = {
+    "ContrastiveEmbedder": "embedder",
+    "ModelFileError": "storage",
     "SemiSupervisedClassifier": "semi_supervised",
     "compare": "evaluation",
     "diagnose": "evaluation",
+    "load": "embedder",
     "report": "plotting",
 }
 
@@ -27,7 +31,7 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(f"skclr.{_LATER[name]}"), name)
-    if name in _LATER.values():
+    if not name.startswith("_") and find_spec(f"skclr.{name}") is not None:
         return import_module(f"skclr.{name}")
     raise AttributeError(f"module 'skclr' has no attribute {name!r}")
 

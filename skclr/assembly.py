@@ -6,6 +6,7 @@ import copy
 import inspect
 import math
 import os
+import re
 import reprlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -56,6 +57,10 @@ AUTO_WARMUP = 0.05
 
 AUTO_PATIENCE = 10
 
+# What Python and torch say of operands of the wrong type.
+_OPERANDS = re.compile(
+    "not supported between|unsupported operand|must be real number|interpreted as an|invalid combination of arguments"
+)
 # Parameters without which a run is the same, or whose effect a checkpoint looks at itself.
 _NOT_TELLING = (
     "checkpoint_dir",
@@ -124,6 +129,11 @@ def possible(fault: str) -> Iterator[None]:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         raise ValueError(f"{fault} ({error})") from error
+    except TypeError as error:
+        # Parts of ours say what they take; Python and torch name operands, and none of the parameters.
+        if not _OPERANDS.search(str(error)):
+            raise
+        raise TypeError(f"{fault}: a value has the wrong type") from error
 
 
 def accepted_facts(part: Any, modality: Modality) -> dict[str, Any]:

@@ -1,5 +1,49 @@
 """The command line: compare, fit, transform and report, on files."""
 
-from skclr.command_line.commands import main
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : without the program's name; None takes those of the process.
+
+    Returns
+    -------
+    The exit code.
+    """
+    # Here and not above: the packages take seconds, in which Ctrl-C has to be heard too.
+    with _ended_by_ctrl_c(in_own_process=arguments is None):
+        from skclr.command_line.commands import run
+    return run(arguments)
+
+
+@contextmanager
+def _ended_by_ctrl_c(*, in_own_process: bool) -> Iterator[None]:
+    """End the process at Ctrl-C: extension modules may lose a KeyboardInterrupt while they are imported."""
+    before = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (in_own_process and is_main and before is signal.default_int_handler):
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"skclr: interrupted\n")
+    os._exit(130)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
+from skclr.command_line.describing import described, doubts
 from skclr.command_line.files import Data, check_output, read, write_features, write_records
+from skclr.command_line.messages import complain, readable_error, say
 from skclr.embedder import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
 
@@ -51,27 +53,31 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Parameters
-    ----------
-    arguments : without the program's name; None takes those of the process.
-
-    Returns
-    -------
-    The exit code.
-    """
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; see `skclr.command_line.main`."""
     options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except KeyboardInterrupt:
-        print("skclr: interrupted", file=sys.stderr)
-        return 130
-    except _EXPECTED as error:
-        print(f"skclr: {error}", file=sys.stderr)
-        return 1
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            options.run(options)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            return 130
+        except _EXPECTED as error:
+            complain(readable_error(error))
+            return 1
     return 0
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    complain(f"warning: {message}")
 
 
 # -- commands ---------------------------------------------------------------------------------------
@@ -82,7 +88,7 @@ def compare(options: argparse.Namespace) -> None:
     from skclr.evaluation import compare
 
     if options.output:
-        check_output(options.output, (".csv",))
+        check_output(options.output, (".csv",), [options.data])
     data = _read(options)
     if data.y is None:
         raise ValueError(f"compare needs labels, and {options.data} shows none: name them by --target")
@@ -99,24 +105,33 @@ def compare(options: argparse.Namespace) -> None:
         random_state=options.seed,
         verbose=not options.quiet,
     )
-    print(found)
+    say(str(found))
     if options.output:
         write_records(options.output, found.records)
+        _report_written(options, f"{len(found.records)} rows")
 
 
 def fit(options: argparse.Namespace) -> None:
     """Fit an embedder and save it."""
-    check_output(options.output, (".skclr",))
-    _fit(options, _read(options)).save(options.output)
+    check_output(options.output, (".skclr",), [options.data])
+    embedder = _fit(options, _read(options))
+    embedder.save(options.output)
+    _report_written(options, f"{options.framework}, {embedder.n_iter_} epoch{'s' * (embedder.n_iter_ != 1)}")
 
 
 def transform(options: argparse.Namespace) -> None:
     """Write the embeddings of samples."""
     from skclr import load
 
-    check_output(options.output, (".npy", ".csv", ".parquet"))
+    check_output(options.output, (".npy", ".csv", ".parquet"), [options.data, options.model])
     embedder = load(options.model)
-    write_features(options.output, embedder.transform(_read(options).X), embedder.get_feature_names_out())
+    data = _read(options)
+    features = embedder.transform(data.X)
+    files = [path.relative_to(options.data).as_posix() for path in data.X] if options.data.is_dir() else None
+    write_features(options.output, features, embedder.get_feature_names_out(), files)
+    _report_written(options, f"{len(features):,} rows of {features.shape[1]:,} features")
+    if files is not None and options.output.suffix.lower() == ".npy" and not options.quiet:
+        say("rows are in the order of the sorted paths; a .csv or .parquet names the files")
 
 
 def report(options: argparse.Namespace) -> None:
@@ -124,14 +139,26 @@ def report(options: argparse.Namespace) -> None:
     from skclr import load
     from skclr.plotting import report
 
-    check_output(options.output, (".html",))
+    check_output(options.output, (".html",), [options.data, *([options.model] if options.model else [])])
+    embedder = load(options.model) if options.model else None
     data = _read(options)
-    embedder = load(options.model) if options.model else _fit(options, data)
+    embedder = embedder or _fit(options, data)
     report(embedder, data.X, data.y, options.output, random_state=options.seed)
+    _report_written(options, f"{len(data.X):,} rows")
 
 
 def _read(options: argparse.Namespace) -> Data:
-    return read(options.data, options.target, options.text)
+    data = read(options.data, options.target, options.text)
+    if not options.quiet:
+        say(described(data, options.target, options.text))
+        for doubt in doubts(data):
+            say(doubt)
+    return data
+
+
+def _report_written(options: argparse.Namespace, what: str) -> None:
+    if not options.quiet:
+        say(f"wrote {options.output}: {what}")
 
 
 def _fit(options: argparse.Namespace, data: Data) -> ContrastiveEmbedder:
@@ -156,10 +183,14 @@ def _params(assignments: Sequence[str]) -> dict[str, Any]:
 # -- options ----------------------------------------------------------------------------------------
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "skclr", description="Contrastive representation learning on files.", epilog=_EXIT_CODES
-    )
+    parser = _Parser("skclr", description="Contrastive representation learning on files.", epilog=_EXIT_CODES)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for run in (compare, fit, transform, report):
         about = _EXAMPLES[run.__name__]
@@ -174,8 +205,31 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("data", type=Path, metavar="DATA", help="file, or folder of images")
         command.add_argument("--target", metavar="NAME", help="where the labels are")
         command.add_argument("--text", metavar="COLUMN", help="column whose texts are the samples")
+        command.add_argument("--quiet", action="store_true", help="print no progress and no summaries")
         _ADD_OPTIONS[run.__name__](command)
     return parser
+
+
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return a reader of whole numbers within bounds."""
+    bounds = f"of {least} or more" if most is None else f"from {least} to {most}"
+
+    def whole_number(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
+        return number
+
+    return whole_number
+
+
+def _jobs(text: str) -> int:
+    """Read a number of jobs as joblib has it: negative ones count from the number of cores."""
+    jobs = -1 if text.startswith("-") else 1
+    return jobs * _whole(1)(text.removeprefix("-"))
 
 
 def _add_training(command: argparse.ArgumentParser) -> None:
@@ -186,8 +240,9 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="parameters of ContrastiveEmbedder, such as max_epochs=20 or loss__temperature=0.5",
     )
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default: 0)")
-    command.add_argument("--quiet", action="store_true", help="show no progress")
+    command.add_argument(
+        "--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="of everything random (default: 0)"
+    )
 
 
 def _add_framework(command: argparse.ArgumentParser) -> None:
@@ -204,12 +259,22 @@ def _add_framework(command: argparse.ArgumentParser) -> None:
 def _add_compare(command: argparse.ArgumentParser) -> None:
     command.add_argument("--embedders", nargs="+", choices=FRAMEWORKS, metavar="NAME", help="frameworks (default: all)")
     command.add_argument(
-        "--labels", nargs="+", type=int, default=[5, 10, 50], metavar="N", help="labels a class (default: 5 10 50)"
+        "--labels",
+        nargs="+",
+        type=_whole(1),
+        default=[5, 10, 50],
+        metavar="N",
+        help="labels a class (default: 5 10 50)",
     )
-    command.add_argument("--folds", type=int, default=5, metavar="N", help="of the cross-validation (default: 5)")
+    command.add_argument("--folds", type=_whole(2), default=5, metavar="N", help="of the cross-validation (default: 5)")
     command.add_argument("--scoring", default="accuracy", metavar="NAME", help="a scorer of scikit-learn's")
-    command.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps finished cells, to go on after a stop")
-    command.add_argument("--jobs", type=int, metavar="N", help="cells at a time")
+    command.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="keeps finished cells, to go on after a stop; read by pickle, so let nobody else write to it",
+    )
+    command.add_argument("--jobs", type=_jobs, metavar="N", help="cells at a time; -1 is one per core")
     command.add_argument("--output", type=Path, metavar="FILE", help="the table, as .csv")
     _add_training(command)
 

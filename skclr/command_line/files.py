@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skclr.modalities.files import images_in
-from skclr.parts.atomic import replacing
+from skclr.modalities.files import IMAGE_SUFFIXES, images_in
+from skclr.parts.atomic import check_writable, replacing
 
 # A file that grows beyond both when it is unpacked is taken for one that was made to fill the memory.
 _MOST_BYTES = 2**30
 _MOST_GROWTH = 100
+# What may be in such a file only unpacking it tells.
+_PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
 class Data(NamedTuple):
@@ -39,18 +43,27 @@ def read(path: Path, target: str | None = None, text: str | None = None) -> Data
     Raises
     ------
     ValueError : for a file of another kind, and for a target or text that is not in it.
-    OSError : where it cannot be read.
+    OSError : if it cannot be read.
     """
+    suffix = path.suffix.lower()
+    if text is not None and suffix not in _TABLES:
+        raise ValueError(f"--text {text!r} names a column of a table, which {path} is not. Leave it out.")
     if path.is_dir():
+        if target is not None:
+            raise ValueError(f"--target {target!r}: the classes of images are their folders in {path}. Leave it out.")
         return _read_folder(path)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise FileNotFoundError(f"{path} is not there: give a file or a folder of images")
-    if path.suffix in _TABLES:
+    # Reading a pipe or a device may never end.
+    if not path.is_file():
+        raise ValueError(f"{path} is neither a file nor a folder. Write what it gives to a file first.")
+    if suffix in _TABLES:
         return _split_table(_read_table(path), path, target, text)
-    if path.suffix in (".npy", ".npz"):
+    if suffix in (".npy", ".npz"):
         return _read_arrays(path, target)
     known = ", ".join([*_TABLES, ".npy", ".npz"])
-    raise ValueError(f"{path} has the suffix {path.suffix!r}: give {known}, or a folder of images")
+    packed = f", and unpack it first if it is packed (gunzip {path.name})" if suffix in _PACKED else ""
+    raise ValueError(f"{path} has the suffix {path.suffix!r}: give {known}, or a folder of images{packed}")
 
 
 @contextmanager
@@ -104,7 +117,7 @@ _TABLES: dict[str, Callable[[Path], Any]] = {
 
 def _read_table(path: Path) -> Any:
     with _readable(path, f"is no readable {path.suffix} table"):
-        return _TABLES[path.suffix](path)
+        return _TABLES[path.suffix.lower()](path)
 
 
 def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -> Data:
@@ -113,6 +126,8 @@ def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -
             raise ValueError(
                 f"{option} {column!r} is no column of {path}: it has {', '.join(map(repr, frame.columns))}"
             )
+    if target is not None and target == text:
+        raise ValueError(f"--text {text!r} is the --target too. Name two columns.")
     y = None if target is None else frame[target].to_numpy()
     if text is not None:
         return Data(frame[text].tolist(), y)
@@ -124,6 +139,7 @@ def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -
 
 def _read_arrays(path: Path, target: str | None) -> Data:
     with _readable(path, "holds no plain arrays, as numpy.savez(path, X=X, y=y) writes them"):
+        _check_archive(path)
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         arrays = {"X": loaded} if isinstance(loaded, np.ndarray) else _unpack(path, loaded)
         for name, array in arrays.items():
@@ -136,6 +152,14 @@ def _read_arrays(path: Path, target: str | None) -> Data:
         raise ValueError(f"{path} holds {', '.join(map(repr, arrays)) or 'nothing'}: call the samples 'X'")
     X = arrays["X"] if "X" in arrays else next(iter(arrays.values()))
     return Data(X.tolist() if X.dtype.kind == "U" else X, y)
+
+
+def _check_archive(path: Path) -> None:
+    """Raise a ValueError for what begins as an archive and is none: numpy would leave the file open."""
+    with path.open("rb") as file:
+        begins = file.read(2) == b"PK"
+    if begins and not zipfile.is_zipfile(path):
+        raise ValueError("it is a damaged archive")
 
 
 def _unpack(path: Path, archive: Any) -> dict[str, np.ndarray]:
@@ -168,29 +192,60 @@ def _read_folder(folder: Path) -> Data:
 # -- results ----------------------------------------------------------------------------------------
 
 
-def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Raise before the work, and not after it, where a result could not be written.
+def check_output(path: Path, suffixes: tuple[str, ...], inputs: Iterable[Path] = ()) -> None:
+    """Raise before the work, and not after it, if a result cannot be written.
+
+    Parameters
+    ----------
+    path : of the result.
+    suffixes : that it may have, in small letters.
+    inputs : files and folders that are read, none of which the result may replace.
 
     Raises
     ------
-    ValueError : for another suffix.
-    FileNotFoundError : for a folder that is not there.
+    ValueError : for another suffix, and for a file that is one of the inputs, under whatever name.
+    OSError : if it cannot be written there, as in a folder that does not exist.
     """
-    if path.suffix not in suffixes:
+    if path.suffix.lower() not in suffixes:
         raise ValueError(f"--output {path}: give a name that ends in {', '.join(suffixes)}")
-    if not path.parent.is_dir():
+    if not path.parent.exists():
         raise FileNotFoundError(f"--output {path}: make the folder {path.parent} first")
+    target = check_writable(path, argument="--output")
+    for file in inputs:
+        if target.exists() and file.exists() and (target.samefile(file) or _is_image_in(target, file)):
+            raise ValueError(f"--output {path} is the same file as the input {file}. Choose another name.")
 
 
-def write_features(path: Path, features: np.ndarray, names: np.ndarray) -> None:
-    """Write (n, d) features as .npy, .csv or .parquet."""
+def _is_image_in(path: Path, folder: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_relative_to(folder.resolve())
+
+
+def write_features(path: Path, features: np.ndarray, names: np.ndarray, files: Sequence[str] | None = None) -> None:
+    """Write (n, d) features as .npy, .csv or .parquet.
+
+    Parameters
+    ----------
+    path : of the file.
+    features, names : (n, d) and (d,).
+    files : (n,) names of the files that were embedded, as the first column, "file", of a .csv, and as the index of a
+        .parquet; an .npy has no place for them.
+    """
+    index = None if files is None else [name.encode(errors="backslashreplace").decode() for name in files]
     with replacing(path) as file:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             np.save(file, features)
-        elif path.suffix == ".csv":
-            np.savetxt(file, features, fmt="%.9g", delimiter=",", header=",".join(names), comments="")
+        elif path.suffix.lower() == ".parquet":
+            pandas = _pandas()
+            rows = None if index is None else pandas.Index(index, name="file")
+            pandas.DataFrame(features, columns=names, index=rows).to_parquet(file)
         else:
-            _pandas().DataFrame(features, columns=names).to_parquet(file)
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(names if index is None else ["file", *names])
+            for row, values in enumerate(features):
+                numbers = [f"{value:.9g}" for value in values]
+                writer.writerow(numbers if index is None else [index[row], *numbers])
+            text.detach()
 
 
 def write_records(path: Path, records: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
@@ -11,6 +12,7 @@ import joblib
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_memory
@@ -20,6 +22,7 @@ from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, name
 from skclr.evaluation.probes import Record, check_n_labels, drawn
 from skclr.evaluation.statistics import Difference, corrected_t_test
 from skclr.modalities import take_rows, views_in
+from skclr.parts.atomic import make_folder
 from skclr.parts.groups import UNLABELLED
 from skclr.parts.randomness import derive_seeds
 from skclr.views import is_paired
@@ -162,9 +165,10 @@ def compare(
         A number makes so many stratified, shuffled folds. With 2 folds the intervals are very wide.
     scoring : str or callable, default="accuracy"
         A scikit-learn scorer that gives one number.
-    memory : str or joblib.Memory, default=None
+    memory : str, path or joblib.Memory, default=None
         Folder that keeps finished cells, of a row and a fold each: what was cut short goes on there. Take a new one
-        after an upgrade.
+        after an upgrade. Of image files the paths count, not the contents. joblib unpickles what is in the folder,
+        which may run code: let nobody else write to it.
     n_jobs : int, default=None
         Cells at a time, through joblib.
     random_state : int, default=0
@@ -203,6 +207,7 @@ def compare(
     labels = encode_labels(y)
     for n_labels in labels_per_class:
         check_n_labels(n_labels)
+    _check_scoring(scoring)
     learners = named_embedders(embedders, embedder_params or {})
     views = views_in(X, paired=any(is_paired(embedder.views) for embedder in learners.values()))
     check_consistent_length(*views, labels.codes)
@@ -212,7 +217,7 @@ def compare(
     samples = dict.fromkeys(first, views[0]) | dict.fromkeys(learners, tuple(views) if len(views) > 1 else views[0])
     folds = _folds(cv, labels, random_state)
     settings = (tuple(labels_per_class), n_draws, scoring)
-    run = check_memory(memory).cache(run_cell, ignore=["X", "labels"])
+    run = _cache_in(memory).cache(run_cell, ignore=["X", "labels"])
     data = joblib.hash((X, *labels))
     cells = [(fold, name) for fold in range(len(folds)) for name in candidates]
     calls = (
@@ -230,6 +235,18 @@ def compare(
     shares = [len(test) / np.count_nonzero(labels.codes[train] != UNLABELLED) for train, test in folds]
     test_share = float(np.mean(shares))
     return summarize_cells(results, list(learners), test_share)
+
+
+def _check_scoring(scoring: Any) -> None:
+    """Raise a ValueError before the fits for what would only be found after them."""
+    if isinstance(scoring, str) and scoring not in get_scorer_names():
+        raise ValueError(f"scoring={scoring!r} is unknown. Pass a name of sklearn.metrics.get_scorer_names().")
+
+
+def _cache_in(memory: Any) -> Any:
+    """Return joblib's cache, in a folder that can be written to."""
+    is_path = isinstance(memory, str | os.PathLike)
+    return check_memory(os.fspath(make_folder(memory, "memory")) if is_path else memory)
 
 
 def run_cell(

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import errno
+import glob
 import os
 import stat
 from collections.abc import Iterator
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-# The name of an unfinished file begins with that of the target, cut so that it fits wherever the target's fits.
+# Bytes of a name on most file systems, and characters to which a name is cut that gets longer.
+_LONGEST_NAME = 255
 _N_CHARACTERS = 20
 
 
-def check_writable(path: str | os.PathLike[str], *, follow: bool = True) -> Path:
+def check_writable(path: str | os.PathLike[str], *, follow: bool = True, argument: str = "path") -> Path:
     """Check that a file can be written or replaced, and return the place where it will be.
 
     Call it before a long computation, so that a wrong path costs nothing.
@@ -22,6 +24,7 @@ def check_writable(path: str | os.PathLike[str], *, follow: bool = True) -> Path
     ----------
     path : of a file that may exist; its folder has to exist.
     follow : whether a symbolic link stands for the file that it leads to. Otherwise the link itself is replaced.
+    argument : name of the path in errors.
 
     Returns
     -------
@@ -34,20 +37,20 @@ def check_writable(path: str | os.PathLike[str], *, follow: bool = True) -> Path
         read-only file. A file without any write permission counts as read-only for root too.
     """
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a str or a pathlib.Path, got {type(path).__name__}")
+        raise TypeError(f"{argument} must be a str or a pathlib.Path, got {type(path).__name__}")
     name = os.fsdecode(path)
     target = Path(os.path.realpath(name)) if follow else Path(os.path.realpath(os.path.dirname(name))) / Path(name).name
-    _check_folder(name, target.parent)
+    _check_folder(f"{argument} {name!r}", target.parent)
     mode = _mode(target)
     if name.endswith(("/", os.sep)) or not name or (mode is not None and stat.S_ISDIR(mode)):
-        raise IsADirectoryError(f"path {name!r} is a folder. Name a file in it.")
+        raise IsADirectoryError(f"{argument} {name!r} is a folder. Name a file in it.")
     if mode is None or (stat.S_ISLNK(mode) and not follow):
         return target
     if not stat.S_ISREG(mode):
         kind = "a symbolic link that leads to itself" if stat.S_ISLNK(mode) else "a device, a pipe or a socket"
-        raise OSError(f"path {name!r} is {kind}, not a file. Choose another name.")
+        raise OSError(f"{argument} {name!r} is {kind}, not a file. Choose another name.")
     if not mode & 0o222 or not os.access(target, os.W_OK):
-        raise PermissionError(f"path {name!r} is read-only. Make it writable, or choose another name.")
+        raise PermissionError(f"{argument} {name!r} is read-only. Make it writable, or choose another name.")
     return target
 
 
@@ -73,7 +76,7 @@ def replacing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[
     OSError : see `check_writable`; also if the file cannot be written, as on a full disk. Nothing has changed then.
     """
     target = check_writable(path, follow=follow)
-    unfinished = target.with_name(f".{target.name[:_N_CHARACTERS]}.{uuid4().hex}.tmp")
+    unfinished = _unfinished(target, uuid4().hex)
     try:
         with open(unfinished, "xb") as file:
             # Before the content: nobody reads it who could not read what it replaces.
@@ -87,6 +90,13 @@ def replacing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[
         unfinished.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed processes have left of a file; only for a file that no other process writes now."""
+    any_unique = len(uuid4().hex) * "?"
+    for unfinished in path.parent.glob(f".{glob.escape(path.name)}.{any_unique}.tmp"):
+        unfinished.unlink(missing_ok=True)
 
 
 def keep_access(old: Path, new: Path) -> None:
@@ -120,14 +130,47 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _check_folder(name: str, folder: Path) -> None:
+def make_folder(folder: str | os.PathLike[str], argument: str) -> Path:
+    """Make a folder and those above it, unless it exists; "~" is the user's home.
+
+    Parameters
+    ----------
+    folder : its path.
+    argument : name of the path in errors.
+
+    Raises
+    ------
+    OSError : if it cannot be made, as where a file has its name.
+    ValueError : for an empty path, and for the home of an unknown user.
+    """
+    name = os.fspath(folder)
+    if not name:
+        raise ValueError(f"{argument}='' names no folder. Pass '.' for the working directory.")
+    try:
+        path = Path(name).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+    except RuntimeError as error:
+        raise ValueError(f"{argument}={name!r} names the home of an unknown user. Write the path in full.") from error
+    except OSError as error:
+        raise type(error)(f"{argument}={name!r} cannot be made a folder ({error.strerror}). Choose another.") from error
+    return path
+
+
+def _unfinished(target: Path, unique: str) -> Path:
+    """Return the place of a file that is to replace `target`; a name that gets too long is cut."""
+    name = f".{target.name}.{unique}.tmp"
+    is_long = len(os.fsencode(name)) > _LONGEST_NAME
+    return target.with_name(f".{target.name[:_N_CHARACTERS]}.{unique}.tmp" if is_long else name)
+
+
+def _check_folder(path: str, folder: Path) -> None:
     mode = _mode(folder)
     if mode is None:
-        raise FileNotFoundError(f"path {name!r}: the folder {str(folder)!r} does not exist. Create it first.")
+        raise FileNotFoundError(f"{path}: the folder {str(folder)!r} does not exist. Create it first.")
     if not stat.S_ISDIR(mode):
-        raise NotADirectoryError(f"path {name!r}: {str(folder)!r} is not a folder. Choose another name.")
+        raise NotADirectoryError(f"{path}: {str(folder)!r} is not a folder. Choose another name.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"path {name!r}: the folder {str(folder)!r} is not writable. Choose another one.")
+        raise PermissionError(f"{path}: the folder {str(folder)!r} is not writable. Choose another one.")
 
 
 def _mode(path: Path) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from skclr.parts.atomic import check_writable, keep_access, replacing, sync_folder
+from skclr.parts.atomic import check_writable, keep_access, remove_unfinished, replacing, sync_folder
 
 _DTYPE = np.dtype("<f4")
 _LONGEST_NAME = 255
@@ -140,6 +140,7 @@ class ResumableArray:
         return file if fits else None
 
     def _discard(self) -> None:
+        remove_unfinished(self.notes)
         self.notes.unlink(missing_ok=True)
         self.part.unlink(missing_ok=True)
 

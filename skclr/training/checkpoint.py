@@ -21,7 +21,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from skclr.parts.atomic import replacing
+from skclr.parts.atomic import make_folder, replacing
 from skclr.parts.plain import Plain
 from skclr.parts.ranks import gather, rank
 from skclr.training.distributed import agree
@@ -65,7 +65,7 @@ class Checkpoints(Callback):
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self._run = identity(net, X, self.settings)
-        self._path = make_folder(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]))
+        self._path = make_folder(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]), "checkpoint_dir")
         for unfinished in self._path.glob(".step-*.tmp"):
             # Of a process that was killed while it wrote; a read-only folder still serves to resume.
             with suppress(OSError):
@@ -250,27 +250,6 @@ def write(path: Path, state: dict[str, Any]) -> None:
     others = [other for other in _newest_first(path.parent) if other != path]
     for old in others[_N_KEPT - 1 :]:
         old.unlink(missing_ok=True)
-
-
-def make_folder(name: str) -> Path:
-    """Make the folder of a run, in which "~" is the user's home.
-
-    Raises
-    ------
-    OSError : if it cannot be made, as where a file has its name.
-    ValueError : for the home of an unknown user.
-    """
-    try:
-        path = Path(name).expanduser()
-        path.mkdir(parents=True, exist_ok=True)
-    except RuntimeError as error:
-        raise ValueError(
-            f"checkpoint_dir={name!r} names the home of an unknown user. Write the path in full."
-        ) from error
-    except OSError as error:
-        message = f"checkpoint_dir={name!r} cannot be made a folder ({error.strerror}). Choose another."
-        raise type(error)(message) from error
-    return path
 
 
 def read_newest(folder: Path) -> dict[str, Any] | None:

@@ -373,7 +373,7 @@ def test_killed_before_any_call(there_before, tmp_path):
             (folder / name).write_bytes(content)
         write_array(folder / "e.npy")
         assert_array_equal(np.load(folder / "e.npy"), ROWS)
-        assert not any(name.startswith("e.npy.part") for name in os.listdir(folder))
+        assert os.listdir(folder) == ["e.npy"]
 
 
 # -- full disks ---------------------------------------------------------------------------------------

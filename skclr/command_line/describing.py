@@ -1,0 +1,108 @@
+"""What a command has read, in words: kinds of columns, the target, and columns that are hardly features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skclr.command_line.files import Data
+from skclr.data import encode_labels
+from skclr.modalities.columns import doubtful_columns
+
+# Names that are listed; of more the first ones.
+_N_NAMES = 8
+# Rows in which doubtful columns are looked for.
+_N_ROWS = 10_000
+# A last column with at most so many distinct values may be what the others are to predict.
+_MOST_CLASSES = 20
+_TARGET_NAMES = {"class", "classes", "label", "labels", "outcome", "target", "targets", "y"}
+
+
+def described(data: Data, target: str | None, text: str | None) -> str:
+    """Return what was read, in one line: "read 4,000 rows: 10 numbers, 7 categories ('month', ...), target 'sold'"."""
+    n_samples = len(data.X)
+    if hasattr(data.X, "columns"):
+        samples = f"{n_samples:,} rows: {_columns(data.X)}"
+    elif isinstance(data.X, np.ndarray):
+        samples = f"{n_samples:,} samples of shape {data.X.shape[1:]}, {data.X.dtype}"
+    elif isinstance(next(iter(data.X), ""), str):
+        samples = f"{n_samples:,} texts" + ("" if text is None else f" of column {text!r}")
+    else:
+        folders = "no folders of classes" if data.y is None else f"{_n_distinct(data.y):,} folders, their classes"
+        return f"read {n_samples:,} images in {folders}"
+    return f"read {samples}, {_labels(data.y, target)}"
+
+
+def doubts(data: Data) -> list[str]:
+    """Return a sentence on each kind of column of a table that is hardly a feature."""
+    if not hasattr(data.X, "columns") or not len(data.X):
+        return []
+    step = -(-len(data.X) // _N_ROWS)
+    found = doubtful_columns(data.X.iloc[::step], None if data.y is None else _few_classes(data.y[::step]))
+    # Some rows cannot tell that the others have the same value.
+    constants = [name for name in found.constants if _n_distinct(data.X[name]) == 1]
+    sentences = [
+        (found.identifiers, "a value of its own in nearly every row (an identifier?): leave it out"),
+        (found.dates, "dates as text: replace them by numbers, such as month and weekday"),
+        (constants, "the same value in every row: leave it out"),
+        (found.targets, "values that determine the target: leave it out unless it is known beforehand"),
+    ]
+    lines = [f"column{'s' * (len(names) > 1)} {_listed(names)}: {what}" for names, what in sentences if names]
+    if data.y is None and (name := _likely_target(data.X)) is not None:
+        lines.insert(
+            0, f"column {name!r} is among the features: if it is what you want to predict, name it by --target"
+        )
+    return lines
+
+
+def _columns(frame: Any) -> str:
+    from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+
+    kinds: dict[str, list[Any]] = {"number": [], "date": [], "category": []}
+    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        is_number = is_numeric_dtype(dtype) and not is_bool_dtype(dtype)
+        kinds["number" if is_number else "date" if is_datetime64_any_dtype(dtype) else "category"].append(name)
+    plural = {"number": "numbers", "date": "dates", "category": "categories"}
+    parts = [f"{len(names)} {kind if len(names) == 1 else plural[kind]}" for kind, names in kinds.items()]
+    listed = ["" if kind == "number" else f" ({_listed(names)})" for kind, names in kinds.items()]
+    there = [part + names for part, names, columns in zip(parts, listed, kinds.values(), strict=True) if columns]
+    return ", ".join(there) or "no columns"
+
+
+def _labels(y: np.ndarray | None, target: str | None) -> str:
+    if y is None:
+        return "no target"
+    name = "" if target is None else f" {target!r}"
+    return f"target{name} ({_n_distinct(y):,} distinct values)"
+
+
+def _n_distinct(values: Any) -> int:
+    # As text: lists in a column of Parquet cannot be hashed.
+    return len(set(map(str, values)))
+
+
+def _listed(names: Sequence[Any]) -> str:
+    listed = ", ".join(repr(name) for name in names[:_N_NAMES])
+    return listed + (", ..." if len(names) > _N_NAMES else "")
+
+
+def _few_classes(y: np.ndarray) -> np.ndarray | None:
+    """Return y if it names classes, and None if it holds missing values or is a quantity, which nothing determines."""
+    try:
+        labels = encode_labels(y)
+    except (TypeError, ValueError):
+        return None
+    few = len(labels.labelled) == len(y) and 2 <= len(labels.classes) <= _MOST_CLASSES
+    return labels.codes if few else None
+
+
+def _likely_target(frame: Any) -> Any:
+    """Return the column that has a target's name, else the last one if it has few values; None if there is none."""
+    for name in frame.columns:
+        if str(name).lower() in _TARGET_NAMES:
+            return name
+    last = frame.columns[-1]
+    is_quantity = frame[last].dtype.kind == "f"
+    return last if not is_quantity and 2 <= _n_distinct(frame[last]) <= _MOST_CLASSES else None
