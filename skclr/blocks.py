@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,11 @@ class BlockwiseTransform:
         150
         """
         check_is_fitted(self)
+        if hasattr(X, "map_partitions"):
+            raise TypeError(
+                f"X is a dask {type(X).__name__}, whose length is unknown. Use transform(X).to_parquet(folder), or "
+                "pass X.compute()."
+            )
         X = opened(X)
         rows = _sliceable(X)
         n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
@@ -129,13 +135,15 @@ class BlockwiseTransform:
         """Give what will be the embedding of a dask array or DataFrame, when it is asked for."""
         n_features = self._n_features_out
         if hasattr(X, "map_partitions"):
-            return X.map_partitions(_transform_frame, self, meta=_transform_frame(X._meta_nonempty, self))
+            return X.map_partitions(_transform_frame, self, meta=_meta_of(X, self))
         whole_rows = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
         return whole_rows.map_blocks(
             self.transform,
             dtype=np.float32,
             chunks=(whole_rows.chunks[0], (n_features,)),
             drop_axis=list(range(2, X.ndim)),
+            # Texts have no axis of their own.
+            new_axis=[1] if X.ndim == 1 else None,
             meta=np.empty((0, n_features), np.float32),
         )
 
@@ -147,7 +155,18 @@ def is_lazy(X: Any) -> bool:
 
 def _transform_frame(frame: Any, embedder: Any) -> Any:
     columns = embedder.get_feature_names_out()
-    return type(frame)(np.asarray(embedder.transform(frame)), index=frame.index, columns=columns)
+    # A filter leaves partitions without rows.
+    features = np.asarray(embedder.transform(frame)) if len(frame) else np.empty((0, len(columns)), np.float32)
+    make = type(frame.to_frame() if frame.ndim == 1 else frame)
+    return make(features, index=frame.index, columns=columns)
+
+
+def _meta_of(X: Any, embedder: Any) -> Any:
+    """Return an empty partition of the result; wrong columns are refused before anything is computed."""
+    with warnings.catch_warnings():
+        # The row is dask's, of values that no fit has seen.
+        warnings.simplefilter("ignore")
+        return _transform_frame(X._meta_nonempty[:1], embedder)[:0]
 
 
 def _sliceable(X: Any) -> Any:

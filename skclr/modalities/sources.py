@@ -40,7 +40,8 @@ def opened(X: Any) -> Any:
     A path of Parquet files becomes their rows, and that of a folder the images in it. What is kept on disk becomes
     `Stored` rows, or an array if it is small. A tensor becomes an array. A Series or an object array of arrays, tensors
     or pictures becomes a list of arrays, and a tuple of samples, like any other sequence, a list of them. A tuple of
-    views (see `holds_views`), and all else that holds samples, is returned as it is.
+    views (see `holds_views`), and all else that holds samples, is returned as it is. A DataFrame of dask, whose length
+    is unknown, is computed.
 
     Raises
     ------
@@ -48,6 +49,8 @@ def opened(X: Any) -> Any:
     """
     if isinstance(X, tuple) and X:
         return X if holds_views(X) else opened(list(X))
+    if hasattr(X, "map_partitions"):
+        X = X.compute()
     _check(X)
     if isinstance(X, os.PathLike):
         X = _in_path(Path(X))
