@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.utils.extmath import randomized_svd
@@ -229,7 +229,7 @@ def read_texts(X: Any) -> list[str]:
             raise ValueError(f"X has {len(X.columns)} columns ({', '.join(map(str, X.columns))}): give one, X[name]")
         X = X[X.columns[0]]
     shape = getattr(X, "shape", None)
-    if shape is not None and len(shape) == 2 and shape[1] == 1:
+    if shape is not None and len(shape) == 2 and shape[1] == 1 and not issparse(X):
         X = X[:, 0]
     elif shape is not None and len(shape) != 1:
         raise ValueError(f"X of shape {tuple(shape)} holds no texts: give (n,), one string a row")
