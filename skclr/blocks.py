@@ -138,7 +138,8 @@ class BlockwiseTransform:
             return X.map_partitions(_transform_frame, self, meta=_meta_of(X, self))
         whole_rows = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
         return whole_rows.map_blocks(
-            self.transform,
+            _transform_block,
+            self,
             dtype=np.float32,
             chunks=(whole_rows.chunks[0], (n_features,)),
             drop_axis=list(range(2, X.ndim)),
@@ -153,10 +154,14 @@ def is_lazy(X: Any) -> bool:
     return hasattr(X, "__dask_graph__")
 
 
+def _transform_block(block: Any, embedder: Any) -> np.ndarray:
+    """Embed the rows of a block, which a filter may have left empty."""
+    return embedder.transform(block) if len(block) else np.empty((0, embedder._n_features_out), np.float32)
+
+
 def _transform_frame(frame: Any, embedder: Any) -> Any:
     columns = embedder.get_feature_names_out()
-    # A filter leaves partitions without rows.
-    features = np.asarray(embedder.transform(frame)) if len(frame) else np.empty((0, len(columns)), np.float32)
+    features = np.asarray(_transform_block(frame, embedder))
     make = type(frame.to_frame() if frame.ndim == 1 else frame)
     return make(features, index=frame.index, columns=columns)
 

@@ -59,7 +59,7 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
         return "image"
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
-    if isinstance(X, list | tuple) and len({np.shape(sample) for sample in X}) > 1:
+    if isinstance(X, list | tuple) and len({_shape(sample) for sample in X}) > 1:
         return _infer_ragged(X)
     shape, dtype = _shape_and_dtype(X)
     if len(shape) > 4:
@@ -91,6 +91,16 @@ def _first(X: Any) -> Any:
     if is_sequence or (hasattr(X, "to_list") and not hasattr(X, "columns")):
         return next((sample for sample in X if not is_missing(sample)), None)
     return None
+
+
+def _shape(sample: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(sample)
+    except ValueError as error:
+        raise ValueError(
+            f"X holds a {type(sample).__name__} whose own entries have unequal lengths: pass one number a cell of a "
+            "table, and series as arrays (channels, time)"
+        ) from error
 
 
 def _is_file(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,16 @@ def as_table(X: Any) -> Any:
         return X
     if isinstance(X, list | tuple):
         return _listed(X)
+    if hasattr(X, "to_list"):
+        kind = type(X).__name__
+        raise ValueError(f"X is one column, a {kind}: pass a DataFrame, or set modality to say what the column holds")
     dtype = getattr(X, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in "mMV":
         raise ValueError(f"X of dtype {dtype} holds no numbers: convert dates and records to columns of numbers first")
-    return X
+    return np.char.decode(X, "utf-8", "replace") if isinstance(dtype, np.dtype) and dtype.kind == "S" else X
 
 
 def _listed(X: list[Any] | tuple[Any, ...]) -> np.ndarray:
-    if any(isinstance(row, Mapping) for row in X):
-        raise TypeError("X is a list of dictionaries: pass a DataFrame, for example pandas.DataFrame(X)")
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -82,18 +83,21 @@ def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
         return np.zeros(n_columns, dtype=bool)
     if isinstance(chosen, str):
         return _by_dtype(X, np.zeros(n_columns, dtype=bool))
-    listed = np.asarray(chosen)
-    if listed.dtype == bool and listed.shape == (n_columns,):
-        return listed
-    places = np.arange(n_columns) if listed.dtype.kind in "iu" else np.asarray(names, dtype=object)
-    missing = [value for value in listed.tolist() if value not in places.tolist()]
-    if listed.dtype == bool or missing:
+    # Of objects: in an array of text, names that are numbers would be none.
+    listed = np.asarray(chosen, dtype=object)
+    values = listed.ravel().tolist()
+    is_mask = all(isinstance(value, bool | np.bool_) for value in values)
+    if is_mask and listed.shape == (n_columns,):
+        return listed.astype(bool)
+    by_number = all(isinstance(value, Integral) for value in values)
+    places = list(range(n_columns)) if by_number else names
+    if listed.ndim != 1 or is_mask or any(value not in places for value in values):
         raise ValueError(
             f"categorical_features={chosen!r} does not fit X of {n_columns} columns: pass their names, their numbers "
             "from 0, or one boolean per column"
         )
-    listed_here = np.array([place in listed.tolist() for place in places.tolist()], dtype=bool)
-    return _by_dtype(X, listed_here) if names else listed_here
+    is_listed = np.array([place in values for place in places], dtype=bool)
+    return _by_dtype(X, is_listed) if names else is_listed
 
 
 def _by_dtype(X: Any, chosen: np.ndarray) -> np.ndarray:
@@ -150,7 +154,9 @@ def _is_numeric(dtype: Any) -> bool:
 def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:
     """Split a DataFrame into a DataFrame of its numbers and an object array of its categories."""
     names = list(X.columns)
-    numbers = X[[name for name, c in zip(names, is_categorical, strict=True) if not c]]
+    numeric = [name for name, c in zip(names, is_categorical, strict=True) if not c]
+    # Of polars, no columns would be no rows.
+    numbers = X[numeric] if numeric else np.empty((len(X), 0))
     columns = [X[name].to_list() for name, c in zip(names, is_categorical, strict=True) if c]
     categories = np.empty((len(X), len(columns)), dtype=object)
     for j, column in enumerate(columns):
@@ -178,7 +184,7 @@ def read_numbers(X: Any, names: list[Any], estimator: BaseEstimator | None = Non
     ------
     ValueError, TypeError : for a value that is no number; the message names its row and column.
     """
-    if is_frame(X) and not all(str(dtype).startswith("Sparse") for dtype in X.dtypes):
+    if is_frame(X) and not _is_sparse_frame(X):
         if estimator is not None:
             validate_data(estimator, X, reset=reset, skip_check_array=True)
         return check_array(_numbers_of_frame(X), **_NUMBERS)
@@ -188,6 +194,11 @@ def read_numbers(X: Any, names: list[Any], estimator: BaseEstimator | None = Non
             numbers[:, j] = _to_floats(X[:, j].tolist(), name)
         X = numbers
     return check_array(X, **_NUMBERS) if estimator is None else validate_data(estimator, X, reset=reset, **_NUMBERS)
+
+
+def _is_sparse_frame(X: Any) -> bool:
+    """Return whether all columns are sparse ones of pandas, zero where nothing is stored."""
+    return len(X.columns) > 0 and all(getattr(dtype, "fill_value", None) == 0 for dtype in X.dtypes)
 
 
 def _numbers_of_frame(X: Any) -> np.ndarray:
@@ -209,7 +220,7 @@ def _numbers_of_column(column: Any, name: Any, dtype: Any) -> np.ndarray:
         # With gaps, of pandas' own dtypes and of Arrow's.
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     if hasattr(dtype, "is_float") and (dtype.is_float() or dtype.is_integer()):
-        return np.asarray(column.to_numpy(), dtype=np.float64)
+        return column.cast(float).to_numpy()
     return _to_floats(column.to_list(), name)
 
 

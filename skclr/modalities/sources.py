@@ -54,6 +54,7 @@ def opened(X: Any) -> Any:
     _check(X)
     if isinstance(X, os.PathLike):
         X = _in_path(Path(X))
+    X = _in_memory(X)
     if isinstance(X, torch.Tensor):
         return to_array(X)
     if not is_stored(X):
@@ -194,6 +195,8 @@ def _check(X: Any) -> None:
         raise TypeError("X is a DataLoader: pass its samples as one array, np.concatenate([batch for batch, *_ in X]).")
     elif isinstance(X, TensorDataset):
         raise TypeError("X is a TensorDataset: pass the tensor that holds the samples, X.tensors[0].")
+    elif kind == "LazyFrame":
+        raise TypeError("X is a LazyFrame, which holds no rows yet: pass X.collect().")
     elif isinstance(X, Iterator):
         raise TypeError(f"X is a {kind}, which can be read only once: pass list(X).")
     elif isinstance(X, Mapping) and not hasattr(X, "shape"):
@@ -247,6 +250,16 @@ def _stored(X: Any) -> Stored:
             f"X is a {type(X).__name__}, a data set of torch that gives one sample at a time: pass its samples as one "
             "array, np.stack([sample for sample, *_ in X])."
         ) from error
+
+
+def _in_memory(X: Any) -> Any:
+    """Compute DataFrames and columns of dask, and convert Arrow's tables; return anything else as it is."""
+    if hasattr(X, "__dask_graph__"):
+        if hasattr(X, "map_partitions"):
+            return X.compute()
+        if any(math.isnan(n) for n in X.shape):
+            raise ValueError("X is a dask array of unknown length: call X.compute_chunk_sizes() first")
+    return X.to_pandas() if hasattr(X, "to_pandas") and hasattr(X, "column_names") else X
 
 
 def _in_path(path: Path) -> Any:

@@ -79,6 +79,7 @@ class Tabular(Modality):
         """See `Modality.read`; X is 2-D."""
         X = X if isinstance(X, Stored) else as_table(X)
         if reset:
+            _refuse_one_text_column(X[:1] if isinstance(X, Stored) else X)
             self._learn_categories(X, estimator)
         if isinstance(X, Stored):
             self._read(X[:1], estimator, reset=reset)
@@ -87,7 +88,7 @@ class Tabular(Modality):
             table = self._read(X, estimator, reset=reset)
         if reset:
             check_two_samples(table)
-            _check_two_columns(X[:1] if isinstance(X, Stored) else X, table)
+            _check_two_columns(table)
             self._learn_statistics(table)
         return table
 
@@ -166,6 +167,11 @@ class Tabular(Modality):
             return
         self.categories_ = Categories(self.max_categories)
         if self.is_categorical_.any():
+            if sparse.issparse(first):
+                raise ValueError(
+                    f"categorical_features={self.categorical_features!r} with a sparse X, which holds numbers: pass "
+                    "X.toarray(), or leave categories as the indicators that they are"
+                )
             counts = count_values(self._split(as_table(rows), estimator, reset=True)[1] for rows in pieces(X))
             self.categories_.learn(counts)
             _warn_of_doubtful(self._categorical(column_names(first)), counts)
@@ -360,17 +366,21 @@ def _warn_of_unseen(names: list[Any], categories: np.ndarray, codes: np.ndarray)
         )
 
 
-def _check_two_columns(X: Any, table: Any) -> None:
-    """Raise a ValueError for a table of one column; where it holds texts or paths, the message says how to read it."""
-    if table.shape[1] > 1:
+def _refuse_one_text_column(X: Any) -> None:
+    """Raise a ValueError for a table that is one column of texts or of paths: it says how to read them."""
+    if sparse.issparse(X) or getattr(X, "ndim", 2) != 2 or X.shape[1] != 1:
         return
-    column = X[X.columns[0]].to_list() if is_frame(X) else np.ravel(X.toarray() if sparse.issparse(X) else X).tolist()
+    name, column = (f"X[{X.columns[0]!r}]", X[X.columns[0]].to_list()) if is_frame(X) else ("X[:, 0]", X[:, 0].tolist())
     texts = [value for value in column if isinstance(value, str)]
     if texts:
-        are_files = all(os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES for text in texts)
-        kind, what = ("image", "paths of images") if are_files else ("text", "texts")
-        raise ValueError(f"X has one column, which holds {what}: set modality={kind!r} to read them")
-    raise ValueError(
-        "X has 1 feature(s) (n_features=1): views of a row replace some of its columns, so it needs "
-        "2 or more; add columns, or use the one column as it is"
-    )
+        are_images = all(os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES for text in texts)
+        kind, what = ("image", "paths of images") if are_images else ("text", "texts")
+        raise ValueError(f"X has one column, which holds {what}: pass {name}, and set modality={kind!r}")
+
+
+def _check_two_columns(table: Any) -> None:
+    if table.shape[1] < 2:
+        raise ValueError(
+            "X has 1 feature(s) (n_features=1): views of a row replace some of its columns, so it needs "
+            "2 or more; add columns, or use the one column as it is"
+        )
