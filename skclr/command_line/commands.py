@@ -15,6 +15,7 @@ from skclr.command_line.files import Data, check_output, read, write_features, w
 from skclr.command_line.messages import complain, readable_error, say
 from skclr.embedder import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
+from skclr.wording import counted
 
 _EXIT_CODES = "Exit codes: 0 done, 1 the data or the parameters cannot be used, 2 a wrong option, 130 interrupted."
 _DATA = """
@@ -108,7 +109,7 @@ def compare(options: argparse.Namespace) -> None:
     say(str(found))
     if options.output:
         write_records(options.output, found.records)
-        _report_written(options, f"{len(found.records)} rows")
+        _report_written(options, counted(len(found.records), "row"))
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -116,7 +117,7 @@ def fit(options: argparse.Namespace) -> None:
     check_output(options.output, (".skclr",), [options.data])
     embedder = _fit(options, _read(options))
     embedder.save(options.output)
-    _report_written(options, f"{options.framework}, {embedder.n_iter_} epoch{'s' * (embedder.n_iter_ != 1)}")
+    _report_written(options, f"{options.framework}, {counted(embedder.n_iter_, 'epoch')}")
 
 
 def transform(options: argparse.Namespace) -> None:
@@ -129,7 +130,7 @@ def transform(options: argparse.Namespace) -> None:
     features = embedder.transform(data.X)
     files = [path.relative_to(options.data).as_posix() for path in data.X] if options.data.is_dir() else None
     write_features(options.output, features, embedder.get_feature_names_out(), files)
-    _report_written(options, f"{len(features):,} rows of {features.shape[1]:,} features")
+    _report_written(options, f"{counted(len(features), 'row')} of {counted(features.shape[1], 'feature')}")
     if files is not None and options.output.suffix.lower() == ".npy" and not options.quiet:
         say("rows are in the order of the sorted paths; a .csv or .parquet names the files")
 
@@ -144,7 +145,7 @@ def report(options: argparse.Namespace) -> None:
     data = _read(options)
     embedder = embedder or _fit(options, data)
     report(embedder, data.X, data.y, options.output, random_state=options.seed)
-    _report_written(options, f"{len(data.X):,} rows")
+    _report_written(options, counted(len(data.X), "row"))
 
 
 def _read(options: argparse.Namespace) -> Data:

@@ -10,6 +10,7 @@ import numpy as np
 from skclr.command_line.files import Data
 from skclr.data import encode_labels
 from skclr.modalities.columns import doubtful_columns
+from skclr.wording import counted
 
 # Names that are listed; of more the first ones.
 _N_NAMES = 8
@@ -24,19 +25,24 @@ def described(data: Data, target: str | None, text: str | None) -> str:
     """Return what was read, in one line: "read 4,000 rows: 10 numbers, 7 categories ('month', ...), target 'sold'"."""
     n_samples = len(data.X)
     if hasattr(data.X, "columns"):
-        samples = f"{n_samples:,} rows: {_columns(data.X)}"
+        samples = f"{counted(n_samples, 'row')}: {_columns(data.X)}"
     elif isinstance(data.X, np.ndarray):
-        samples = f"{n_samples:,} samples of shape {data.X.shape[1:]}, {data.X.dtype}"
+        samples = f"{counted(n_samples, 'sample')} of shape {data.X.shape[1:]}, {data.X.dtype}"
     elif isinstance(next(iter(data.X), ""), str):
-        samples = f"{n_samples:,} texts" + ("" if text is None else f" of column {text!r}")
+        samples = counted(n_samples, "text") + ("" if text is None else f" of column {text!r}")
     else:
-        folders = "no folders of classes" if data.y is None else f"{_n_distinct(data.y):,} folders, their classes"
-        return f"read {n_samples:,} images in {folders}"
+        folders = (
+            "no folders of classes" if data.y is None else f"{counted(_n_distinct(data.y), 'folder')}, their classes"
+        )
+        return f"read {counted(n_samples, 'image')} in {folders}"
     return f"read {samples}, {_labels(data.y, target)}"
 
 
 def doubts(data: Data) -> list[str]:
-    """Return a sentence on each kind of column of a table that is hardly a feature."""
+    """Return a sentence on each kind of column of a table that is hardly a feature.
+
+    Of identifiers and dates `fit` itself warns.
+    """
     if not hasattr(data.X, "columns") or not len(data.X):
         return []
     step = -(-len(data.X) // _N_ROWS)
@@ -44,8 +50,6 @@ def doubts(data: Data) -> list[str]:
     # Some rows cannot tell that the others have the same value.
     constants = [name for name in found.constants if _n_distinct(data.X[name]) == 1]
     sentences = [
-        (found.identifiers, "a value of its own in nearly every row (an identifier?): leave it out"),
-        (found.dates, "dates as text: replace them by numbers, such as month and weekday"),
         (constants, "the same value in every row: leave it out"),
         (found.targets, "values that determine the target: leave it out unless it is known beforehand"),
     ]
@@ -64,18 +68,18 @@ def _columns(frame: Any) -> str:
     for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
         is_number = is_numeric_dtype(dtype) and not is_bool_dtype(dtype)
         kinds["number" if is_number else "date" if is_datetime64_any_dtype(dtype) else "category"].append(name)
-    plural = {"number": "numbers", "date": "dates", "category": "categories"}
-    parts = [f"{len(names)} {kind if len(names) == 1 else plural[kind]}" for kind, names in kinds.items()]
-    listed = ["" if kind == "number" else f" ({_listed(names)})" for kind, names in kinds.items()]
-    there = [part + names for part, names, columns in zip(parts, listed, kinds.values(), strict=True) if columns]
-    return ", ".join(there) or "no columns"
+    parts = [counted(len(kinds["number"]), "number")] if kinds["number"] else []
+    for kind, plural in (("date", "dates"), ("category", "categories")):
+        if kinds[kind]:
+            parts.append(f"{counted(len(kinds[kind]), kind, plural)} ({_listed(kinds[kind])})")
+    return ", ".join(parts) or "no columns"
 
 
 def _labels(y: np.ndarray | None, target: str | None) -> str:
     if y is None:
         return "no target"
     name = "" if target is None else f" {target!r}"
-    return f"target{name} ({_n_distinct(y):,} distinct values)"
+    return f"target{name} ({counted(_n_distinct(y), 'distinct value')})"
 
 
 def _n_distinct(values: Any) -> int:
