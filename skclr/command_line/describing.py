@@ -45,8 +45,9 @@ def doubts(data: Data) -> list[str]:
     """
     if not hasattr(data.X, "columns") or not len(data.X):
         return []
-    step = -(-len(data.X) // _N_ROWS)
-    found = doubtful_columns(data.X.iloc[::step], None if data.y is None else _few_classes(data.y[::step]))
+    some = np.arange(0, len(data.X), -(-len(data.X) // _N_ROWS))
+    rows, classes = (some, None) if data.y is None else _labelled(some, data.y[some])
+    found = doubtful_columns(data.X.iloc[rows], classes)
     # Some rows cannot tell that the others have the same value.
     constants = [name for name in found.constants if _n_distinct(data.X[name]) == 1]
     sentences = [
@@ -92,14 +93,15 @@ def _listed(names: Sequence[Any]) -> str:
     return listed + (", ..." if len(names) > _N_NAMES else "")
 
 
-def _few_classes(y: np.ndarray) -> np.ndarray | None:
-    """Return y if it names classes, and None if it holds missing values or is a quantity, which nothing determines."""
+def _labelled(rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the rows that have a class, and their classes; all rows and None if y is a quantity."""
     try:
         labels = encode_labels(y)
     except (TypeError, ValueError):
-        return None
-    few = len(labels.labelled) == len(y) and 2 <= len(labels.classes) <= _MOST_CLASSES
-    return labels.codes if few else None
+        return rows, None
+    if not 2 <= len(labels.classes) <= _MOST_CLASSES:
+        return rows, None
+    return rows[labels.labelled], labels.codes[labels.labelled]
 
 
 def _likely_target(frame: Any) -> Any:

@@ -79,6 +79,16 @@ def test_what_is_read_of_a_table(shop, tmp_path, capsys):
     assert "Sold" not in load(tmp_path / "m.skclr").feature_names_in_
 
 
+@pytest.mark.parametrize("missing", [[], [0, 3, 4]], ids=["labelled", "partly labelled"])
+def test_what_determines_the_target_is_named(missing, tmp_path, capsys):
+    kinds = np.array(["a", "b"], dtype=object)[np.arange(N_ROWS) % 2]
+    frame = pd.DataFrame({"noise": RNG.random(N_ROWS), "leak": np.where(kinds == "a", 1.5, 2.5), "kind": kinds})
+    frame.loc[missing, "kind"] = None
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    printed = run(capsys, "fit", tmp_path / "t.csv", "--target", "kind", "--output", tmp_path / "m.skclr", *UNTRAINED)
+    assert "column 'leak': values that determine the target" in printed
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("command", ["fit", "report"])
 def test_without_a_target_it_says_what_may_be_one(command, shop, tmp_path, capsys):
