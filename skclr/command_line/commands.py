@@ -203,12 +203,19 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=run)
-        command.add_argument("data", type=Path, metavar="DATA", help="file, or folder of images")
+        command.add_argument("data", type=_path, metavar="DATA", help="file, or folder of images")
         command.add_argument("--target", metavar="NAME", help="where the labels are")
         command.add_argument("--text", metavar="COLUMN", help="column whose texts are the samples")
         command.add_argument("--quiet", action="store_true", help="print no progress and no summaries")
         _ADD_OPTIONS[run.__name__](command)
     return parser
+
+
+def _path(text: str) -> Path:
+    """Read a path: an empty one would be the working directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -271,29 +278,29 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scoring", default="accuracy", metavar="NAME", help="a scorer of scikit-learn's")
     command.add_argument(
         "--cache",
-        type=Path,
+        type=_path,
         metavar="FOLDER",
         help="keeps finished cells, to go on after a stop; read by pickle, so let nobody else write to it",
     )
     command.add_argument("--jobs", type=_jobs, metavar="N", help="cells at a time; -1 is one per core")
-    command.add_argument("--output", type=Path, metavar="FILE", help="the table, as .csv")
+    command.add_argument("--output", type=_path, metavar="FILE", help="the table, as .csv")
     _add_training(command)
 
 
 def _add_fit(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--output", type=Path, required=True, metavar="FILE", help="the model, as .skclr")
+    command.add_argument("--output", type=_path, required=True, metavar="FILE", help="the model, as .skclr")
     _add_framework(command)
 
 
 def _add_transform(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", type=Path, required=True, metavar="FILE", help="what fit has written")
-    command.add_argument("--output", type=Path, required=True, metavar="FILE", help=".npy, .csv or .parquet")
+    command.add_argument("--model", type=_path, required=True, metavar="FILE", help="what fit has written")
+    command.add_argument("--output", type=_path, required=True, metavar="FILE", help=".npy, .csv or .parquet")
 
 
 def _add_report(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", type=Path, metavar="FILE", help="what fit has written (default: fit one now)")
+    command.add_argument("--model", type=_path, metavar="FILE", help="what fit has written (default: fit one now)")
     command.add_argument(
-        "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page (default: report.html)"
+        "--output", type=_path, default=Path("report.html"), metavar="FILE", help="the page (default: report.html)"
     )
     _add_framework(command)
 

@@ -108,9 +108,18 @@ def _read_parquet(path: Path) -> Any:
     return pandas.read_parquet(path)
 
 
+def _read_csv(path: Path, separator: str) -> Any:
+    pandas = _pandas()
+    frame = pandas.read_csv(path, sep=separator)
+    # Of columns without a name pandas makes an index, and X would lack them.
+    if not frame.index.equals(pandas.RangeIndex(len(frame))):
+        raise ValueError("rows have more values than the header has names: name every column")
+    return frame
+
+
 _TABLES: dict[str, Callable[[Path], Any]] = {
-    ".csv": lambda path: _pandas().read_csv(path),
-    ".tsv": lambda path: _pandas().read_csv(path, sep="\t"),
+    ".csv": lambda path: _read_csv(path, ","),
+    ".tsv": lambda path: _read_csv(path, "\t"),
     ".parquet": _read_parquet,
 }
 
@@ -130,8 +139,17 @@ def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -
         raise ValueError(f"--text {text!r} is the --target too. Name two columns.")
     y = None if target is None else frame[target].to_numpy()
     if text is not None:
-        return Data(frame[text].tolist(), y)
-    return Data(frame if target is None else frame.drop(columns=target), y)
+        return Data(_texts(frame[text].tolist(), text), y)
+    X = frame if target is None else frame.drop(columns=target)
+    if not len(X.columns):
+        raise ValueError(f"{path} has no columns{'' if target is None else ' besides the target'} to learn from")
+    return Data(X, y)
+
+
+def _texts(values: list[Any], column: str) -> list[Any]:
+    if values and not any(isinstance(value, str) for value in values):
+        raise ValueError(f"--text {column!r} holds no texts but values such as {values[0]!r}. Name a column of texts.")
+    return values
 
 
 # -- arrays -----------------------------------------------------------------------------------------

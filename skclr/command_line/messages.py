@@ -30,8 +30,8 @@ def complain(text: str) -> None:
 
 def readable_error(error: BaseException) -> str:
     """Return what went wrong, without the number of a system's error."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
         return f"memory ran out: {error}" if str(error) else "memory ran out. Use fewer rows or smaller samples."
     return str(error)

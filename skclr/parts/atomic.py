@@ -181,5 +181,5 @@ def _mode(path: Path) -> int | None:
         return None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise OSError(error.errno, f"the name {path.name[:_N_CHARACTERS]}... is too long. Shorten it.") from error
+            raise OSError(f"the name {path.name[:_N_CHARACTERS]}... is too long. Shorten it.") from error
         raise

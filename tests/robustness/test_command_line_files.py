@@ -300,6 +300,30 @@ def test_packed_tables_say_what_helps(suffix, tmp_path, capsys):
     refused(call, capsys, tmp_path, "unpack it first")
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "match"),
+    [
+        ("a,b\n1,2,3\n4,5,6\n", [], "more values than the header"),
+        ("a,b\n1,2,3,4\n1\n5,6\n", [], "more values than the header"),
+        ("y\n1\n2\n3\n", ["--target", "y"], "no columns besides the target"),
+        ("a\n1\n2\n3\n", ["--text", "a"], "--text 'a' holds no texts"),
+    ],
+)
+def test_tables_that_cannot_be_right(content, options, match, tmp_path, capsys):
+    (tmp_path / "data.csv").write_text(content)
+    refused(
+        ["fit", str(tmp_path / "data.csv"), "--output", str(tmp_path / "m.skclr"), *options], capsys, tmp_path, match
+    )
+
+
+def test_empty_and_long_paths(inputs, tmp_path, capsys):
+    long = str(tmp_path / ("x" * 300 + ".csv"))
+    data, model = str(inputs / "data.csv"), str(tmp_path / "m.skclr")
+    for call in (["fit", "", "--output", model], ["fit", long, "--output", model], ["fit", data, "--output", ""]):
+        refused(call, capsys, tmp_path)
+    refused(["fit", data, "--output", long.replace(".csv", ".skclr")], capsys, tmp_path, "too long")
+
+
 # -- options ------------------------------------------------------------------------------------------
 
 
