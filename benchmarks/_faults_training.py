@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,16 @@ def train(started: Any, result: Path, framework: str, kind: str, minutes: float,
 
 
 class Runs:
-    """Processes that fit, and may be killed."""
+    """Processes that fit, and may be killed.
 
-    def __init__(self, scratch: Path) -> None:
+    Parameters
+    ----------
+    scratch : folder for results.
+    target : what a process calls, as `train`.
+    """
+
+    def __init__(self, scratch: Path, target: Callable[..., None] = train) -> None:
+        self.target = target
         self.context = multiprocessing.get_context("forkserver")
         # Torch is imported once, with what its optimisers import late, and not by every one of the processes.
         self.context.set_forkserver_preload(["_faults_training", "torch._dynamo"])
@@ -98,7 +105,7 @@ class Runs:
     def start(self, *fit: Any) -> Any:
         """Start a process, and wait until its fit begins."""
         started = self.context.Event()
-        process = self.context.Process(target=train, args=(started, self.result, *fit))
+        process = self.context.Process(target=self.target, args=(started, self.result, *fit))
         process.start()
         started.wait()
         return process

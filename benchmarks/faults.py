@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import _faults_files as files
+import _faults_running as running
 import _faults_training as training
 from _common import RESULTS, write
 
@@ -25,6 +26,8 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "loads_beside_saves": files.loads_beside_saves,
     "full_disk_saving": files.full_disk,
     "embedding": files.embedding,
+    "interrupts": running.interrupts,
+    "freezing": running.freezing,
 }
 
 
@@ -49,6 +52,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all without one")
     options.add_argument("--kills", type=int, default=207, help="processes to kill in the middle of a fit")
+    options.add_argument("--interrupts", type=int, default=500, help="fits in which Ctrl-C is pressed")
+    options.add_argument("--freezing-kills", type=int, default=200, help="processes to kill in fits that freeze layers")
     options.add_argument("--minutes", type=float, default=60, help="after which no more processes are killed")
     options.add_argument("--fits", type=int, default=200, help="fits whose leftovers are counted")
     options.add_argument("--rounds", type=int, default=5, help="times that each way to search is timed")

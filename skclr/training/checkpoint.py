@@ -71,6 +71,7 @@ class Checkpoints(Callback):
             with suppress(OSError):
                 unfinished.unlink()
         self._running: dict[str, Any] = {}
+        self._resumed: dict[str, Any] | None = None
         self._finished = False
         self._written = time.monotonic()
         state = read_newest(self._path)
@@ -83,6 +84,10 @@ class Checkpoints(Callback):
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
     ) -> None:
+        if self._resumed is not None:
+            # Callbacks have begun this epoch once more: what they do then, they did before the checkpoint.
+            _restore_parts(net, self._resumed)
+            self._resumed = None
         net.history[-1].update(self._running)
         self._running = {}
 
@@ -140,6 +145,7 @@ class Checkpoints(Callback):
             "finished": self._finished,
             "step": net.step_,
             "module": net.module_.state_dict(),
+            "trained": [name for name, parameter in net.module_.named_parameters() if parameter.requires_grad],
             "optimizer": net.optimizer_.state_dict(),
             "scaler": net.scaler_.state_dict(),
             "history": _plain(net.history.to_list()),
@@ -152,18 +158,27 @@ class Checkpoints(Callback):
         self._written = time.monotonic()
 
     def _restore(self, net: NeuralNet, state: dict[str, Any]) -> None:
-        net.module_.load_state_dict(state["module"])
-        net.optimizer_.load_state_dict(state["optimizer"])
-        net.scaler_.load_state_dict(state["scaler"])
+        _restore_parts(net, state)
         net.step_ = state["step"]
-        for name, callback in net.callbacks_:
-            vars(callback).update(state["callbacks"].get(name, {}))
         net.history_[:] = state["history"]
         self._finished = state["finished"]
         if self._finished:
             raise StopTraining
         # The epoch goes on: it begins once more, with the batches that it has had.
         self._running = net.history_.pop()
+        self._resumed = state
+
+
+def _restore_parts(net: NeuralNet, state: Mapping[str, Any]) -> None:
+    net.module_.load_state_dict(state["module"])
+    # Earlier versions did not save what a callback had frozen.
+    if (trained := state.get("trained")) is not None:
+        for name, parameter in net.module_.named_parameters():
+            parameter.requires_grad_(name in trained)
+    net.optimizer_.load_state_dict(state["optimizer"])
+    net.scaler_.load_state_dict(state["scaler"])
+    for name, callback in net.callbacks_:
+        vars(callback).update(state["callbacks"].get(name, {}))
 
 
 # -- what tells one run from another --------------------------------------------------------------

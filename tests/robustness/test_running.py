@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback, Freezer, Initializer, Unfreezer
 from torch import nn
 
 import skclr
@@ -399,3 +400,60 @@ def test_an_estimator_is_copied_while_it_is_fitted_again(table, quick):
     finally:
         done.set()
         thread.join()
+
+
+# -- checkpoints ------------------------------------------------------------------------------------
+
+
+class CutShort(RuntimeError):
+    pass
+
+
+class Counting(Callback):
+    """Counts the epochs that it has seen begin, and shrinks the weights at each."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_epochs_ = 0
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.n_epochs_ += 1
+        net.history.record("seen", self.n_epochs_)
+        with torch.no_grad():
+            for parameter in net.module_.parameters():
+                parameter.mul_(0.99)
+
+
+FREEZING = {
+    "Freezer": lambda: [Freezer("encoder.*", at=1)],
+    "Freezer and Unfreezer": lambda: [Freezer("*", at=2), Unfreezer("projector.*", at=2), Unfreezer("*", at=3)],
+    "Initializer": lambda: [Initializer("projector.*", fn=nn.init.ones_, at=2)],
+    "counting": lambda: [Counting()],
+}
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("kind", FREEZING)
+def test_what_callbacks_do_when_an_epoch_begins_is_not_done_twice(kind, warm_start, table, tmp_path):
+    X = table[0]
+
+    def run(cut=None, **params):
+        seen = []
+
+        class Cut(Callback):
+            def on_batch_end(self, net, batch=None, training=False, **kwargs):
+                seen.append(net.step_)
+                if len(seen) == cut:
+                    raise CutShort
+
+        embedder = ContrastiveEmbedder(max_epochs=1, batch_size=20, random_state=0, warm_start=warm_start).fit(X)
+        embedder.set_params(max_epochs=3, callbacks=[*FREEZING[kind](), Cut()], **params)
+        try:
+            return embedder.fit(X)
+        except CutShort:
+            return None
+
+    expected = run().transform(X)
+    for cut in (1, 4, 5, 8):
+        params = {"checkpoint_dir": tmp_path / str(cut), "checkpoint_minutes": 0}
+        assert run(cut, **params) is None
+        assert_array_equal(run(**params).transform(X), expected, err_msg=f"cut after {cut} steps")
