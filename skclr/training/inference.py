@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from skclr.encoders import Encoder
 from skclr.parts.memory import keep_freed_memory
 from skclr.parts.randomness import derive_seeds
-from skclr.training.interruption import handle_ctrl_c
+from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
 from skclr.training.loader import Samples
 from skclr.views import Views
 
@@ -38,24 +38,55 @@ def embed(
     keep_freed_memory()
     with torch.inference_mode():
         for positions, alike in samples.by_length():
-            first = alike[:1]
-            size = chunk_size(widest(encoder, first), samples.device)
-            for start in range(0, len(alike), size):
-                handle_ctrl_c()
-                x = alike[start : start + size]
-                n_rows = len(x)
-                if n_rows < size:
-                    x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
-                columns = [encoder(x), *([] if beside is None else [beside(x)])]
-                values = torch.cat([column[:n_rows].float() for column in columns], 1)
-                out[positions[start : start + size]] = values.cpu().numpy()
+            _embed_alike(encoder, beside, alike, positions, out)
+
+
+def _embed_alike(
+    encoder: Callable[[Tensor], Tensor],
+    beside: Callable[[Tensor], Tensor] | None,
+    samples: Samples,
+    positions: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    first, size = samples[:1], 1
+    try:
+        size = chunk_size(widest(encoder, first), samples.device)
+        for start in range(0, len(samples), size):
+            handle_ctrl_c()
+            x = samples[start : start + size]
+            n_rows = len(x)
+            if n_rows < size:
+                x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
+            columns = [encoder(x), *([] if beside is None else [beside(x)])]
+            values = torch.cat([column[:n_rows].float() for column in columns], 1)
+            out[positions[start : start + size]] = values.cpu().numpy()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        free(error)
+        raise MemoryError(
+            f"embedding {size} sample(s) of shape {tuple(first.shape[1:])} at once does not fit into memory: shrink "
+            f"the samples, or fit a smaller encoder ({error})"
+        ) from error
 
 
 def chunk_size(values_per_sample: int, device: torch.device) -> int:
-    """Give the rows of a chunk: a power of two from 32 to 2,048."""
-    # What the widest layer makes of a chunk: enough to keep the device busy, little enough to stay in a CPU's cache.
-    n_values = 2**20 if device.type == "cpu" else 2**25
-    return 2 ** round(min(11, max(5, math.log2(n_values / values_per_sample))))
+    """Return the number of rows of a chunk, a power of two up to 2,048 that depends on the size of one sample alone.
+
+    Parameters
+    ----------
+    values_per_sample : that the encoder's widest layer makes of one sample.
+    device : the CPU takes 32 rows or more of samples below 1 MiB, and larger ones one by one; an accelerator needs
+        more at once to be busy, and takes samples from 128 MiB on one by one.
+    """
+    if device.type != "cpu":
+        return _power_of_two(2**25 / values_per_sample, least=1)
+    # What stays in the cache.
+    return 1 if values_per_sample >= 2**18 else _power_of_two(2**20 / values_per_sample, least=32)
+
+
+def _power_of_two(n: float, least: int, most: int = 2_048) -> int:
+    return int(2 ** round(math.log2(min(most, max(least, n)))))
 
 
 def widest(encoder: Callable[[Tensor], Tensor], x: Tensor) -> int:
