@@ -14,8 +14,8 @@ class StepDraws:
     """Seed what the modules of a step draw from.
 
     Dropout of ours draws from `generator`. A module of the user's may draw from torch's global generator, as
-    functional dropout and `nn.GRU(dropout=...)` do. The first step notices it; from then on the global generators of
-    the CPU and the device are seeded for each step, and restored after it.
+    functional dropout and `nn.GRU(dropout=...)` do. The first training step notices it; from then on the global
+    generators of the CPU and the device are seeded for each step, and restored after it.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class StepDraws:
     Attributes
     ----------
     generator : on the device, seeded anew for each step.
-    draws_globally : whether a module draws from a global generator; None before the first step.
+    draws_globally : whether a module draws from a global generator; None before the first training step.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -33,15 +33,16 @@ class StepDraws:
         self.draws_globally: bool | None = None
 
     @contextmanager
-    def seeded(self, seed: int) -> Iterator[None]:
-        """Draw what the block draws by a seed."""
+    def seeded(self, seed: int, *, training: bool = True) -> Iterator[None]:
+        """Draw what the block, a step of training or of validation, draws by a seed."""
         self._seed = seed
         self.generator.manual_seed(seed)
         with ExitStack() as stack:
             if self.draws_globally is None:
                 notices = stack.enter_context(NoticesDraws(lambda: self._seed_globally(stack)))
                 yield
-                self.draws_globally = notices.noticed
+                # In evaluation a module that draws in training may draw nothing.
+                self.draws_globally = notices.noticed or (False if training else None)
             else:
                 if self.draws_globally:
                     self._seed_globally(stack)

@@ -408,7 +408,7 @@ class ContrastiveNet(NeuralNet):
         self._check_views(views)
         # What a module draws is for the rows it is given: another seed on each rank. CallableViews count beside.
         draws = self.draws_ or StepDraws(generator.device)
-        seeded = draws.seeded(generator.initial_seed() + 1 + 2 * rank())
+        seeded = draws.seeded(generator.initial_seed() + 1 + 2 * rank(), training=self.module_.training)
         with seeded, torch.autocast(x.device.type, self.autocast, self.autocast is not None, cache_enabled=False):
             return self.module_(views, groups)
 
