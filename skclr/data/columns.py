@@ -65,7 +65,9 @@ def to_column(argument: str, values: Any) -> np.ndarray:
         raise TypeError(
             f"{argument} is a {type(values).__name__}: pass an array, a list or a Series with one value per row"
         )
-    if array.dtype.kind in "Vc":
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {argument} has dtype {array.dtype}.")
+    if array.dtype.kind == "V":
         raise TypeError(f"{argument} has dtype {array.dtype}: pass one number or string per row")
     if array.ndim == 0:
         raise TypeError(f"{argument} is a single value: pass one value per row")

@@ -156,7 +156,7 @@ def test_one_class_beside_missing_values_is_no_coding_of_two(y):
         (pd.Series([0.5, None, 1], dtype="Float64"), ValueError, "continuous"),
         (pl.Series([0.25, None]), ValueError, "continuous"),
         ([0, float("inf")], ValueError, "infinity"),
-        (np.array([1j, 2]), TypeError, "y has dtype complex128"),
+        (np.array([1j, 2]), ValueError, "Complex data not supported: y has dtype complex128"),
         (np.array(["a", "nan", "b"]), ValueError, "y contains the text 'nan'"),
     ],
 )
