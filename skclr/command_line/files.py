@@ -15,11 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skclr.modalities.files import IMAGE_SUFFIXES, images_in
+from skclr.modalities.parquet import check_growth, check_row_group
 from skclr.parts.atomic import check_writable, replacing
 
-# A file that grows beyond both when it is unpacked is taken for one that was made to fill the memory.
-_MOST_BYTES = 2**30
-_MOST_GROWTH = 100
 # What may be in such a file only unpacking it tells.
 _PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
@@ -78,15 +76,6 @@ def _readable(path: Path, fault: str) -> Iterator[None]:
         raise ValueError(f"{path} {fault} ({error})") from error
 
 
-def _check_growth(path: Path, n_bytes: int) -> None:
-    """Raise a ValueError before a small file becomes so many bytes."""
-    if n_bytes > max(_MOST_BYTES, _MOST_GROWTH * path.stat().st_size):
-        raise ValueError(
-            f"it would grow to {n_bytes / 2**30:,.1f} GiB, more than {_MOST_GROWTH} times its size: unpack it "
-            "yourself if you trust it, and give an .npy, of which only what is needed is read"
-        )
-
-
 # -- tables -----------------------------------------------------------------------------------------
 
 
@@ -102,9 +91,9 @@ def _read_parquet(path: Path) -> Any:
     pandas = _pandas()
     from pyarrow.parquet import read_metadata
 
-    header = read_metadata(path)
-    # At the least: texts are longer.
-    _check_growth(path, 8 * header.num_rows * header.num_columns)
+    header, n_bytes = read_metadata(path), 0
+    for group in range(header.num_row_groups):
+        n_bytes += check_row_group(path, header, group, before=n_bytes)
     return pandas.read_parquet(path)
 
 
@@ -182,7 +171,7 @@ def _check_archive(path: Path) -> None:
 
 def _unpack(path: Path, archive: Any) -> dict[str, np.ndarray]:
     with archive:
-        _check_growth(path, sum(member.file_size for member in archive.zip.infolist()))
+        check_growth(path, sum(member.file_size for member in archive.zip.infolist()))
         arrays = {name: archive[name] for name in archive.files}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):

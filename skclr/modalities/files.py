@@ -1,10 +1,12 @@
 """Image files, decoded when a batch asks for them."""
 
+import math
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +15,11 @@ import numpy as np
 
 # Decoders let go of the interpreter; more threads than this wait for the disk.
 _MOST_THREADS = 8
+# Pixels beyond which images are decoded one at a time: each takes several bytes a pixel until it is resized.
+_LARGE_PIXELS = 2**24
+_LARGE = threading.Lock()
+# Values of all images that are decoded for one batch.
+_MOST_VALUES = 2**30
 # So many files tell whether all are grey.
 _FIRST_FILES = 10
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -59,9 +66,23 @@ class ImageFiles:
         return self.shape[0]
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        paths = self.paths[rows]
+        if math.prod(self.shape[1:]) * len(paths) > _MOST_VALUES:
+            size = " × ".join(map(str, self.shape[1:3]))
+            raise ValueError(
+                f"{len(paths)} images of {size} pixels at once take over {_MOST_VALUES // 2**30} GiB as bytes, and "
+                "four times that as floats. Lower batch_size, or resize them with modality_params={'size': (H, W)}."
+            )
+        images = np.empty((len(paths), *self.shape[1:]), self.dtype)
+
+        def decode_into(row: int) -> None:
+            images[row] = self._decode(paths[row])
+
         # Threads that live for one call need no closing, and no thought when an estimator is pickled.
         with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-            return np.stack(list(pool.map(self._decode, self.paths[rows])))
+            # The list raises what a thread has raised.
+            list(pool.map(decode_into, range(len(paths))))
+        return images
 
     def _decode(self, path: str) -> np.ndarray:
         _, height, width, *colors = self.shape
@@ -149,11 +170,12 @@ def decode(path: str, mode: str, size: tuple[int, int] | None) -> np.ndarray:
         if size is not None:
             # JPEG decodes to a half, quarter or eighth at less cost; no side of it gets too short.
             image.draft(mode, (max(size), max(size)))
-        pillow.ImageOps.exif_transpose(image, in_place=True)
-        pixels = image.convert(mode)
-        if size is not None:
-            pixels = pixels.resize(size[::-1], pillow.Image.Resampling.BILINEAR)
-        return np.asarray(pixels)
+        with _LARGE if image.width * image.height > _LARGE_PIXELS else nullcontext():
+            pillow.ImageOps.exif_transpose(image, in_place=True)
+            pixels = image.convert(mode)
+            if size is not None:
+                pixels = pixels.resize(size[::-1], pillow.Image.Resampling.BILINEAR)
+            return np.asarray(pixels)
 
 
 def is_picture(X: Any) -> bool:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from skclr.modalities.base import Modality, check_finite, check_two_samples, check_unmasked
+from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_finite, check_two_samples, check_unmasked
 from skclr.modalities.files import ImageFiles, holds_paths, shape_of_files, to_paths
 from skclr.modalities.pixels import SCALES, WHITE, PixelScale, fractions, unboxed
 from skclr.modalities.stored import Converted, Joined, Stored
@@ -98,6 +98,11 @@ class Image(Modality):
         shape = tuple(self.image_shape if self.image_shape and len(rows.shape) == 2 else rows.shape[1:])
         if reset:
             check_two_samples(rows)
+            if math.prod(shape) > LARGEST_SAMPLE:
+                raise ValueError(
+                    f"X has images of shape {shape}, more than {LARGEST_SAMPLE:,} values each. Resize them, files with "
+                    "modality_params={'size': (H, W)}, or cut them into pieces."
+                )
             self.input_shape_ = shape
             self.axis_ = self._find_channels((rows.shape[0], *shape))
             self._learn_statistics(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +11,119 @@ from typing import Any
 import numpy as np
 
 from skclr.modalities.files import visible_files
+
+# A file that grows beyond both when it is read is taken for one that was made to fill the memory.
+_MOST_BYTES = 2**30
+_MOST_GROWTH = 100
+# What a value takes at the least, as a number or as a reference to a text.
+_VALUE_BYTES = 8
+# Encodings in which a few bytes can stand for a long text.
+_PREFIXES = "DELTA_BYTE_ARRAY"
+_DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+# Decoded at once where texts have to be decoded to learn how long they are.
+_BLOCK_BYTES = 2**24
+
+
+def check_growth(path: str | os.PathLike[str], n_bytes: int, most_bytes: int | None = None) -> None:
+    """Raise a ValueError before a small file becomes so many bytes: more than 1 GiB and 100 times its size."""
+    if n_bytes > max(most_bytes or _MOST_BYTES, _MOST_GROWTH * os.path.getsize(path)):
+        raise ValueError(
+            f"{os.fspath(path)} would grow to {n_bytes / 2**30:,.1f} GiB or more, over {_MOST_GROWTH} times its size. "
+            "If you trust it, unpack it yourself and pass an .npy file, of which only what is needed is read."
+        )
+
+
+def check_row_group(
+    path: str | os.PathLike[str],
+    metadata: Any,
+    group: int,
+    columns: Sequence[str] | None = None,
+    *,
+    before: int = 0,
+    most_bytes: int | None = None,
+) -> int:
+    """Return the bytes that a row group of a Parquet file grows to, having taken hardly any memory.
+
+    Numbers and plain texts are as large as the metadata says. Of texts in a dictionary, the dictionary and the places
+    in it are read, but not the texts themselves.
+
+    Parameters
+    ----------
+    path, metadata : of the file.
+    group : number of the row group.
+    columns : names of the columns that are read; None is all of them.
+    before : bytes that earlier row groups have grown to, where they are kept.
+    most_bytes : that any file may grow to; None is 1 GiB.
+
+    Raises
+    ------
+    ValueError : if these bytes are too many for a file of its size.
+    """
+    rows, n_bytes = metadata.row_group(group), before
+    places = [i for i in range(rows.num_columns) if _is_read(rows.column(i).path_in_schema, columns)]
+    for place in places:
+        n_bytes += _least_bytes(metadata, group, place)
+    check_growth(path, n_bytes, most_bytes)
+    kinds = metadata.schema.to_arrow_schema()
+    for place in places:
+        for n_more in _text_bytes(path, metadata, group, place, kinds):
+            n_bytes += n_more
+            check_growth(path, n_bytes, most_bytes)
+    return n_bytes - before
+
+
+def _is_read(path: str, columns: Sequence[str] | None) -> bool:
+    return columns is None or any(path == name or path.startswith(f"{name}.") for name in columns)
+
+
+def _least_bytes(metadata: Any, group: int, place: int) -> int:
+    rows, column = metadata.row_group(group), metadata.row_group(group).column(place)
+    # Of fixed length are decimals, UUIDs and the like.
+    width = max(_VALUE_BYTES, metadata.schema.column(place).length)
+    return max(column.total_uncompressed_size, width * max(column.num_values, rows.num_rows))
+
+
+def _text_bytes(path: Any, metadata: Any, group: int, place: int, kinds: Any) -> Iterator[int]:
+    """Yield how much longer the texts of a column are than its bytes in the file, block by block."""
+    parquet, _ = _import_pyarrow()
+    column = metadata.row_group(group).column(place)
+    name, encodings = column.path_in_schema, set(column.encodings)
+    if column.physical_type != "BYTE_ARRAY" or not encodings & {_PREFIXES, *_DICTIONARIES}:
+        return
+    if name in kinds.names and str(kinds.field(name).type).startswith("dictionary"):
+        # Categories stay a dictionary.
+        return
+    if _PREFIXES not in encodings:
+        with parquet.ParquetFile(path, metadata=metadata, read_dictionary=[name]) as file:
+            for chunk in file.read_row_group(group, columns=[name]).column(0).chunks:
+                yield _decoded_bytes(chunk)
+    elif metadata.schema.column(place).max_repetition_level:
+        # A single row may be of any length.
+        yield column.num_values * column.total_uncompressed_size
+    else:
+        # No text is longer than all that the file says of them.
+        n_rows = max(1, _BLOCK_BYTES // column.total_uncompressed_size)
+        with parquet.ParquetFile(path, metadata=metadata) as file:
+            for batch in file.iter_batches(n_rows, row_groups=[group], columns=[name]):
+                yield batch.nbytes
+
+
+def _decoded_bytes(array: Any) -> int:
+    """Return the length of all texts of an array whose texts lie in dictionaries, at any depth."""
+    import pyarrow
+    import pyarrow.compute
+
+    kinds = pyarrow.types
+    if kinds.is_dictionary(array.type):
+        lengths = pyarrow.compute.binary_length(array.dictionary).cast(pyarrow.int64())
+        return pyarrow.compute.sum(lengths.take(array.indices)).as_py() or 0
+    if kinds.is_struct(array.type):
+        return sum(_decoded_bytes(field) for field in array.flatten())
+    if kinds.is_map(array.type):
+        return _decoded_bytes(array.keys) + _decoded_bytes(array.items)
+    if kinds.is_nested(array.type):
+        return _decoded_bytes(array.values)
+    return int(array.nbytes)
 
 
 class ParquetRows:
@@ -33,7 +146,8 @@ class ParquetRows:
     Raises
     ------
     ValueError
-        Where there are no such files, or their columns differ.
+        Where there are no such files, or their columns differ; and when rows are read of a row group that would grow
+        beyond 1 GiB and 100 times the size of its file.
     ImportError
         Without pyarrow and pandas, `skclr[cli]`.
 
@@ -67,6 +181,7 @@ class ParquetRows:
         self._groups = [(path, file, i) for path, file in files for i in range(file.num_row_groups)]
         self.edges = np.cumsum([0, *(file.row_group(i).num_rows for _, file, i in self._groups)])
         self._last: tuple[int, Any] = (-1, None)
+        self._checked: set[int] = set()
 
     def __len__(self) -> int:
         return int(self.edges[-1])
@@ -83,6 +198,9 @@ class ParquetRows:
         if last != number:
             parquet, _ = _import_pyarrow()
             path, metadata, place = self._groups[number]
+            if number not in self._checked:
+                check_row_group(path, metadata, place, self.columns)
+                self._checked.add(number)
             with parquet.ParquetFile(path, metadata=metadata) as file:
                 frame = file.read_row_group(place, columns=self.columns).to_pandas()
             self._last = number, frame

@@ -6,8 +6,9 @@ import copy
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Self
@@ -89,7 +90,7 @@ class Words(Tokenizer):
 
     def fit(self, texts: Sequence[str]) -> Self:
         """Learn the vocabulary; a word counts once a text."""
-        n_texts = Counter(word for text in texts for word in set(split(text)))
+        n_texts = Counter(word for text in texts for word in set(words_of(text)))
         counts: Counter[str] = Counter()
         for word, count in n_texts.items():
             for piece in self._pieces(word):
@@ -102,7 +103,7 @@ class Words(Tokenizer):
 
     def __call__(self, texts: Sequence[str], length: int) -> Ragged:
         """Take texts to ids (n, length, ids_per_word), a word's own id first."""
-        words = [split(text)[:length] for text in texts]
+        words = [split(text, length) for text in texts]
         distinct = {word: i for i, word in enumerate(dict.fromkeys(word for text in words for word in text))}
         ids = np.zeros((len(distinct), self.ids_per_word), np.int32)
         for word, i in distinct.items():
@@ -114,7 +115,7 @@ class Words(Tokenizer):
 
     def names(self, texts: Sequence[str], length: int) -> list[str]:
         """Give the words."""
-        return [word for text in texts for word in split(text)[:length]]
+        return [word for text in texts for word in split(text, length)]
 
     def check_state(self) -> None:
         """See `Plain.check_state`."""
@@ -129,13 +130,19 @@ class Words(Tokenizer):
         ended = f"<{word}>"
         shortest, longest = self.ngram_range
         sizes = range(shortest, min(longest, len(ended) - 1) + 1)
-        ngrams = [ended[i : i + size] for size in sizes for i in range(len(ended) - size + 1)]
-        return [ended, *ngrams][: self.ids_per_word]
+        # One by one: a word without an end in sight has millions of them.
+        ngrams = (ended[i : i + size] for size in sizes for i in range(len(ended) - size + 1))
+        return [ended, *islice(ngrams, self.ids_per_word - 1)]
 
 
-def split(text: str) -> list[str]:
-    """Take a text to its words and punctuation, in lower case."""
-    return _WORD.findall(text.lower())
+def split(text: str, length: int | None = None) -> list[str]:
+    """Return the words and punctuation of a text, in lower case; the first `length` of them if it is given."""
+    return list(islice(words_of(text), length))
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Yield the words and punctuation of a text, in lower case."""
+    return (match.group() for match in _WORD.finditer(text.lower()))
 
 
 class Pretrained(Tokenizer):

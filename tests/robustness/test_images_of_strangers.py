@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -124,3 +125,54 @@ def test_common_formats_are_read(tmp_path, suffix):
     images = [np.broadcast_to(np.uint8(value), (16, 16, 3)) for value in (50, 200)]
     rows = ImageFiles(np.array(save(tmp_path, images, suffix), dtype=object), (16, 16, 3), resize=False)
     assert np.abs(rows[np.arange(2)].astype(int) - images).max() < 6
+
+
+# -- memory -------------------------------------------------------------------------------------------
+
+
+def blank(path, side):
+    """Save a white image of one bit a pixel, of which a file of some kB holds millions."""
+    pillow.new("1", (side, side), 1).save(path)
+    return path
+
+
+def test_a_folder_of_images_just_below_the_limit(tmp_path):
+    paths = [blank(tmp_path / "0.png", 8_000)] * 40
+    assert os.path.getsize(paths[0]) < 30_000
+    with pytest.raises(ValueError, match=r"40 images of 8000 × 8000 pixels at once .* Lower batch_size, or resize"):
+        ContrastiveEmbedder(max_epochs=1).fit(paths)
+    too_large = [blank(tmp_path / "1.png", 8_300)] * 2
+    with pytest.raises(ValueError, match=r"shape \(8300, 8300\), more than 67,108,864 values each. Resize"):
+        ContrastiveEmbedder(max_epochs=1).fit(too_large)
+
+
+def test_images_beyond_the_limit_of_pillow(tmp_path):
+    for side in (9_500, 14_000):
+        with pytest.raises(ValueError, match=r"MAX_IMAGE_PIXELS|decompression bomb"):
+            ContrastiveEmbedder(modality_params={"size": (8, 8)}, max_epochs=0).fit(
+                [blank(tmp_path / "0.png", side)] * 2
+            )
+
+
+@pytest.mark.parametrize(("side", "alone"), [(40, False), (4_200, True)])
+def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch, side, alone):
+    files = ImageFiles(np.array([blank(tmp_path / "0.png", side)] * 6, dtype=object), (8, 8), resize=True)
+    now, most, convert = [], [], pillow.Image.convert
+
+    def converted(image, mode):
+        now.append(1)
+        most.append(len(now))
+        time.sleep(0.02)
+        now.pop()
+        return convert(image, mode)
+
+    monkeypatch.setattr("skclr.modalities.files.os.cpu_count", lambda: 4)
+    monkeypatch.setattr(pillow.Image, "convert", converted)
+    assert (files[np.arange(6)] == 255).all()
+    assert (max(most) == 1) is alone
+
+
+def test_the_order_of_threads_does_not_matter(tmp_path):
+    paths = np.array(save(tmp_path), dtype=object)
+    files = ImageFiles(paths, (8, 8, 3), resize=False)
+    assert (files[np.array([5, 0, 3])] == PIXELS[[5, 0, 3]]).all()
