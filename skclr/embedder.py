@@ -86,9 +86,9 @@ class ContrastiveEmbedder(
         How views are made, a name in `skclr.views.VIEWS`. A callable takes a batch (B, *shape) to one
         random view of it.
     modality : {"auto", "tabular", "image", "series", "audio", "text"} or class, default="auto"
-        How X is read; chooses the default encoder and views. DataFrames and 2-D arrays are tables, 4-D
-        arrays, 3-D uint8 arrays and lists of paths images, 3-D floats and lists of 2-D arrays series,
-        sequences of str text; a `sampling_rate` in `modality_params` makes audio of X.
+        How X is read; chooses the default encoder and views. DataFrames and 2-D arrays are tables; 4-D
+        arrays, 3-D uint8 arrays, and lists of uint8 or PIL images or of paths, images; 3-D floats and lists of 2-D
+        floats series; sequences of str text; a `sampling_rate` in `modality_params` makes audio of X.
     positives : {"views", "labels"}, default="views"
         Whether rows of the same y are positives too; -1 in y is unlabelled. With "views" y is ignored.
     modality_params, framework_params, loss_params, encoder_params, views_params, optimizer_params : dict, \
@@ -283,7 +283,8 @@ default=None
         X : array or DataFrame of n samples
             (n, d) table, (n, H, W), (n, H, W, C) or (n, C, H, W) images, (n, channels, time) series, a list
             of arrays of unequal lengths, n texts. A tuple of such holds several views of each sample, which
-            are positives of each other; so does an array (n, n_views, *shape) with views="paired". What is larger
+            are positives of each other; so does an array (n, n_views, *shape) with views="paired". A tuple of n
+            single samples is a list of them, and one that could be either is an error. What is larger
             than memory is read in blocks: memory maps, zarr, HDF5 and dask arrays, Parquet files and folders of
             images by their pathlib.Path, and objects whose `__len__` and `__getitem__` give rows for index arrays.
         y : array of shape (n,), default=None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from numbers import Number
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ def opened(X: Any) -> Any:
     X = _in_memory(X)
     if isinstance(X, torch.Tensor):
         return to_array(X)
+    if isinstance(X, memoryview) or (hasattr(X, "__array__") and not hasattr(X, "shape") and not is_stored(X)):
+        return np.asarray(X)
     if not is_stored(X):
         return _as_arrays(X)
     rows = _stored(X)
@@ -208,16 +210,18 @@ def _check(X: Any) -> None:
         what = f"0-D {kind}" if hasattr(X, "__array__") and not isinstance(X, np.generic) else kind
         raise TypeError(f"X is a {what}, one value: {_SAMPLES}.")
     elif not _holds_samples(X):
-        raise TypeError(f"X is a {kind}: {_SAMPLES}.")
+        hint = ", for example X.to_pandas()" if hasattr(X, "to_pandas") else ""
+        raise TypeError(f"X is a {kind}: {_SAMPLES}{hint}.")
 
 
 def _holds_samples(X: Any) -> bool:
     if isinstance(X, type) or (callable(X) and not hasattr(X, "shape")):
         return False
-    if isinstance(X, Sequence | torch.Tensor | Stored) or issparse(X) or is_stored(X):
+    if isinstance(X, Sequence | torch.Tensor | Stored | memoryview) or issparse(X) or is_stored(X):
         return True
-    known = ("__array__", "__array_interface__", "__dataframe__", "to_numpy", "to_list", "shape")
-    return any(hasattr(X, name) for name in known) or (isinstance(X, Iterable) and hasattr(X, "__len__"))
+    # A shape alone makes no array: rows of some data sets are dictionaries.
+    names = ("__array__", "__array_interface__", "__dataframe__", "to_numpy", "to_list")
+    return any(hasattr(X, name) for name in names) or (hasattr(X, "shape") and hasattr(X, "dtype"))
 
 
 def _check_path(X: Any) -> None:

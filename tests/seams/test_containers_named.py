@@ -264,6 +264,32 @@ class Nothing:
     pass
 
 
+class HubDataset:
+    """As the data sets of Hugging Face: rows and columns, and dictionaries as rows."""
+
+    shape = (12, 2)
+    column_names = ("a", "b")
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, rows):
+        return {"a": [1.0] * 12, "b": [2.0] * 12}
+
+    def to_pandas(self):
+        return pd.DataFrame(self[:])
+
+
+class Bag:
+    """A collection without an order to index by."""
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        return iter([1.0, 2.0])
+
+
 NAMED = {
     "none": (lambda: None, "NoneType"),
     "number": (lambda: 3, "int"),
@@ -292,6 +318,8 @@ NAMED = {
     "data set": (Images, "np.stack([sample for sample, *_ in X])"),
     "subset": (lambda: Subset(Images(), [1, 2]), "np.stack"),
     "stream": (Stream, "Stream"),
+    "data set of a hub": (HubDataset, "X.to_pandas()"),
+    "collection": (Bag, "Bag"),
     "object": (Nothing, "Nothing"),
     "class": (lambda: Nothing, "type"),
     "function": (lambda: len, "builtin_function_or_method"),
@@ -324,6 +352,24 @@ def test_no_call_takes_what_holds_no_samples(name, call):
 @pytest.mark.parametrize("X", [deque(RNG.normal(size=(12, 4))), [array.array("d", [1.0, 2.0, 3.0])] * 4])
 def test_other_sequences_of_rows(X):
     assert_array_equal(fit(X).transform(X), fit(np.array(X)).transform(np.array(X)))
+
+
+class Arraylike:
+    """What has numpy's protocol, and nothing else."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+
+@pytest.mark.parametrize("modality", SAMPLES)
+@pytest.mark.parametrize("kind", [Arraylike, lambda X: memoryview(np.ascontiguousarray(X))])
+def test_protocols_of_arrays(modality, kind):
+    X, params = SAMPLES[modality]
+    embedder = fit(kind(X), **params)
+    assert_array_equal(embedder.transform(kind(X)), fit(X, **params).transform(X))
 
 
 PATHS = {
