@@ -33,12 +33,14 @@ def check_writable(path: str | os.PathLike[str], *, follow: bool = True, argumen
     Raises
     ------
     TypeError : if `path` is not a str or a path.
+    ValueError : if it has a null character.
     OSError : if the folder is missing or not writable, or if `path` is a folder, a device, a pipe, a socket or a
         read-only file. A file without any write permission counts as read-only for root too.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"{argument} must be a str or a pathlib.Path, got {type(path).__name__}")
     name = os.fsdecode(path)
+    _check_characters(argument, name)
     target = Path(os.path.realpath(name)) if follow else Path(os.path.realpath(os.path.dirname(name))) / Path(name).name
     _check_folder(f"{argument} {name!r}", target.parent)
     mode = _mode(target)
@@ -72,7 +74,7 @@ def replacing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[
 
     Raises
     ------
-    TypeError : see `check_writable`.
+    TypeError, ValueError : see `check_writable`.
     OSError : see `check_writable`; also if the file cannot be written, as on a full disk. Nothing has changed then.
     """
     target = check_writable(path, follow=follow)
@@ -141,9 +143,10 @@ def make_folder(folder: str | os.PathLike[str], argument: str) -> Path:
     Raises
     ------
     OSError : if it cannot be made, as where a file has its name.
-    ValueError : for an empty path, and for the home of an unknown user.
+    ValueError : for an empty path, a path with a null character, and the home of an unknown user.
     """
     name = os.fspath(folder)
+    _check_characters(argument, name)
     if not name:
         raise ValueError(f"{argument}='' names no folder. Pass '.' for the working directory.")
     try:
@@ -161,6 +164,11 @@ def _unfinished(target: Path, unique: str) -> Path:
     name = f".{target.name}.{unique}.tmp"
     is_long = len(os.fsencode(name)) > _LONGEST_NAME
     return target.with_name(f".{target.name[:_N_CHARACTERS]}.{unique}.tmp" if is_long else name)
+
+
+def _check_characters(argument: str, name: str) -> None:
+    if "\0" in name:
+        raise ValueError(f"{argument} {name!r} has a null character, which no path has")
 
 
 def _check_folder(path: str, folder: Path) -> None:
