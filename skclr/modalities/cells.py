@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
@@ -40,10 +41,20 @@ def as_table(X: Any) -> Any:
     if hasattr(X, "to_list"):
         kind = type(X).__name__
         raise ValueError(f"X is one column, a {kind}: pass a DataFrame, or set modality to say what the column holds")
-    dtype = getattr(X, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "mMV":
-        raise ValueError(f"X of dtype {dtype} holds no numbers: convert dates and records to columns of numbers first")
-    return np.char.decode(X, "utf-8", "replace") if isinstance(dtype, np.dtype) and dtype.kind == "S" else X
+    return X if issparse(X) else _two_dimensional(np.asarray(X))
+
+
+def _two_dimensional(X: np.ndarray) -> np.ndarray:
+    if X.dtype.kind in "mMV":
+        raise ValueError(
+            f"X of dtype {X.dtype} holds no numbers: convert dates and records to columns of numbers first"
+        )
+    if X.ndim != 2:
+        raise ValueError(
+            f"X of shape {X.shape} is no table. Expected 2D array, got {X.ndim}D array instead. Reshape your data, "
+            "with X.reshape(-1, 1) if it is one column, or X.reshape(1, -1) if it is one row"
+        )
+    return np.char.decode(X, "utf-8", "replace") if X.dtype.kind == "S" else X
 
 
 def _listed(X: list[Any] | tuple[Any, ...]) -> np.ndarray:
@@ -52,7 +63,7 @@ def _listed(X: list[Any] | tuple[Any, ...]) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"X is a list whose rows are no table ({error}): pass rows of one length") from error
     # As an array of strings, 1 and "1" would be one.
-    return array if array.dtype.kind in "biufc" else np.asarray(X, dtype=object)
+    return _two_dimensional(array if array.dtype.kind in "biufcmM" else np.asarray(X, dtype=object))
 
 
 # -- which columns hold what ------------------------------------------------------------------------

@@ -217,6 +217,7 @@ REFUSED = {
     "lists_in_lists": (lambda: [[1, [2, 3]], [1, 2]], "unequal lengths"),
     "series": (lambda: pd.Series(COLUMNS["x"]), "Series: pass a DataFrame"),
     "single_value": (lambda: np.array(5.0), "one value"),
+    "one_dimension": (lambda: np.ones(N), r"X of shape \(60,\) is no table.*Reshape your data"),
     "no_columns": (lambda: pd.DataFrame(index=range(N)), r"0 feature\(s\)"),
     "unknown_length": (lambda: (lambda X: X[X[:, 0] > 0])(da.ones((N, 2), chunks=20)), "compute_chunk_sizes"),
 }
@@ -231,6 +232,14 @@ def test_what_is_no_table_is_refused_by_name(name):
     assert len(str(caught.value)) < 300
     assert type(caught.value) in (ValueError, TypeError)
     assert not vars(embedder).keys() - vars(untrained()).keys()
+
+
+def test_an_object_that_gives_an_array_is_read_as_that():
+    class Given:
+        def __array__(self, dtype=None, copy=None):
+            return np.column_stack([COLUMNS["x"], np.arange(N)])
+
+    assert np.array_equal(untrained().fit(Given()).transform(Given()), untrained().fit_transform(np.asarray(Given())))
 
 
 @pytest.mark.parametrize(
