@@ -370,7 +370,8 @@ default=None
         samples = self._samples(X)
         features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
         plain = self._modality.features if self._embedding_width < self._n_features_out else None
-        embed(self.encoder_, samples, out=features, beside=plain)
+        any_length = self.encoder_.any_length and (plain is None or self._modality.any_length)
+        embed(self.encoder_, samples, out=features, beside=plain, any_length=any_length)
         return features
 
     @undisturbed()

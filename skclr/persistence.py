@@ -166,6 +166,8 @@ class SavedModel(PartParameters):
             content = Content(**reader.inert(tree))
             _check_content(content)
             modality = admission.modality(content.modality)
+            if content.recorded.get("n_features_in_", n := math.prod(modality.shape_)) != n:
+                raise ValueError(f"samples of shape {modality.shape_} were not read from rows of another length")
             then = {**defaults, **admission.parameters(content.fitted_with), **given}
             now = {**then, **admission.parameters(content.changed)}
         _ask_for_missing({**then, **now})
@@ -181,8 +183,9 @@ class SavedModel(PartParameters):
                 _check_changed(SimpleNamespace(**now), then, modality, given)
             device = assembly.device_or_cpu(now["device"])
             net = _rebuild_net(SimpleNamespace(**then), content, framework, device, given)
-            self.__dict__.update(now, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
+            self.__dict__.update(then, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
             self._keep(net, modality)
+            self.__dict__.update(now)
         _tell_left_out(admission.left_out)
 
 
@@ -243,7 +246,7 @@ def _check_content(content: Content) -> None:
         raise ValueError("feature_names_in_ holds other things than names")
     if len(names) not in (0, n_features):
         raise ValueError(f"feature_names_in_ holds {len(names)} names for {n_features} columns")
-    if type(content.n_samples) is not int or type(content.given_views) is not bool:
+    if type(content.n_samples) is not int or content.n_samples >= 2**63 or type(content.given_views) is not bool:
         raise ValueError("n_samples or given_views is of another kind")
     if not 1 <= net["batch_size"] <= content.n_samples:
         raise ValueError(f"a batch of {net['batch_size']} has more than the {content.n_samples} samples")

@@ -507,7 +507,7 @@ ARGUMENTS: dict[str, Role] = {
     "channels": either(NONE, SIZE),
     "dynamic_range": number(1, 1e3),
     "hop": number(1e-6, 1e6),
-    "ids_per_word": whole(1, 2**10),
+    "ids_per_word": whole(1, 2**8),
     "image_shape": either(NONE, several(SIZE, 3)),
     "max_categories": whole(2, 2**31),
     "max_frequency": either(NONE, number(0)),

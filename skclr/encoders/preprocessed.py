@@ -43,6 +43,7 @@ class Preprocessed(Encoder):
         self.frozen: tuple[nn.Module, ...] = ()
         self.preprocessing = preprocessing
         self.network = network
+        self.any_length = isinstance(network, Encoder) and network.any_length
         self.out_features = self._measure(example)
 
     def forward(self, x: Tensor) -> Tensor:

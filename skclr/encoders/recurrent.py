@@ -29,6 +29,7 @@ class Recurrent(Encoder):
     """
 
     n_dims = 2
+    any_length = True
     layers: ClassVar[type[nn.GRU] | type[nn.LSTM]]
 
     def __init__(self, input_shape: tuple[int, int], width: int = 64, n_layers: int = 1) -> None:

@@ -53,6 +53,7 @@ class SentenceTransformer(Encoder):
     """
 
     tokens = True
+    any_length = True
     facts = ("n_tokens",)
     package = "sentence_transformers"
 

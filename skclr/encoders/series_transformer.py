@@ -38,6 +38,7 @@ class SeriesTransformer(Encoder):
     """
 
     n_dims = 2
+    any_length = True
 
     def __init__(
         self,

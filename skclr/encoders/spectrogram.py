@@ -38,6 +38,7 @@ class SpectrogramConv(Encoder):
     """
 
     n_dims = 3
+    any_length = True
 
     def __init__(self, input_shape: tuple[int, int, int], width: int = 16, n_layers: int = 4) -> None:
         super().__init__()

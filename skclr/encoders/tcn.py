@@ -35,6 +35,7 @@ class TCN(Encoder):
     """
 
     n_dims = 2
+    any_length = True
 
     def __init__(self, input_shape: tuple[int, int], width: int = 64, n_blocks: int = 5, kernel_size: int = 3) -> None:
         super().__init__()

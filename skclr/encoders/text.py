@@ -36,6 +36,7 @@ class TokenBag(Encoder):
     """
 
     tokens = True
+    any_length = True
     token_weights: Tensor
     facts = ("n_tokens", "table", "token_weights")
 

@@ -35,6 +35,7 @@ class TextTransformer(Encoder):
     """
 
     tokens = True
+    any_length = True
     token_weights: Tensor
     facts = ("n_tokens", "table", "token_weights")
 

@@ -64,6 +64,7 @@ class Audio(Modality):
 
     encoder = "spectrogram"
     views = "audio"
+    any_length = True
     # A step costs several times an image's: some 5 minutes for clips of a second, on one core.
     n_steps = 500
     mean_: Tensor

@@ -33,6 +33,7 @@ class Modality(Plain, ABC):
     ----------
     encoder, views : names of the defaults.
     n_steps : optimiser steps that `max_epochs="auto"` spends.
+    any_length : whether `features` takes samples shorter than those of the fit.
     passthrough : whether `transform` gives the plain features beside the embedding unless told otherwise.
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
@@ -40,6 +41,7 @@ class Modality(Plain, ABC):
     encoder: ClassVar[str]
     views: str
     n_steps: ClassVar[int] = 1_500
+    any_length: ClassVar[bool] = False
     passthrough: bool = False
     shape_: tuple[int, ...]
 

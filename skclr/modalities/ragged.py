@@ -67,6 +67,17 @@ class Ragged:
         padded[~there] = self.fill
         return padded
 
+    def paddings(self, *, any_length: bool) -> np.ndarray:
+        """Return the lengths (n,) to which samples are padded, each of which follows from that sample alone.
+
+        Parameters
+        ----------
+        any_length : whether a network takes samples of any length: then none takes more than twice the memory of its
+            own values, however long samples were in `fit`.
+        """
+        padded = np.full(len(self), self.length) if self.padded is None else self.padded
+        return octaves_below(padded, self.lengths) if any_length else padded
+
     def padded_to(self, length: int) -> Self:
         """Return the same samples padded to another length."""
         ragged = copy.copy(self)
@@ -77,6 +88,12 @@ class Ragged:
         """Put the samples of two into one, padded as the first."""
         offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
         return Ragged(np.concatenate([self.values, more.values]), offsets, self.length, self.fill)
+
+
+def octaves_below(longest: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return the smallest of longest, longest / 2, longest / 4, ... that holds a length, each (n,)."""
+    held = np.clip(lengths, 1, longest)
+    return np.maximum(held, np.ceil(longest / 2 ** np.floor(np.log2(longest / held)))).astype(int)
 
 
 def ending_early(x: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class Series(Modality):
 
     encoder = "tcn"
     views = "series"
+    any_length = True
     mean_: Tensor
     deviation_: Tensor
     gaps_: bool

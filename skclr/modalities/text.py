@@ -64,6 +64,7 @@ class Text(Modality):
 
     encoder = "text"
     views = "neighbors"
+    any_length = True
     tokenizer_: Tokenizer
     table_: Tensor
     token_weights_: Tensor

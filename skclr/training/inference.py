@@ -22,6 +22,8 @@ def embed(
     samples: Samples,
     out: np.ndarray,
     beside: Callable[[Tensor], Tensor] | None = None,
+    *,
+    any_length: bool = False,
 ) -> None:
     """Write the embedding of each sample into `out`, from one pass over the samples.
 
@@ -34,10 +36,11 @@ def embed(
     samples : n of them.
     out : (n, d) float32, written to.
     beside : takes the same samples to further columns of `out`, after those of the embedding; None for none.
+    any_length : whether the encoder takes samples that are shorter than those of `fit`.
     """
     keep_freed_memory()
     with torch.inference_mode():
-        for positions, alike in samples.by_length():
+        for positions, alike in samples.by_length(any_length=any_length):
             _embed_alike(encoder, beside, alike, positions, out)
 
 

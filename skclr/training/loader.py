@@ -84,12 +84,17 @@ class Samples(Dataset[Tensor]):
         """Where blocks of these samples begin, and the end of the last: (n_blocks + 1,) positions."""
         return np.unique(np.searchsorted(self.rows, _edges(self.X)))
 
-    def by_length(self) -> Iterator[tuple[np.ndarray, Samples]]:
-        """Yield samples that are padded alike, and their positions; each sample's padding depends on it alone."""
-        padded = getattr(self.X, "padded", None)
-        if padded is None:
+    def by_length(self, *, any_length: bool) -> Iterator[tuple[np.ndarray, Samples]]:
+        """Yield samples that are padded alike, and their positions; each sample's padding depends on it alone.
+
+        Parameters
+        ----------
+        any_length : whether they may be shorter than those of `fit`.
+        """
+        if not hasattr(self.X, "paddings"):
             yield np.arange(len(self)), self
             return
+        padded = self.X.paddings(any_length=any_length)
         for length in np.unique(padded[self.rows]).tolist():
             positions = np.flatnonzero(padded[self.rows] == length)
             alike = self.subset(positions)

@@ -191,16 +191,28 @@ class ContrastiveNet(NeuralNet):
         """
         if state.keys() != self.state(optimizer=False).keys():
             raise ValueError(f"a net has no {', '.join(state)}")
-        states = state["optimizer"]
-        parameters = [parameter for group in self.optimizer_.param_groups for parameter in group["params"]]
-        for place, values in states.items():
-            shapes = {value.shape for value in values.values() if value.ndim}
-            if not shapes <= {parameters[place].shape}:
-                raise ValueError(f"the optimiser's state {place} is of another shape than the weights")
-        if not all(isinstance(epoch["train_loss"], float) for epoch in state["history"]):
-            raise ValueError("an epoch has no train_loss")
-        self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": states})
+        for name, least in {"step": 0, "batch_size": 1, "max_epochs": 0, "seed": 0}.items():
+            if type(state[name]) is not int or state[name] < least:
+                raise ValueError(f"{name}={state[name]!r} is not a number of {least} or more")
+        if type(state["endless"]) is not bool:
+            raise ValueError(f"endless={state['endless']!r} is not True or False")
+        _check_history(state["history"])
+        self._check_optimizer(state["optimizer"])
+        self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": state["optimizer"]})
         self.step_, self.history_ = state["step"], History(state["history"])
+
+    def _check_optimizer(self, states: dict[int, dict[str, Tensor]]) -> None:
+        """Raise a ValueError unless a state is what the optimiser itself would hold of its parameters."""
+        parameters = [(p, group) for group in self.optimizer_.param_groups for p in group["params"]]
+        expected: dict[tuple[int, int], dict[str, Tensor]] = {}
+        for place, values in states.items():
+            if type(place) is not int or not 0 <= place < len(parameters):
+                raise ValueError(f"the optimiser has no weight {place!r}")
+            parameter, group = parameters[place]
+            kind = id(group), parameter.ndim
+            if kind not in expected:
+                expected[kind] = _first_state(type(self.optimizer_), group, parameter)
+            _check_state(place, values, expected[kind], parameter)
 
     def to(self, device: torch.device) -> None:
         """Move weights and the optimiser's state."""
@@ -419,3 +431,42 @@ class ContrastiveNet(NeuralNet):
                 f"views made {len(views)} views, but {type(self.framework_).__name__} takes "
                 f"{f'exactly {exact}' if exact else 'two or more'}: set views_params={{'n_views': {exact or 2}}}"
             )
+
+
+# -- what a stranger says of a run --------------------------------------------------------------------
+
+
+def _check_history(history: Any) -> None:
+    """Raise a ValueError unless a history is one that training writes."""
+    for epoch in history:
+        if not all(isinstance(name, str) for name in epoch) or type(epoch["train_loss"]) is not float:
+            raise ValueError("an epoch has no train_loss")
+        for batch in epoch["batches"]:
+            if not all(isinstance(name, str) and isinstance(value, _RECORDED) for name, value in batch.items()):
+                raise ValueError("a batch of the history holds other things than numbers")
+    if history and type(history[0]["batches"][0]["train_loss"]) is not float:
+        raise ValueError("the first batch has no train_loss")
+
+
+_RECORDED = int | float | str | None
+
+
+def _first_state(optimizer: Any, group: dict[str, Any], like: Tensor) -> dict[str, Tensor]:
+    """Return what an optimiser holds of a parameter after one step, at the size of 2 in each dimension."""
+    parameter = nn.Parameter(like.new_zeros([2] * like.ndim))
+    parameter.grad = torch.zeros_like(parameter)
+    settings = {name: value for name, value in group.items() if name != "params"}
+    probe = optimizer([{**settings, "params": [parameter]}], lr=settings["lr"])
+    probe.step()
+    return dict(probe.state[parameter])
+
+
+def _check_state(place: int, state: dict[str, Tensor], like: dict[str, Tensor], parameter: Tensor) -> None:
+    if state.keys() != like.keys():
+        raise ValueError(f"the optimiser's state {place} holds {', '.join(map(str, state))}, not {', '.join(like)}")
+    for name, value in state.items():
+        shape = tuple(parameter.shape[axis] if size == 2 else size for axis, size in enumerate(like[name].shape))
+        if value.shape != shape:
+            raise ValueError(f"the optimiser's state {place} is of another shape than the weights")
+        if value.dtype != like[name].dtype or not value.isfinite().all() or (value.ndim == 0 and value < 0):
+            raise ValueError(f"{name} of the optimiser's state {place} holds no finite {like[name].dtype}")

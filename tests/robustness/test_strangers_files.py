@@ -16,6 +16,7 @@ from torch import nn
 
 from skclr import ContrastiveEmbedder, ModelFileError, diagnose, load
 from skclr.encoders import ENCODERS, MLP, SentenceTransformer, Timm
+from skclr.evaluation import beside_baselines
 from skclr.frameworks import FRAMEWORKS, Supervised
 from skclr.losses import LOSSES, NTXent
 from skclr.modalities import MODALITIES
@@ -23,6 +24,7 @@ from skclr.modalities.tokenizer_files import bounded
 from skclr.modalities.tokenizers import OfModel
 from skclr.persistence import CLASSES
 from skclr.roles import ARGUMENTS, ENTRIES, PARAMETERS, TORCH_OPTIMIZERS, never
+from skclr.storage import sealed
 from skclr.training import OPTIMIZERS
 from skclr.views import VIEWS, Masking, Neighbors
 from tests.robustness.forging import MEBIBYTE, forged, memory_below, nothing_reached, plant, written
@@ -502,3 +504,284 @@ def test_a_panic_is_a_value_error(of_model, monkeypatch):
     monkeypatch.setattr(FakeTokenizer, "from_str", panic)
     with pytest.raises(ModelFileError, match="index out of bounds"):
         load(files[0], trust=("tokenizers",), modality_params=None)
+
+
+# -- sizes ------------------------------------------------------------------------------------------
+
+
+def of_tokenizer(**values):
+    return lambda content: vars(content["modality"].tokenizer_).update(values)
+
+
+def everywhere(**values):
+    """Change what a file says of its modality, as its parameters and as its state."""
+
+    def edit(content):
+        vars(content["modality"]).update(values)
+        settings = content["modality"].settings()
+        content["fitted_with"]["modality_params"] = {**settings, **values}
+        for learned in values.keys() - settings.keys():
+            del content["fitted_with"]["modality_params"][learned]
+
+    return edit
+
+
+LARGE = {
+    "n_tokens": ("text", of_tokenizer(n_tokens=10**8)),
+    "n_tokens_beyond_all": ("text", of_tokenizer(n_tokens=10**18)),
+    "ids_per_word": ("text", of_tokenizer(ids_per_word=10**9)),
+    "max_tokens": ("text", everywhere(max_tokens=2**25)),
+    "text_shape": ("text", learned(shape_=(2**26, 16))),
+    "clip": ("audio", learned(shape_=(2**26,))),
+    "clip_beyond_all": ("audio", learned(shape_=(2**60,))),
+    "hop": ("audio", everywhere(hop=1e-9)),
+    "window": ("audio", everywhere(window=1e5)),
+    "n_mels": ("audio", everywhere(n_mels=10**9)),
+    "many_frames": ("audio", everywhere(hop=1e-3, shape_=(2**22,))),
+    "series": ("series", learned(shape_=(2, 2**30))),
+    "series_of_many_channels": ("series", learned(shape_=(2**25, 2))),
+    "image": ("image", learned(shape_=(3, 8192, 8192), input_shape_=(8192, 8192, 3))),
+    "image_of_files": ("image", everywhere(size=(4096, 4096))),
+    "columns": ("tabular", learned(shape_=(2**26,))),
+    "n_views": ("tabular", setting({"views_params": {"n_views": 10**7}})),
+    "n_views_of_an_object": ("tabular", setting({"views": Neighbors(n_views=10**7), "views_params": None})),
+    "views_on_top": ("tabular", setting({"views_params": {"on_top": Masking(n_views=10**7)}})),
+    "n_local_views": ("image", setting({"views_params": {"n_local_views": 10**7}})),
+    "local_size": ("image", setting({"views_params": {"n_local_views": 1, "local_size": 500}})),
+    "reverberation": ("audio", setting({"views_params": {"sampling_rate": 1e6, "reverb_seconds": (1.0, 50.0)}})),
+    "segments": ("series", setting({"views_params": {"segments": 10**9}})),
+    "queue": ("tabular", setting({"framework": "moco", "framework_params": {"queue_size": 10**10}})),
+    "prototypes": ("tabular", setting({"framework": "swav", "framework_params": {"n_prototypes": 10**10}})),
+    "width": ("tabular", setting({"encoder_params": {"width": 2**20, "n_layers": 3}})),
+    "depth": ("tabular", setting({"encoder_params": {"n_layers": 10**7}})),
+    "projection": ("tabular", setting({"projection_dim": 10**12})),
+    "cardinalities": ("tabular", setting({"encoder_params": {"cardinalities": (10**9,) * 4}})),
+    "changed_width": ("tabular", setting({"encoder_params": {"width": 2**20, "n_layers": 3}}, "changed")),
+    "changed_queue": (
+        "tabular",
+        setting({"framework": "moco", "framework_params": {"queue_size": 2**24}, "projection_dim": 128}, "changed"),
+    ),
+    "changed_depth": ("tabular", setting({"encoder_params": {"n_layers": 10**7}}, "changed")),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_sizes_are_bounded_before_memory_is_taken(case, files):
+    kind, edit = LARGE[case]
+    path, raw = files
+    path.write_bytes(forged(raw[kind], edit))
+    with nothing_reached(path), memory_below(64 * MEBIBYTE), pytest.raises(ModelFileError):
+        load(path)
+
+
+LONG = {
+    "text": learned(shape_=(2**12, 16), max_tokens=2**12),
+    "audio": learned(shape_=(2**19,)),
+    "series": learned(shape_=(2, 2**19), gaps_=True),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize("passthrough", [False, True])
+def test_transform_takes_memory_for_the_input_and_not_for_the_fit(kind, passthrough, files):
+    if passthrough and kind == "series":
+        # Its plain features are as many as the longest series of the fit had values.
+        passthrough = False
+
+    def edit(content):
+        LONG[kind](content)
+        content["fitted_with"]["passthrough"] = passthrough
+
+    with memory_below(64 * MEBIBYTE):
+        model = read(files, kind, edit)
+        model.transform(X_OF[kind][:1])
+
+
+def test_the_width_of_plain_features_is_known_without_computing_them(files, monkeypatch):
+    path, raw = files
+    for kind, X in X_OF.items():
+        path.write_bytes(forged(raw[kind], setting({"passthrough": True})))
+        model = load(path)
+        assert model.transform(X).shape[1] == len(model.get_feature_names_out())
+        features = type(model._modality).features
+        devices = []
+
+        def watched(modality, x, features=features, devices=devices):
+            devices.append(x.device.type)
+            return features(modality, x)
+
+        monkeypatch.setattr(type(model._modality), "features", watched)
+        load(path)
+        assert set(devices) <= {"meta"}
+
+
+def test_a_long_header_is_refused_before_it_is_read(files):
+    path, raw = files
+    for value in ([], 0.5, {"dict": []}):
+        text = json.dumps([value] * (2**23 // len(json.dumps([value]))))
+        content = raw["tabular"]
+        start = content.index(b'\\"tree\\":') + len(b'\\"tree\\":')
+        head = content[:start] + text.encode().replace(b'"', b'\\"') + content[start:]
+        size = int.from_bytes(head[:8], "little") + len(head) - len(content)
+        path.write_bytes(sealed(size.to_bytes(8, "little") + head[8:]))
+        del head, text
+        # The bytes of the file itself are the file's size.
+        with memory_below(80 * MEBIBYTE + 2 * path.stat().st_size), pytest.raises(ModelFileError, match="header alone"):
+            load(path)
+
+
+# -- what is malformed ------------------------------------------------------------------------------
+
+
+def of_net(**values):
+    return lambda content: content["net"].update(values)
+
+
+def in_history(edit):
+    return lambda content: edit(content["net"]["history"])
+
+
+def in_optimizer(edit):
+    return lambda content: edit(content["net"]["optimizer"])
+
+
+MALFORMED = {
+    "history_without_batches": in_history(lambda history: history[0].pop("batches")),
+    "history_of_empty_batches": in_history(lambda history: history[0].update(batches=[])),
+    "history_with_other_batches": in_history(lambda history: history[0].update(batches=[1, 2])),
+    "history_with_a_part": in_history(lambda history: history[0]["batches"][0].update(x=NTXent())),
+    "history_with_numbers_as_names": in_history(lambda history: history[0].update({3: 4})),
+    "history_without_loss": in_history(lambda history: history[0].pop("train_loss")),
+    "history_as_a_dictionary": of_net(history={"train_loss": 1.0}),
+    "step_of_letters": of_net(step="x"),
+    "step_below_zero": of_net(step=-1),
+    "step_as_a_flag": of_net(step=True),
+    "seed_of_letters": of_net(seed="x"),
+    "seed_below_zero": of_net(seed=-1),
+    "batch_of_letters": of_net(batch_size="x"),
+    "batch_beyond_the_samples": of_net(batch_size=10**6),
+    "epochs_of_letters": of_net(max_epochs="x"),
+    "endless_as_a_list": of_net(endless=[]),
+    "more_of_a_net": of_net(more=1),
+    "optimizer_with_nan": in_optimizer(lambda states: states[0]["exp_avg"].fill_(torch.nan)),
+    "optimizer_with_infinity": in_optimizer(lambda states: states[0]["exp_avg_sq"].fill_(torch.inf)),
+    "optimizer_before_its_start": in_optimizer(lambda states: states[0]["step"].fill_(-1)),
+    "optimizer_of_other_keys": in_optimizer(lambda states: states[0].update(y=states[0].pop("exp_avg"))),
+    "optimizer_of_fewer_keys": in_optimizer(lambda states: states[0].pop("step")),
+    "optimizer_of_another_dtype": in_optimizer(lambda states: states[0].update(exp_avg=states[0]["exp_avg"].double())),
+    "optimizer_of_another_shape": in_optimizer(lambda states: states[0].update(exp_avg=torch.zeros(1, 1))),
+    "optimizer_of_letters": in_optimizer(lambda states: states.update(x=states[0])),
+    "optimizer_of_numbers": in_optimizer(lambda states: states.update({0: 1.0})),
+    "optimizer_of_a_list": of_net(optimizer=[1]),
+    "indices_of_other_columns": lambda content: next(
+        value for name, value in content["net"]["module"].items() if name.endswith("numbers")
+    ).fill_(10**6),
+    "views_of_the_modality": learned(views="simclr"),
+    "encoder_of_the_modality": learned(encoder="timm"),
+    "steps_of_the_modality": learned(n_steps=10**9),
+    "scales_of_zero": lambda content: content["modality"].scale_.fill(0),
+    "means_of_nan": lambda content: content["modality"].mean_.fill(np.nan),
+    "more_names_than_columns": lambda content: content["recorded"].update(
+        feature_names_in_=np.array(["a"], dtype=object)
+    ),
+    "columns_as_a_flag": lambda content: content["recorded"].update(n_features_in_=True),
+    "columns_that_are_not_there": lambda content: content["recorded"].update(n_features_in_=7),
+    "no_samples": lambda content: content.update(n_samples=0),
+    "samples_of_letters": lambda content: content.update(n_samples="x"),
+    "given_views_as_a_number": lambda content: content.update(given_views=1),
+    "no_modality": lambda content: content.update(modality=None),
+    "modality_of_another_kind": lambda content: content.update(modality=NTXent()),
+    "framework_of_another_width": setting({"framework_params": {"hidden_dim": 4}}),
+    "parameters_as_a_list": lambda content: content.update(changed=[]),
+    "parameters_of_a_number": setting({3: 4}),
+    "entries_of_numbers": setting({"encoder_params": {3: 4}}),
+    "entries_of_none": setting({"encoder_params": {"width": None}}),
+    "more_of_a_file": lambda content: content.update(more=1),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_what_is_malformed_is_refused(case, files):
+    with pytest.raises(ModelFileError):
+        read(files, "tabular", MALFORMED[case])
+
+
+def replaced(raw, old, new):
+    """Replace text of the document, lengths and checksum included."""
+    old, new = (text.replace('"', '\\"').encode() for text in (old, new))
+    assert old in raw
+    changed = raw.replace(old, new, 1)
+    size = int.from_bytes(raw[:8], "little") + len(changed) - len(raw)
+    return sealed(size.to_bytes(8, "little") + changed[8:])
+
+
+DOCUMENTS = {
+    "twice": ('"version":1,', '"version":1,"version":1,'),
+    "deep": ('"version":1,', '"version":1,"more":' + "[" * 10**5 + "]" * 10**5 + ","),
+    "deep_in_the_tree": ('["n_samples",12]', '["n_samples",' + "[" * 10**5 + "]" * 10**5 + "]"),
+    "not_a_number": ('["n_samples",12]', '["n_samples",NaN]'),
+    "many_digits": ('["n_samples",12]', '["n_samples",' + "9" * 5000 + "]"),
+    "digits_beyond_floats": ('["n_samples",12]', '["n_samples",' + "9" * 4000 + "]"),
+    "twice_in_a_dictionary": ('["n_samples",12]', '["n_samples",12],["n_samples",12]'),
+    "two_kinds": ('["n_samples",12]', '["n_samples",{"float":"nan","tuple":[]}]'),
+    "kind_of_a_list": ('["n_samples",12]', '["n_samples",{"part":[["a"],{"dict":[]}]}]'),
+    "class_of_a_list": ('["n_samples",12]', '["n_samples",{"class":["a"]}]'),
+    "tensor_of_nobody": ('["n_samples",12]', '["n_samples",{"tensor":"x"}]'),
+}
+
+
+@pytest.mark.parametrize("case", DOCUMENTS)
+def test_documents_that_are_malformed(case, files):
+    path, raw = files
+    path.write_bytes(replaced(raw["tabular"], *DOCUMENTS[case]))
+    with memory_below(64 * MEBIBYTE), pytest.raises(ModelFileError):
+        load(path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**20, 2**31, 2**63, 2**64 - 1])
+def test_headers_of_another_length(size, files):
+    path, raw = files
+    path.write_bytes(sealed(size.to_bytes(8, "little") + raw["tabular"][8:]))
+    with memory_below(64 * MEBIBYTE), pytest.raises(ModelFileError):
+        load(path)
+
+
+# -- what a file says is used by nobody who did not ask ---------------------------------------------
+
+
+def test_the_untrained_encoder_is_the_models_and_not_the_parameters(files, table, quick):
+    X = X_OF["tabular"]
+    before = beside_baselines(clean(files, "tabular"), X[:6], X[6:])
+    changed = {
+        "encoder": "residual_mlp",
+        "encoder_params": {"width": 32},
+        "framework": "byol",
+        "framework_params": None,
+        "modality": "series",
+        "passthrough": False,
+        "random_state": 3,
+    }
+    model = read(files, "tabular", setting(changed, "changed"))
+    after = beside_baselines(model, X[:6], X[6:])
+    for name, (train, test) in before.items():
+        assert_array_equal(after[name][0], train)
+        assert_array_equal(after[name][1], test)
+    # So it is of a model of one's own whose parameters were set after the fit.
+    embedder = quick(encoder_params={"width": 4}).fit(table[0])
+    untrained = beside_baselines(embedder, table[0], table[0])["untrained encoder"][0]
+    embedder.set_params(encoder_params={"width": 8}, framework="moco")
+    assert_array_equal(beside_baselines(embedder, table[0], table[0])["untrained encoder"][0], untrained)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("kind", X_OF)
+def test_a_loaded_model_reaches_nothing(kind, verb, files, monkeypatch):
+    path, _ = files
+    values = {"callbacks": [MLP], "checkpoint_dir": "/nowhere/runs", "net_params": {"compile__options": ["/a/program"]}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = read(files, kind, lambda content: [content[where].update(values) for where in BOTH])
+        reached = plant(monkeypatch)
+        with nothing_reached(path), memory_below(256 * MEBIBYTE):
+            VERBS[verb](model, X_OF[kind])
+    assert not reached
