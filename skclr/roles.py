@@ -24,7 +24,7 @@ from skclr.modalities.tokenizers import OfModel, Tokenizer
 from skclr.parts.encoder import Encoder
 from skclr.parts.plain import Plain
 from skclr.storage import Described, Missing, Named
-from skclr.training import LR_SCHEDULES, OPTIMIZERS
+from skclr.training import LR_SCHEDULES, OPTIMIZERS, MomentumSGD
 from skclr.views import VIEWS
 
 # Packages whose code a file may name, if the user trusts them with it.
@@ -388,7 +388,7 @@ PARAMETERS: dict[str, Role] = {
     "encoder": part_of(ENCODERS, "auto"),
     "views": part_of(VIEWS, "auto", objects=True),
     "modality": part_of(MODALITIES, "auto"),
-    "optimizer": part_of(OPTIMIZERS, "auto", *TORCH_OPTIMIZERS.values()),
+    "optimizer": part_of(OPTIMIZERS, "auto", MomentumSGD, *TORCH_OPTIMIZERS.values()),
     "lr_schedule": part_of(LR_SCHEDULES),
     "positives": one_of("views", "labels"),
     "freeze": either(one_of("none", "all"), COUNT),

@@ -25,7 +25,7 @@ from skclr.modalities.tokenizers import OfModel
 from skclr.persistence import CLASSES
 from skclr.roles import ARGUMENTS, ENTRIES, PARAMETERS, TORCH_OPTIMIZERS, never
 from skclr.storage import sealed
-from skclr.training import OPTIMIZERS
+from skclr.training import OPTIMIZERS, MomentumSGD
 from skclr.views import VIEWS, Masking, Neighbors
 from tests.robustness.forging import MEBIBYTE, forged, memory_below, nothing_reached, plant, written
 
@@ -107,7 +107,7 @@ REGISTRIES = {
     "encoder": set(ENCODERS.values()),
     "views": set(VIEWS.values()),
     "modality": set(MODALITIES.values()),
-    "optimizer": {*OPTIMIZERS.values(), *TORCH_OPTIMIZERS.values()},
+    "optimizer": {MomentumSGD, *OPTIMIZERS.values(), *TORCH_OPTIMIZERS.values()},
     "lr_schedule": set(),
 }
 
