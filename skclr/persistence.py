@@ -144,7 +144,9 @@ class SavedModel(PartParameters):
 
     def _to_bytes(self, *, optimizer: bool) -> bytes:
         net, then = self.net_, self._fitted_with
-        changed = {name: value for name, value in self.get_params(deep=False).items() if value is not then[name]}
+        changed = {
+            name: value for name, value in self.get_params(deep=False).items() if not _is_same(value, then[name])
+        }
         content = Content(
             fitted_with={name: _plain_or_missing(value) for name, value in then.items()},
             changed={name: _plain_or_missing(value) for name, value in changed.items()},
@@ -211,6 +213,13 @@ class Content:
     n_samples: int
     given_views: bool
     net: dict[str, Any]
+
+
+def _is_same(value: Any, before: Any) -> bool:
+    """Return whether a parameter is as it was at the fit, which keeps copies of dictionaries."""
+    if isinstance(value, dict) and isinstance(before, dict):
+        return value.keys() == before.keys() and all(value[name] is before[name] for name in value)
+    return value is before
 
 
 def _plain_or_missing(value: Any) -> Any:
