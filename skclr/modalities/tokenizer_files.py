@@ -89,7 +89,7 @@ def _check_normalizer(part: Mapping[str, Any]) -> None:
     if part["type"] == "Prepend":
         grows = len(part["prepend"]) > _MOST_CHARACTERS
     elif part["type"] == "Replace":
-        grows = len(part["content"].encode()) > 4 * len(_literal(part["pattern"]))
+        grows = len(part["content"]) > len(_literal(part["pattern"]))
     else:
         grows = False
         _check_kind(part, _NORMALIZERS)
