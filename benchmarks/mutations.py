@@ -1,4 +1,6 @@
-"""Change model files at random where it matters, load them, and use those that load: see `tests/robustness/mutations.py`.
+"""Change model files at random where it matters, load them, and use those that load.
+
+The changes are those of `tests/robustness/mutations.py`.
 
 Each has to be refused by a ValueError or to serve every verb, without a file, a socket, a process or memory that only
 the file names. The result is one target more in `results/fuzz.json`. Runs without atheris; on Linux memory is measured.
