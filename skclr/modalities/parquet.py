@@ -90,13 +90,14 @@ def _text_bytes(path: Any, metadata: Any, group: int, place: int, kinds: Any) ->
     name, encodings = column.path_in_schema, set(column.encodings)
     if column.physical_type != "BYTE_ARRAY" or not encodings & {_PREFIXES, *_DICTIONARIES}:
         return
-    if name in kinds.names and str(kinds.field(name).type).startswith("dictionary"):
+    index = kinds.get_field_index(name)
+    if index >= 0 and str(kinds.field(index).type).startswith("dictionary"):
         # Categories stay a dictionary.
         return
     if _PREFIXES not in encodings:
         with parquet.ParquetFile(path, metadata=metadata, read_dictionary=[name]) as file:
-            for chunk in file.read_row_group(group, columns=[name]).column(0).chunks:
-                yield _decoded_bytes(chunk)
+            table = file.read_row_group(group, columns=[name])
+            yield sum(_decoded_bytes(chunk) for column in table.columns for chunk in column.chunks)
     elif metadata.schema.column(place).max_repetition_level:
         # A single row may be of any length.
         yield column.num_values * column.total_uncompressed_size

@@ -87,7 +87,7 @@ def holds_views(X: tuple[Any, ...], *, paired: bool = False) -> bool:
     if _is_single(first):
         return False
     shape = tuple(getattr(first, "shape", ()))
-    if len(X) == 2 and len(shape) > 1 and len(getattr(X[1], "shape", ())) == 1 and len(X[1]) == shape[0]:
+    if len(X) == 2 and _are_labels(X[1], first):
         raise ValueError(
             "X is a tuple of samples and of one value for each, like labels. Pass fit(X[0], X[1]), or transform(X[0])."
         )
@@ -138,6 +138,13 @@ def _is_single(entry: Any) -> bool:
     return len(shape) == 0 or (len(shape) == 1 and _is_numeric(dtype))
 
 
+def _are_labels(y: Any, X: Any) -> bool:
+    """Return whether there is one value of y for each of X, whose samples are more than one value."""
+    n_dims = len(getattr(X, "shape", ())) or (isinstance(X, list) and 1 + np.ndim(X[0] if X else 0))
+    one_each = len(getattr(y, "shape", ())) == 1 or (isinstance(y, list) and all(isinstance(v, Number) for v in y))
+    return n_dims > 1 and one_each and len(y) == len(X)
+
+
 def _is_numeric(dtype: Any) -> bool:
     if isinstance(dtype, torch.dtype):
         return True
@@ -148,7 +155,19 @@ def _is_numeric(dtype: Any) -> bool:
 
 
 def _as_arrays(X: Any) -> Any:
-    """Return a sequence of tensors or pictures, or a column of arrays, as a list of arrays; X itself otherwise."""
+    """Return a sequence of tensors or pictures, or a column of arrays, as a list of arrays; X itself otherwise.
+
+    Raises
+    ------
+    ValueError : for a frame that holds arrays or pictures in its only column.
+    """
+    if hasattr(X, "columns") and len(X.columns) == 1:
+        name = X.columns[0]
+        cell = next((cell for cell in X[name] if not is_missing(cell)), None)
+        if is_picture(cell) or isinstance(cell, np.ndarray | torch.Tensor | os.PathLike):
+            raise ValueError(
+                f"X has one column, {name!r}, of {type(cell).__name__} objects. Pass that column, X[{name!r}]."
+            )
     if isinstance(X, Sequence):
         # A deque is no list, but holds what one does.
         X = X if isinstance(X, list | tuple) else list(X)

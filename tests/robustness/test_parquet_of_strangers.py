@@ -70,6 +70,14 @@ def test_bombs_are_refused_before_they_grow(name, row_group_size, tmp_path):
         assert most() < 2**26
 
 
+def test_columns_of_one_name(tmp_path):
+    table = pa.Table.from_arrays([repeated(2_400), repeated(2_400)], names=["t", "t"])
+    path = tmp_path / "bomb.parquet"
+    parquet.write_table(table, path, compression="zstd", dictionary_pagesize_limit=2**30, store_schema=False)
+    with pytest.raises(ValueError, match="would grow"):
+        read(path)
+
+
 def test_columns_that_are_not_read_do_not_count(tmp_path):
     path = write(tmp_path / "bomb.parquet", BOMBS["dictionary"](2_400), 10_000)
     X = ParquetRows(path, columns=["a", "b"])

@@ -196,7 +196,9 @@ def test_a_tuple_that_could_be_either_is_refused(X):
 
 
 def test_samples_and_labels_in_one_tuple():
-    assert "fit(X[0], X[1])" in error_of((COLOURS, np.zeros(12)))
+    for labels in (np.zeros(12), [0] * 12, pd.Series(["a"] * 12), torch.zeros(12)):
+        for images in (COLOURS, list(COLOURS), torch.from_numpy(COLOURS), COLOURS[..., 0]):
+            assert "fit(X[0], X[1])" in error_of((images, labels))
     assert "zip(*X)" in error_of([(x, 0) for x in COLOURS])
 
 
@@ -392,6 +394,12 @@ def test_a_path_says_how_to_give_it(name, modality, kind, tmp_path):
         assert PATHS[name] in error_of(str(path), modality=modality)
     elif name in ("a.csv", "a.npy", "a.png", "a.txt"):
         assert PATHS[name] in error_of(path, modality=modality)
+
+
+@pytest.mark.parametrize("modality", ["auto", "image", "series", "tabular"])
+@pytest.mark.parametrize("cells", [list, pictures, lambda X: [pathlib.Path("a.png")] * len(X)])
+def test_a_frame_of_one_column_of_pictures(modality, cells):
+    assert "X['image']" in error_of(pd.DataFrame({"image": cells(COLOURS)}), modality=modality)
 
 
 def test_a_missing_text_in_a_list():
