@@ -196,6 +196,12 @@ def check_finite(X: Any, names: Any = None, *, allow_nan: bool = False) -> None:
     )
 
 
+def check_no_dates(X: Any) -> None:
+    """Raise a ValueError for a polars DataFrame with dates or durations, which numpy converts to numbers."""
+    if any(getattr(dtype, "is_temporal", bool)() for dtype in getattr(X, "dtypes", ())):
+        raise ValueError("X holds dates or durations where numbers are needed: convert them first")
+
+
 def check_two_samples(X: Any, caller: str = "fit needs", remedy: str = "") -> None:
     """Raise a ValueError where there is nothing to contrast a sample with."""
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)

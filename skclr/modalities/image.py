@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_finite, check_two_samples, check_unmasked
 from skclr.modalities.files import ImageFiles, holds_paths, shape_of_files, to_paths
-from skclr.modalities.pixels import SCALES, WHITE, PixelScale, fractions, unboxed
+from skclr.modalities.pixels import SCALES, WHITE, PixelScale, as_pixels, fractions
 from skclr.modalities.stored import Converted, Joined, Stored
 from skclr.parts.plain import expect
 
@@ -211,7 +211,7 @@ class Image(Modality):
                 "give their paths and modality_params={'size': (H, W)}"
             )
         if not stored:
-            X = check_array(unboxed(X), allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name="X")
+            X = as_pixels(X, allow_nd=True)
         if len(X.shape) not in (3, 4):
             raise ValueError(
                 f"X of shape {tuple(X.shape)} holds no images: give (n, H, W), (n, H, W, C) or (n, C, H, W), "
@@ -220,13 +220,9 @@ class Image(Modality):
         return X
 
     def _check_flat(self, X: Any, estimator: BaseEstimator, *, reset: bool, stored: bool) -> Any:
-        rules: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
-        if stored or hasattr(X, "to_numpy"):
-            # scikit-learn would read all of an array on disk, and make floats of a DataFrame's whole numbers.
-            rows = validate_data(estimator, X, reset=reset, skip_check_array=True)
-            rows = rows if stored else check_array(unboxed(rows.to_numpy()), **rules)
-        else:
-            rows = validate_data(estimator, unboxed(X), reset=reset, **rules)
+        rows = X if stored else as_pixels(X)
+        # Of X, which has the names of its columns; scikit-learn would read all of an array on disk.
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
         n_values = math.prod(self.image_shape or ())
         if n_values != rows.shape[1]:
             raise ValueError(

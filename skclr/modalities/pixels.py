@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_array
+
+from skclr.modalities.base import check_no_dates
 
 SCALES = ("uint8", "integer", "unit", "raw", "unknown")
 WHITE = 255
@@ -118,11 +121,33 @@ def fractions(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(WHITE) if images.dtype == np.uint8 else _as_floats(images)
 
 
-def unboxed(X: Any) -> Any:
-    """Return an object array of numbers in the dtype that a list of them has; return anything else as it is."""
+def as_pixels(X: Any, **rules: Any) -> np.ndarray:
+    """Return X as an array of numbers; an object array gets the dtype that a list of its numbers has.
+
+    Parameters
+    ----------
+    X : array, DataFrame or list.
+    rules : further arguments of scikit-learn's `check_array`.
+
+    Raises
+    ------
+    ValueError : if X holds no numbers, or too few dimensions of them.
+    """
+    check_no_dates(X)
+    try:
+        return check_array(_unboxed(X), dtype="numeric", ensure_all_finite=False, input_name="X", **rules)
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".:")[:150]
+        raise ValueError(f"X cannot be read as images: {reason}. Pass an array of numbers.") from error
+
+
+def _unboxed(X: Any) -> Any:
+    if hasattr(X, "to_numpy"):
+        # scikit-learn would make floats of a DataFrame's whole numbers.
+        X = X.to_numpy()
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim > 1:
         numbers = np.array(X.tolist())
-        return numbers if numbers.dtype.kind in "buif" and numbers.shape == X.shape else X
+        return numbers if numbers.dtype.kind in "USbuif" and numbers.shape == X.shape else X
     return X
 
 

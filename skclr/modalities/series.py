@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array
 from torch import Tensor, nn
 
-from skclr.modalities.base import Modality, check_two_samples, unmasked
+from skclr.modalities.base import Modality, check_no_dates, check_two_samples, unmasked
 from skclr.modalities.ragged import Ragged, ending_early
 from skclr.modalities.stored import Stored, pieces
 from skclr.parts.missing import channel_statistics
@@ -226,6 +226,7 @@ def _is_list(X: Any) -> bool:
 
 def _numbers(X: Any) -> np.ndarray:
     """Give an array of real numbers, or a ValueError that says what X holds instead."""
+    check_no_dates(X)
     array = np.asarray(unmasked(X))
     if array.dtype.kind == "O":
         try:
