@@ -27,6 +27,7 @@ from skclr.frameworks import FRAMEWORKS, Framework, Recipe
 from skclr.hints import REGISTRIES, hint, nearest_name
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
+from skclr.parts.arguments import check_types
 from skclr.parts.plain import as_python
 from skclr.parts.precision import multiplies_faster_in_bfloat16
 from skclr.parts.ranks import n_ranks, rank
@@ -72,6 +73,9 @@ _NOT_TELLING = (
     "warm_start",
 )
 
+# Packages whose parts declare the types that they take.
+_DECLARING = ("skclr", "torch")
+
 # For an optimiser that the framework has no recipe for.
 _UNKNOWN_RECIPE = Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5)
 
@@ -113,6 +117,8 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
     parameters, params, preset = inspect.signature(part).parameters, as_python(params or {}), as_python(preset)
     check_names(argument, part, params, given=tuple(parameters)[: len(given)])
     _check_complete(argument, part, {*tuple(parameters)[: len(given)], *preset, *params})
+    if part.__module__.partition(".")[0] in _DECLARING:
+        check_types(f"{argument}_params has", part, params)
     with possible(f"{argument}_params={params}: {getattr(part, '__name__', repr(part))} cannot be made of them"):
         return part(*given, **{**preset, **params})
 
@@ -125,7 +131,7 @@ def possible(fault: str) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
+    except (RuntimeError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         raise ValueError(f"{fault} ({error})") from error
@@ -458,8 +464,9 @@ def plan_training(
     batch_size = choose_batch_size(settings.batch_size, n_train)
     max_epochs = 1 if endless else choose_epochs(settings.max_epochs, n_train // batch_size, n_steps)
     optimizer, recipe = choose_optimizer(framework, settings.optimizer)
-    params = {**preset_arguments(optimizer, device), **(settings.optimizer_params or {})}
-    check_names("optimizer", optimizer, params, given=("params", "lr", "weight_decay"))
+    params = {**preset_arguments(optimizer, device), **as_python(settings.optimizer_params or {})}
+    check_names("optimizer", optimizer, params, given=("params", "lr", "weight_decay", "differentiable"))
+    check_types("optimizer_params has", optimizer, params)
     rate, decay = settings.learning_rate, settings.weight_decay
     return {
         "optimizer": optimizer,

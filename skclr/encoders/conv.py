@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 
 
@@ -25,6 +26,7 @@ class Conv(Encoder):
     n_dims = 3
 
     def __init__(self, input_shape: tuple[int, int, int], width: int = 32, n_layers: int = 4) -> None:
+        check_sizes(width=width)
         super().__init__()
         channels, height, width_px = input_shape
         layers: list[nn.Module] = []

@@ -6,7 +6,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from skclr.parts.columns import Indexing
+from skclr.parts.arguments import check_sizes
+from skclr.parts.columns import Indexing, check_lengths
 from skclr.parts.encoder import Encoder
 
 
@@ -43,11 +44,13 @@ class FeatureTransformer(Encoder, Indexing):
         n_heads: int = 4,
         cardinalities: Sequence[int] = (),
     ) -> None:
+        check_sizes(width=width, n_blocks=n_blocks, n_heads=n_heads)
         super().__init__()
         if width % n_heads:
             raise ValueError(f"width={width} is no multiple of n_heads={n_heads}: choose one that is")
         self.out_features = width
         (n_columns,) = input_shape
+        check_lengths(n_columns, cardinalities=cardinalities)
         self.n_columns = n_columns
         self.cardinalities = tuple(cardinalities)
         for name, values in self.indices().items():

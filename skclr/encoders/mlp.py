@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_sizes
 from skclr.parts.columns import Columns
 from skclr.parts.encoder import Encoder
 
@@ -39,6 +40,7 @@ class MLP(Encoder):
         cardinalities: Sequence[int] = (),
         gaps: Sequence[bool] = (),
     ) -> None:
+        check_sizes(width=width, n_layers=n_layers, out_features=out_features)
         super().__init__()
         self.out_features = out_features
         columns = Columns(math.prod(input_shape), cardinalities, gaps)

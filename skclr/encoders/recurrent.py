@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.missing import masked_mean, split_missing
 
@@ -33,6 +34,7 @@ class Recurrent(Encoder):
     layers: ClassVar[type[nn.GRU] | type[nn.LSTM]]
 
     def __init__(self, input_shape: tuple[int, int], width: int = 64, n_layers: int = 1) -> None:
+        check_sizes(width=width, n_layers=n_layers)
         super().__init__()
         channels = input_shape[0]
         self.forwards = self.layers(channels, width, n_layers, batch_first=True)

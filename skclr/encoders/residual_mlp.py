@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_above_zero, check_sizes
 from skclr.parts.columns import Columns
 from skclr.parts.encoder import Encoder
 
@@ -45,6 +46,8 @@ class ResidualMLP(Encoder):
         cardinalities: Sequence[int] = (),
         gaps: Sequence[bool] = (),
     ) -> None:
+        check_sizes(width=width, out_features=out_features)
+        check_above_zero(expansion=expansion)
         super().__init__()
         self.out_features = out_features
         self.columns = Columns(math.prod(input_shape), cardinalities, gaps)

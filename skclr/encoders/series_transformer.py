@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.missing import masked_mean, split_missing
 
@@ -48,6 +49,7 @@ class SeriesTransformer(Encoder):
         n_heads: int = 4,
         patch_size: int | None = None,
     ) -> None:
+        check_sizes(width=width, n_layers=n_layers, n_heads=n_heads)
         super().__init__()
         if width % 2 or width % n_heads:
             raise ValueError(f"width={width}: give an even number that n_heads={n_heads} divides")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.precision import at_least_float32
 
@@ -41,6 +42,7 @@ class SpectrogramConv(Encoder):
     any_length = True
 
     def __init__(self, input_shape: tuple[int, int, int], width: int = 16, n_layers: int = 4) -> None:
+        check_sizes(width=width)
         super().__init__()
         channels, n_mels, _ = input_shape
         out = width

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.missing import masked_mean, split_missing
 
@@ -38,6 +39,7 @@ class TCN(Encoder):
     any_length = True
 
     def __init__(self, input_shape: tuple[int, int], width: int = 64, n_blocks: int = 5, kernel_size: int = 3) -> None:
+        check_sizes(width=width, n_blocks=n_blocks, kernel_size=kernel_size)
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size}: give an odd number, as many steps before as after")

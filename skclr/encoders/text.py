@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skclr.parts.arguments import check_sizes
 from skclr.parts.dropout import Dropout
 from skclr.parts.encoder import Encoder
 
@@ -50,6 +51,7 @@ class TokenBag(Encoder):
         n_layers: int = 0,
         dropout: float = 0.1,
     ) -> None:
+        check_sizes(width=width)
         super().__init__()
         vectors = torch.randn(n_tokens, width) if table is None else table.clone()
         self.out_features = vectors.shape[1]

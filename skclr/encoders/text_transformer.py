@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from skclr.encoders.text import mean_of_tokens
+from skclr.parts.arguments import check_sizes
 from skclr.parts.dropout import TransformerLayer
 from skclr.parts.encoder import Encoder
 
@@ -50,6 +51,7 @@ class TextTransformer(Encoder):
         n_heads: int = 4,
         dropout: float = 0.1,
     ) -> None:
+        check_sizes(width=width, n_layers=n_layers, n_heads=n_heads)
         super().__init__()
         if width % (2 * n_heads):
             raise ValueError(f"width={width}: give a multiple of 2 · n_heads={2 * n_heads}")

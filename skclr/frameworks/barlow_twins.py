@@ -4,6 +4,7 @@ from torch import Tensor
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.redundancy import barlow_twins
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 
@@ -50,6 +51,7 @@ class BarlowTwins(Framework):
         n_layers: int = 2,
         redundancy_weight: float = 5e-3,
     ) -> None:
+        check_sizes(projection_dim=projection_dim)
         super().__init__(encoder)
         self.redundancy_weight = redundancy_weight
         self.projector = mlp_head(encoder.out_features, projection_dim, projection_dim, n_layers=n_layers)

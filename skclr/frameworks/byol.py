@@ -4,6 +4,7 @@ from torch import Tensor
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.regression import normalized_mse
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
@@ -46,6 +47,7 @@ class BYOL(Framework):
     }
 
     def __init__(self, encoder: Encoder, projection_dim: int = 256, hidden_dim: int = 512, decay: float = 0.99) -> None:
+        check_sizes(projection_dim=projection_dim, hidden_dim=hidden_dim)
         super().__init__(encoder)
         self.decay = decay
         self.projector = mlp_head(encoder.out_features, hidden_dim, projection_dim)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.swapped import swapped_prediction
+from skclr.parts.arguments import check_above_zero, check_sizes
 from skclr.parts.clock import Clock
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
@@ -86,6 +87,12 @@ class DINO(Framework):
         decay: float = 0.99,
         freeze_until: float = 0.01,
     ) -> None:
+        check_sizes(projection_dim=projection_dim, hidden_dim=hidden_dim, n_prototypes=n_prototypes)
+        check_above_zero(
+            temperature=temperature,
+            teacher_temperature=teacher_temperature,
+            final_teacher_temperature=final_teacher_temperature,
+        )
         super().__init__(encoder)
         self.projector = mlp_head(encoder.out_features, hidden_dim, projection_dim)
         self.prototypes = Prototypes(projection_dim, n_prototypes)

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses import InfoNCE, PairwiseLoss
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.queue import Queue
@@ -69,6 +70,7 @@ class MoCo(Framework):
         symmetric: bool = True,
         loss: PairwiseLoss = InfoNCE(temperature=0.2),
     ) -> None:
+        check_sizes(projection_dim=projection_dim)
         super().__init__(encoder)
         width = encoder.out_features
         self.projector = mlp_head(width, hidden_dim or width, projection_dim, batch_norm=False)

@@ -6,6 +6,7 @@ from torch.nn.functional import normalize
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses import InfoNCE, PairwiseLoss
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
@@ -58,6 +59,7 @@ class NNCLR(Framework):
         queue_size: int = 4096,
         loss: PairwiseLoss = InfoNCE(temperature=0.1),
     ) -> None:
+        check_sizes(projection_dim=projection_dim, hidden_dim=hidden_dim, queue_size=queue_size)
         super().__init__(encoder)
         self.projector = mlp_head(encoder.out_features, hidden_dim, projection_dim, normalize_output=True)
         self.predictor = mlp_head(projection_dim, hidden_dim, projection_dim)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses import NTXent, PairwiseLoss
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import forward_views
@@ -55,6 +56,7 @@ class SimCLR(Framework):
         n_layers: int = 2,
         loss: PairwiseLoss = NTXent(),
     ) -> None:
+        check_sizes(projection_dim=projection_dim)
         super().__init__(encoder)
         width = encoder.out_features
         self.projector = (

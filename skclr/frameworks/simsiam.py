@@ -4,6 +4,7 @@ from torch import Tensor
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.regression import negative_cosine
+from skclr.parts.arguments import check_number
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
@@ -44,6 +45,8 @@ class SimSiam(Framework):
     }
 
     def __init__(self, encoder: Encoder, projection_dim: int = 1024, n_layers: int = 2) -> None:
+        # The predictor's hidden layer has a quarter of it.
+        check_number("projection_dim", projection_dim, 4, whole=True)
         super().__init__(encoder)
         self.projector = mlp_head(
             encoder.out_features, projection_dim, projection_dim, n_layers=n_layers, normalize_output=True

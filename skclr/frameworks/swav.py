@@ -9,6 +9,7 @@ from torch.nn.functional import linear, normalize
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.swapped import swapped_prediction
+from skclr.parts.arguments import check_above_zero, check_sizes
 from skclr.parts.clock import Clock
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
@@ -73,6 +74,8 @@ class SwAV(Framework):
         queue_size: int = 0,
         queue_start: float = 0.1,
     ) -> None:
+        check_sizes(projection_dim=projection_dim, n_prototypes=n_prototypes)
+        check_above_zero(temperature=temperature, epsilon=epsilon)
         super().__init__(encoder)
         self.projector = mlp_head(encoder.out_features, hidden_dim or encoder.out_features, projection_dim)
         self.prototypes = nn.Parameter(normalize(torch.randn(n_prototypes, projection_dim), dim=1))

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.redundancy import vicreg
+from skclr.parts.arguments import check_sizes
 from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
@@ -53,6 +54,7 @@ class VICReg(Framework):
         variance_weight: float = 25.0,
         covariance_weight: float = 1.0,
     ) -> None:
+        check_sizes(projection_dim=projection_dim)
         super().__init__(encoder)
         self.projector = mlp_head(encoder.out_features, projection_dim, projection_dim, n_layers=n_layers)
         self.invariance_weight = invariance_weight

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, check_unmasked
 from skclr.modalities.ragged import Ragged, ending_early
 from skclr.modalities.stored import Stored
+from skclr.parts.arguments import check_number
 from skclr.parts.mel import LogMel, time_bins
 from skclr.parts.plain import expect
-from skclr.views.image import check_number
 
 # As many clips tell a band's mean and deviation.
 _STATISTICS_CLIPS = 256

@@ -90,7 +90,7 @@ def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
     if repeated:
         raise ValueError(f"X has more than one column named {repeated[0]!r}: rename or drop all but one")
     n_columns = X.shape[1] if getattr(X, "ndim", 2) == 2 and hasattr(X, "shape") else 0
-    if chosen is None or (isinstance(chosen, str) and not names):
+    if chosen is None or len(chosen) == 0 or (isinstance(chosen, str) and not names):
         return np.zeros(n_columns, dtype=bool)
     if isinstance(chosen, str):
         return _by_dtype(X, np.zeros(n_columns, dtype=bool))

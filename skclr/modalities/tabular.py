@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -65,7 +65,9 @@ class Tabular(Modality):
     gaps_: tuple[bool, ...]
 
     def __init__(self, categorical_features: Any = "from_dtype", max_categories: int = 256) -> None:
-        if isinstance(categorical_features, str) and categorical_features != "from_dtype":
+        named = isinstance(categorical_features, str)
+        listed = isinstance(categorical_features, Iterable) and not isinstance(categorical_features, str | Mapping)
+        if not (categorical_features is None or listed or (named and categorical_features == "from_dtype")):
             raise ValueError(
                 f"categorical_features={categorical_features!r}: give 'from_dtype', None, or a list of column names, "
                 "of column numbers or of booleans"

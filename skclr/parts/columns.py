@@ -3,9 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+def check_lengths(n_columns: int, **values: Sequence[Any]) -> None:
+    """Raise a ValueError where values by column are neither empty nor one for each column."""
+    for name, entries in values.items():
+        if len(entries) not in (0, n_columns):
+            raise ValueError(f"{name}={tuple(entries)} has {len(entries)} entries, but X has {n_columns} columns")
 
 
 class Indexing(nn.Module, ABC):
@@ -45,6 +53,7 @@ class Columns(Indexing):
         self, n_columns: int, cardinalities: Sequence[int] = (), gaps: Sequence[bool] = (), dim: int = 8
     ) -> None:
         super().__init__()
+        check_lengths(n_columns, cardinalities=cardinalities, gaps=gaps)
         self.n_columns = n_columns
         self.cardinalities = tuple(cardinalities)
         self.gaps = tuple(gaps)

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from skclr.parts.plain import Plain
 
+# No batch has room for more, and no paper has as many.
+MOST_VIEWS = 1_000
+
 
 class Samples(Protocol):
     """Training data that may be larger than memory; a tensor (n, *shape) is the simplest case."""

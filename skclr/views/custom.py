@@ -6,9 +6,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from skclr.parts.arguments import check_number
 from skclr.parts.randomness import DrawsFrom
 from skclr.parts.ranks import rank
-from skclr.views.base import Samples, Views
+from skclr.views.base import MOST_VIEWS, Samples, Views
 
 
 class CallableViews(Views):
@@ -32,6 +33,7 @@ class CallableViews(Views):
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], n_views: int = 2) -> None:
+        check_number("n_views", n_views, 1, MOST_VIEWS, whole=True)
         self.function = function
         self.n_views = n_views
 

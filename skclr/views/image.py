@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.arguments import check_number, check_pair
 from skclr.parts.randomness import rand
-from skclr.views.base import Samples, Views
+from skclr.views.base import MOST_VIEWS, Samples, Views
 from skclr.views.pixels import (
     affine_matrices,
     blur,
@@ -266,8 +266,8 @@ class ImageViews(Views):
         return recolor(recolor(x, second @ first), grey @ fourth @ third)
 
     def _check(self) -> None:
-        check_number("n_views", self.n_views, 2, whole=True)
-        check_number("n_local_views", self.n_local_views, 0, whole=True)
+        check_number("n_views", self.n_views, 2, MOST_VIEWS, whole=True)
+        check_number("n_local_views", self.n_local_views, 0, MOST_VIEWS, whole=True)
         if self.rgb not in (True, False, "auto"):
             raise ValueError(f"rgb={self.rgb!r}: use True, False or 'auto'")
         if self.local_size is not None:
@@ -314,19 +314,3 @@ class Draws:
 def of_view(value: float | Sequence[float], index: int) -> float:
     """Give the value of a view; the last of a sequence holds for all views behind it."""
     return value[min(index, len(value) - 1)] if isinstance(value, Sequence) else value
-
-
-def check_number(name: str, value: Any, least: float, most: float = math.inf, *, whole: bool = False) -> None:
-    """Raise ValueError unless `value` is a number, if asked a whole one, from `least` to `most`."""
-    is_number = isinstance(value, Integral if whole else Real)
-    if not (is_number and least <= value <= most):
-        limits = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
-        raise ValueError(f"{name}={value!r}: use a {'whole number' if whole else 'number'} {limits}")
-
-
-def check_pair(name: str, pair: Any, most: float = math.inf) -> None:
-    """Raise ValueError unless `pair` is two numbers above 0 and up to `most`, the smaller first."""
-    are_numbers = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(value, Real) for value in pair)
-    if not (are_numbers and 0 < pair[0] <= pair[1] <= most):
-        limits = "above 0" if most == math.inf else f"above 0 and up to {most}"
-        raise ValueError(f"{name}={pair!r}: use (smallest, largest), both {limits}")

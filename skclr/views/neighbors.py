@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.arguments import check_number
 from skclr.parts.randomness import randint
-from skclr.views.base import Samples, Views, check_on_top
+from skclr.views.base import MOST_VIEWS, Samples, Views, check_on_top
 
 # Rows among which all distances are measured: the time grows with their number times that of all rows.
 _EXACT_ROWS = 50_000
@@ -69,10 +70,8 @@ class Neighbors(Views):
         on_top: Views | Literal["auto"] | None = "auto",
         features: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        if n_neighbors < 1:
-            raise ValueError(f"n_neighbors={n_neighbors}: give 1 or more")
-        if n_views < 2:
-            raise ValueError(f"n_views={n_views}: give 2 or more")
+        check_number("n_neighbors", n_neighbors, 1, whole=True)
+        check_number("n_views", n_views, 2, MOST_VIEWS, whole=True)
         self.n_neighbors = n_neighbors
         self.n_views = n_views
         if on_top != "auto":

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.arguments import check_number
 from skclr.parts.randomness import rand
-from skclr.views.base import Samples, Views
-from skclr.views.image import check_number
+from skclr.views.base import MOST_VIEWS, Samples, Views
 
 
 class TextViews(Views):
@@ -49,7 +49,7 @@ class TextViews(Views):
     """
 
     def __init__(self, *, n_views: int = 2, deletion: float = 0.3, span: float = 0.0, shuffle: int = 0) -> None:
-        check_number("n_views", n_views, 2, whole=True)
+        check_number("n_views", n_views, 2, MOST_VIEWS, whole=True)
         check_number("deletion", deletion, 0, 1)
         check_number("span", span, 0, 1)
         check_number("shuffle", shuffle, 0, whole=True)

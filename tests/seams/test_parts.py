@@ -1,6 +1,8 @@
 """Name, class and instance of a part are the same fit, and what a part does not know is said by name."""
 
 import inspect
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import skclr
 from skclr import ContrastiveEmbedder
 from skclr.encoders import ENCODERS, SentenceTransformer, Timm
 from skclr.frameworks import FRAMEWORKS
+from skclr.hints import REGISTRIES
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES
 from skclr.training import LARS, LR_SCHEDULES, OPTIMIZERS, MomentumSGD
@@ -294,3 +297,85 @@ def test_each_candidate_of_the_readme_fits(params):
     model = ContrastiveEmbedder(max_epochs=1, random_state=0)
     model.set_params(**{name.removeprefix("embed__"): value for name, value in params.items()})
     assert model.fit_transform(TABLE).shape[0] == len(TABLE)
+
+
+# -- values that no parameter has -------------------------------------------------------------------
+
+NONSENSE = [None, "5", -1, 0, np.nan, np.inf, [], [1], True, 64.5, object()]
+TINY = {kind: (X[:8], own) for kind, (X, own) in X_OF.items()}
+GIVEN = {"framework": ["encoder"], "encoder": ["input_shape"], "optimizer": ["params", "lr", "weight_decay"]}
+# Large, or of other packages.
+LEFT_OUT = (SentenceTransformer, Timm, ENCODERS["resnet18"], ENCODERS["resnet34"], ENCODERS["resnet50"])
+
+
+def parameters_of_parts():
+    for kind, registry in REGISTRIES.items():
+        for name, part in registry.items():
+            if part not in LEFT_OUT:
+                names = [n for n in inspect.signature(part).parameters if n not in GIVEN.get(kind, [])]
+                yield from (pytest.param(kind, name, parameter, id=f"{name}-{parameter}") for parameter in names)
+
+
+def error_of(kind, name, parameter, value):
+    """Return what a tiny fit with one parameter of a part raises, None where it works."""
+    modality = name if name in X_OF else "tabular"
+    if kind == "encoder":
+        modality = "audio" if name == "spectrogram" else modality_of(REGISTRIES[kind][name])
+    X, own = TINY[modality]
+    # Cheap parts beside the one that is tried.
+    cheap = {"encoder": "mlp", "encoder_params": {"width": 4}, "views": "masking"} if modality == "tabular" else {}
+    params = {**own.get(f"{kind}_params", {}), parameter: value}
+    settings = {**cheap, "max_epochs": 1, "random_state": 0, "modality": modality, **own}
+    model = ContrastiveEmbedder(**{**settings, kind: name, f"{kind}_params": params})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            model.fit((X, X) if name == "paired" else X)
+        except Exception as error:
+            return error
+
+
+@pytest.mark.parametrize(("kind", "name", "parameter"), parameters_of_parts())
+def test_a_nonsensical_value_is_refused_by_name_or_works(kind, name, parameter):
+    for value in NONSENSE:
+        if (name, parameter, value) == ("audio", "window", 64.5):
+            # A minute in one window: it works, and takes as long.
+            continue
+        error = error_of(kind, name, parameter, value)
+        # A number may be too large or too small for the loss, which training finds out.
+        diverged = isinstance(error, FloatingPointError) and isinstance(value, int | float)
+        named = isinstance(error, ValueError | TypeError) and parameter in str(error)
+        assert error is None or diverged or named, f"{value!r}: {error!r}"
+
+
+@pytest.mark.parametrize("views", [name for name, part in VIEWS.items() if part is not Paired])
+@pytest.mark.parametrize("n_views", [10**7, 0, 2.0, "2"])
+def test_so_many_views_are_refused(views, n_views):
+    modality = views if views in X_OF else "tabular"
+    with pytest.raises(ValueError, match=f"n_views={n_views!r}"):
+        fit(modality, views=views, views_params={"n_views": n_views})
+
+
+@pytest.mark.parametrize("views", [lambda x: x + 1, VIEWS["masking"]])
+def test_so_many_views_of_a_function_or_a_class_are_refused(views):
+    with pytest.raises(ValueError, match="n_views=10000000"):
+        fit(views=views, views_params={"n_views": 10**7})
+
+
+TYPES = {
+    "whole number": ("encoder", "residual_mlp", "width", 64.0),
+    "number": ("loss", "nt_xent", "temperature", "0.1"),
+    "None": ("loss", "contrastive", "margin", None),
+    "text": ("views", "neighbors", "n_neighbors", "5"),
+    "list": ("optimizer", "lars", "momentum", [1]),
+    "quarter": ("framework", "simsiam", "projection_dim", 3),
+    "length": ("views", "mixup", "cardinalities", (0, 3)),
+}
+
+
+@pytest.mark.parametrize("case", TYPES)
+def test_an_error_names_parameter_and_value(case):
+    kind, name, parameter, value = TYPES[case]
+    with pytest.raises(ValueError, match=re.escape(f"{parameter}={value!r}")) as raised:
+        fit(**{kind: name, f"{kind}_params": {parameter: value}})
+    assert len(str(raised.value)) < 300
