@@ -131,7 +131,7 @@ def possible(fault: str) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+    except (RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         raise ValueError(f"{fault} ({error})") from error

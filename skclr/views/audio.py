@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skclr.parts.arguments import check_number, check_pair
 from skclr.parts.randomness import randn
-from skclr.views.base import MOST_VIEWS, Samples, Views
+from skclr.views.base import Samples, Views, check_n_views
 from skclr.views.image import Draws
 
 # As many clips show how long most are.
@@ -181,7 +181,7 @@ class AudioViews(Views):
         return x + torch.where(draws.chance(self.noise), level, 0.0)[:, None] * noise
 
     def _check(self) -> None:
-        check_number("n_views", self.n_views, 2, MOST_VIEWS, whole=True)
+        check_n_views(self.n_views, least=2)
         check_number("sampling_rate", self.sampling_rate, 1)
         check_number("gain", self.gain, 0)
         for name, most in _LARGEST.items():

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skclr.parts.arguments import check_number
 from skclr.parts.plain import Plain
 
 # No batch has room for more, and no paper has as many.
-MOST_VIEWS = 1_000
+_MOST_VIEWS = 1_000
 
 
 class Samples(Protocol):
@@ -85,6 +86,13 @@ class Views(Plain, ABC):
 
     def release(self) -> None:
         """Let go of the training data that the maker holds, if any: training has ended."""
+
+
+def check_n_views(n_views: Any, *, least: int, name: str = "n_views") -> None:
+    """Raise a ValueError unless there are `least` views or more, and no more than a batch has room for."""
+    check_number(name, n_views, least, whole=True)
+    if n_views > _MOST_VIEWS:
+        raise ValueError(f"{name}={n_views}: use {_MOST_VIEWS} or fewer")
 
 
 def check_on_top(on_top: Any) -> None:

@@ -6,10 +6,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from skclr.parts.arguments import check_number
 from skclr.parts.randomness import DrawsFrom
 from skclr.parts.ranks import rank
-from skclr.views.base import MOST_VIEWS, Samples, Views
+from skclr.views.base import Samples, Views, check_n_views
 
 
 class CallableViews(Views):
@@ -33,7 +32,7 @@ class CallableViews(Views):
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], n_views: int = 2) -> None:
-        check_number("n_views", n_views, 1, MOST_VIEWS, whole=True)
+        check_n_views(n_views, least=1)
         self.function = function
         self.n_views = n_views
 

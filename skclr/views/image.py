@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skclr.parts.arguments import check_number, check_pair
 from skclr.parts.randomness import rand
-from skclr.views.base import MOST_VIEWS, Samples, Views
+from skclr.views.base import Samples, Views, check_n_views
 from skclr.views.pixels import (
     affine_matrices,
     blur,
@@ -266,8 +266,8 @@ class ImageViews(Views):
         return recolor(recolor(x, second @ first), grey @ fourth @ third)
 
     def _check(self) -> None:
-        check_number("n_views", self.n_views, 2, MOST_VIEWS, whole=True)
-        check_number("n_local_views", self.n_local_views, 0, MOST_VIEWS, whole=True)
+        check_n_views(self.n_views, least=2)
+        check_n_views(self.n_local_views, least=0, name="n_local_views")
         if self.rgb not in (True, False, "auto"):
             raise ValueError(f"rgb={self.rgb!r}: use True, False or 'auto'")
         if self.local_size is not None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skclr.parts.arguments import check_number
 from skclr.parts.randomness import randint
-from skclr.views.base import MOST_VIEWS, Samples, Views, check_on_top
+from skclr.views.base import Samples, Views, check_n_views, check_on_top
 
 # Rows among which all distances are measured: the time grows with their number times that of all rows.
 _EXACT_ROWS = 50_000
@@ -71,7 +71,7 @@ class Neighbors(Views):
         features: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         check_number("n_neighbors", n_neighbors, 1, whole=True)
-        check_number("n_views", n_views, 2, MOST_VIEWS, whole=True)
+        check_n_views(n_views, least=2)
         self.n_neighbors = n_neighbors
         self.n_views = n_views
         if on_top != "auto":

@@ -11,7 +11,7 @@ from torch import Tensor
 from skclr.parts.arguments import check_number, check_pair
 from skclr.parts.missing import channel_statistics
 from skclr.parts.randomness import rand, randn
-from skclr.views.base import MOST_VIEWS, Samples, Views
+from skclr.views.base import Samples, Views, check_n_views
 from skclr.views.image import Draws
 
 # As many series show the scale of all.
@@ -101,7 +101,7 @@ class SeriesViews(Views):
         self.frequency_mask = frequency_mask
         self.channel_mask = channel_mask
         self.time_mask = time_mask
-        check_number("n_views", n_views, 2, MOST_VIEWS, whole=True)
+        check_n_views(n_views, least=2)
         check_number("segments", segments, 1, whole=True)
         check_pair("crop_scale", crop_scale, 1)
         for name, most in _LARGEST.items():

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.parts.arguments import check_number
 from skclr.parts.columns import check_lengths
 from skclr.parts.randomness import rand, randint, randn, shuffled
-from skclr.views.base import MOST_VIEWS, Samples, Views
+from skclr.views.base import Samples, Views, check_n_views
 
 # Rows, and numbers in them, that stand for the whole training set's marginals.
 _REFERENCE_ROWS = 65_536
@@ -27,7 +26,7 @@ class TableViews(Views):
     """
 
     def __init__(self, n_views: int = 2, rate: float | Sequence[float] = 0.3) -> None:
-        check_number("n_views", n_views, 1, MOST_VIEWS, whole=True)
+        check_n_views(n_views, least=1)
         rates, n_rates = ([rate], n_views) if isinstance(rate, int | float) else (rate, len(rate))
         if n_rates != n_views or not all(0 <= r <= 1 for r in rates):
             raise ValueError(f"rate={rate}: give one number in [0, 1], or n_views={n_views} of them")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from skclr.parts.arguments import check_number
 from skclr.parts.randomness import rand
-from skclr.views.base import MOST_VIEWS, Samples, Views
+from skclr.views.base import Samples, Views, check_n_views
 
 
 class TextViews(Views):
@@ -49,7 +49,7 @@ class TextViews(Views):
     """
 
     def __init__(self, *, n_views: int = 2, deletion: float = 0.3, span: float = 0.0, shuffle: int = 0) -> None:
-        check_number("n_views", n_views, 2, MOST_VIEWS, whole=True)
+        check_n_views(n_views, least=2)
         check_number("deletion", deletion, 0, 1)
         check_number("span", span, 0, 1)
         check_number("shuffle", shuffle, 0, whole=True)
