@@ -117,7 +117,7 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
     parameters, params, preset = inspect.signature(part).parameters, as_python(params or {}), as_python(preset)
     check_names(argument, part, params, given=tuple(parameters)[: len(given)])
     _check_complete(argument, part, {*tuple(parameters)[: len(given)], *preset, *params})
-    if part.__module__.partition(".")[0] in _DECLARING:
+    if str(getattr(part, "__module__", "")).partition(".")[0] in _DECLARING:
         check_types(f"{argument}_params has", part, params)
     with possible(f"{argument}_params={params}: {getattr(part, '__name__', repr(part))} cannot be made of them"):
         return part(*given, **{**preset, **params})
