@@ -118,7 +118,7 @@ def build(argument: str, part: Callable[..., Any], params: dict[str, Any] | None
     check_names(argument, part, params, given=tuple(parameters)[: len(given)])
     _check_complete(argument, part, {*tuple(parameters)[: len(given)], *preset, *params})
     if str(getattr(part, "__module__", "")).partition(".")[0] in _DECLARING:
-        check_types(f"{argument}_params has", part, params)
+        check_types(f"{argument}_params", part, params)
     with possible(f"{argument}_params={params}: {getattr(part, '__name__', repr(part))} cannot be made of them"):
         return part(*given, **{**preset, **params})
 
@@ -466,7 +466,7 @@ def plan_training(
     optimizer, recipe = choose_optimizer(framework, settings.optimizer)
     params = {**preset_arguments(optimizer, device), **as_python(settings.optimizer_params or {})}
     check_names("optimizer", optimizer, params, given=("params", "lr", "weight_decay", "differentiable"))
-    check_types("optimizer_params has", optimizer, params)
+    check_types("optimizer_params", optimizer, params)
     rate, decay = settings.learning_rate, settings.weight_decay
     return {
         "optimizer": optimizer,

@@ -73,7 +73,7 @@ BAD_PARAMETERS = {
     "optimizer_params": ({"optimizer_params": {"beta": 1}}, "optimizer_params has 'beta'.*betas"),
     "optimizer_value": (
         {"optimizer_params": {"betas": ""}},
-        "optimizer_params={'betas': ''}.*no net can be made of them",
+        "optimizer_params={'betas': ''}.*AdamW takes",
     ),
     "net_params": ({"net_params": {"epochs": 1}}, "epochs"),
     "callbacks": ({"callbacks": ["early"]}, "callbacks=.'early'.: give None or a list of skorch callbacks"),
@@ -91,7 +91,7 @@ BAD_PARAMETERS = {
         "validation_fraction=0.99 leaves",
     ),
     "one_view": ({"views": "corruption", "views_params": {"n_views": 1, "rate": 0.5}}, "n_views"),
-    "no_neighbors": ({"views_params": {"n_neighbors": 0}}, "n_neighbors=0: give 1 or more"),
+    "no_neighbors": ({"views_params": {"n_neighbors": 0}}, "n_neighbors=0: use a whole number of 1 or more"),
     "categorical_name": (
         {"modality_params": {"categorical_features": ["age"]}},
         r"categorical_features=\['age'\] does not fit X of 5 columns",

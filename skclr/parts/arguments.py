@@ -13,8 +13,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 
-def check_types(fault: str, part: Callable[..., Any], params: Mapping[str, Any]) -> None:
-    """Raise a ValueError that begins with `fault` for a value of another type than a constructor declares.
+def check_types(argument: str, part: Callable[..., Any], params: Mapping[str, Any]) -> None:
+    """Raise a ValueError for a value in the dictionary `argument` of another type than a constructor declares.
 
     True is no number here, and no number is NaN or infinite. A list will do for a tuple, an array for a sequence.
     """
@@ -22,7 +22,9 @@ def check_types(fault: str, part: Callable[..., Any], params: Mapping[str, Any])
     for name, value in params.items():
         if name in hints and not _fits(value, hints[name]):
             kind = getattr(part, "__name__", repr(part))
-            raise ValueError(f"{fault} {name}={_shortened(value)}, but {kind} takes {_described(hints[name])} there")
+            raise ValueError(
+                f"{argument}={{{name!r}: {_shortened(value)}}}: {kind} takes {_described(hints[name])} there"
+            )
 
 
 def _hints_of(part: Callable[..., Any]) -> dict[str, Any]:
