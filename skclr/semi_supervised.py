@@ -120,7 +120,12 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("requires y to be passed, but the target y is None: pass classes, -1 for unlabelled rows")
         labels = encode_labels(y)
         if len(getattr(y, "shape", ())) > 1:
-            warnings.warn("y is a column vector: pass a 1-D y, such as y.ravel()", DataConversionWarning, stacklevel=4)
+            # In scikit-learn's words, by which its checks know the warning.
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected: pass y.ravel()",
+                DataConversionWarning,
+                stacklevel=4,
+            )
         self.classes_ = labels.classes
         if len(self.classes_) < 2:
             raise ValueError(f"y labels {len(self.classes_)} class(es) besides -1: pass rows of two classes or more")

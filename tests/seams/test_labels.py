@@ -244,7 +244,7 @@ def test_a_classifier_learns_the_same_from_every_container(partly, container):
 
 def test_a_column_of_labels_warns_as_scikit_learn_does(partly):
     X, y, _ = partly
-    with pytest.warns(DataConversionWarning, match="y is a column vector"):
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
         SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=0)).fit(X, y[:, None])
 
 
