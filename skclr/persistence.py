@@ -356,6 +356,9 @@ def _rebuild_net(
 ) -> ContrastiveNet:
     # As they were settled: what "auto" was then may be another number now.
     settings.batch_size, settings.max_epochs = content.net["batch_size"], content.net["max_epochs"]
+    if "net_params" not in given:
+        # The compiler is for the next fit to start.
+        settings.compile = False
     net = assembly.build_net(
         settings,
         framework,

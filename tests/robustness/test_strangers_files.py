@@ -206,6 +206,13 @@ def test_callbacks_of_ones_own_are_left_out_and_not_asked_for(files, quick):
         assert load(path).callbacks is None
 
 
+@pytest.mark.parametrize("where", BOTH)
+def test_the_compiler_is_for_the_next_fit(where, files):
+    model = read(files, "tabular", setting({"compile": True}, where))
+    assert model.compile is True
+    assert not model.net_.compile
+
+
 def test_trust_is_checked(files):
     for trust in ("timm", ("os",), ["timm", "pickle"]):
         with pytest.raises(ValueError, match="trust="):
