@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import statistics
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from skclr.training.checkpoint import identity
 from skclr.training.chunks import in_chunks
 from skclr.training.distributed import any_rank, average_gradients, check_alike
 from skclr.training.draws import StepDraws
+from skclr.training.history import from_columns, to_columns
 from skclr.training.interruption import (
     Diverged,
     LastGood,
@@ -152,7 +152,8 @@ class ContrastiveNet(NeuralNet):
             if isinstance(part, Queue):
                 part.disown()
         self.step_ = other.step_
-        self.history_ = copy.deepcopy(other.history_)
+        # The other's epochs are over, and are not written to any more.
+        self.history_ = History(other.history_)
 
     def _continue_optimizer(self, other: torch.optim.Optimizer) -> None:
         """Take over an optimiser's state, but not its settings: those are as they are asked for now."""
@@ -175,7 +176,7 @@ class ContrastiveNet(NeuralNet):
             "module": dict(self.framework_.state_dict()),
             "optimizer": self.optimizer_.state_dict()["state"] if optimizer else {},
             "step": self.step_,
-            "history": list(self.history_),
+            "history": to_columns(self.history_),
             "batch_size": self.batch_size,
             "max_epochs": self.max_epochs,
             "endless": self.endless,
@@ -196,10 +197,12 @@ class ContrastiveNet(NeuralNet):
                 raise ValueError(f"{name}={state[name]!r} is not a number of {least} or more")
         if type(state["endless"]) is not bool:
             raise ValueError(f"endless={state['endless']!r} is not True or False")
-        _check_history(state["history"])
+        # Earlier versions wrote records.
+        history = from_columns(state["history"]) if isinstance(state["history"], dict) else state["history"]
+        _check_history(history)
         self._check_optimizer(state["optimizer"])
         self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": state["optimizer"]})
-        self.step_, self.history_ = state["step"], History(state["history"])
+        self.step_, self.history_ = state["step"], History(history)
 
     def _check_optimizer(self, states: dict[int, dict[str, Tensor]]) -> None:
         """Raise a ValueError unless a state is what the optimiser itself would hold of its parameters."""
