@@ -26,6 +26,7 @@ from skclr.persistence import CLASSES
 from skclr.roles import ARGUMENTS, ENTRIES, PARAMETERS, TORCH_OPTIMIZERS, never
 from skclr.storage import sealed
 from skclr.training import OPTIMIZERS, MomentumSGD
+from skclr.training.history import from_columns
 from skclr.views import VIEWS, Masking, Neighbors
 from tests.robustness.forging import MEBIBYTE, forged, memory_below, nothing_reached, plant, written
 
@@ -645,7 +646,12 @@ def of_net(**values):
 
 
 def in_history(edit):
-    return lambda content: edit(content["net"]["history"])
+    def as_records(content):
+        # As earlier versions wrote it.
+        content["net"]["history"] = from_columns(content["net"]["history"])
+        edit(content["net"]["history"])
+
+    return as_records
 
 
 def in_optimizer(edit):
