@@ -579,7 +579,8 @@ def main() -> None:
             counts[outcome.status] += 1
             if outcome.status != "equal":
                 print(f"{outcome.status:8}", *row, verb, outcome.detail, sep=" | ", flush=True)
-    write_table({row: cells for row, cells in table.items() if row in ROWS}, arguments.output)
+        # A run that is cut short leaves what it has found.
+        write_table({row: cells for row, cells in table.items() if row in ROWS}, arguments.output)
     print(*(f"{status} {n}" for status, n in counts.most_common()), sep=", ")
 
 
