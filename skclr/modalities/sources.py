@@ -131,7 +131,9 @@ def _is_single(entry: Any) -> bool:
     if isinstance(entry, list | tuple):
         # A list of texts, of arrays or of unequal lists holds several samples, one of numbers is one.
         inner = next(iter(entry), None)
-        return isinstance(inner, Number) or (isinstance(inner, list) and isinstance(next(iter(inner), None), Number))
+        return isinstance(inner, Number) or (
+            isinstance(inner, list | tuple) and isinstance(next(iter(inner), None), Number)
+        )
     shape, dtype = getattr(entry, "shape", None), getattr(entry, "dtype", None)
     if shape is None or hasattr(entry, "columns") or issparse(entry):
         return False
