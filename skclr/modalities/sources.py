@@ -129,10 +129,10 @@ def _is_single(entry: Any) -> bool:
     if entry is None or isinstance(entry, str | bytes | Number) or is_missing(entry) or is_picture(entry):
         return True
     if isinstance(entry, list | tuple):
-        # A list of texts, of arrays or of unequal lists holds several samples, one of numbers is one.
+        # A list of texts or of arrays holds several samples; one of numbers, or of lists of values, is one.
         inner = next(iter(entry), None)
         return isinstance(inner, Number) or (
-            isinstance(inner, list | tuple) and isinstance(next(iter(inner), None), Number)
+            isinstance(inner, list | tuple) and isinstance(next(iter(inner), None), Number | str)
         )
     shape, dtype = getattr(entry, "shape", None), getattr(entry, "dtype", None)
     if shape is None or hasattr(entry, "columns") or issparse(entry):

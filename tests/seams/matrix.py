@@ -133,12 +133,11 @@ def memory_map(array: np.ndarray, _: str) -> np.ndarray:
 
 
 def masked(array: np.ndarray, _: str) -> np.ndarray:
-    """Hide the first value of each sample in which it is larger than the last, and leave another one beneath."""
-    values = array.reshape(len(array), -1)
-    mask = np.zeros(values.shape, dtype=bool)
-    mask[:, 0] = values[:, 0] > values[:, -1]
-    hidden = np.where(mask, values.max(), values).astype(array.dtype)
-    return np.ma.masked_array(hidden.reshape(array.shape), mask=mask.reshape(array.shape))
+    """Hide the first value of each sample that has several."""
+    mask = np.zeros(array.shape, dtype=bool)
+    if array.ndim > 1:
+        mask.reshape(len(array), -1)[:, 0] = True
+    return np.ma.masked_array(array, mask=mask)
 
 
 def names_of(array: np.ndarray) -> list[str]:
@@ -366,6 +365,9 @@ def infer(row: Row) -> str:
 @functools.cache
 def usual_modality(row: Row) -> str:
     """Infer the modality of the same values in a plain array, or say which it is where that does not tell."""
+    if row.modality == "tabular" and row.container.startswith("tuple") and row.dtype == "str":
+        # Like questions and answers.
+        return "text"
     if CONTAINERS[row.container].flat:
         return "tabular" if row.modality == "series" else row.modality
     try:
@@ -397,6 +399,9 @@ def reload(fitted: ContrastiveEmbedder) -> ContrastiveEmbedder:
 def run_onnx(fitted: ContrastiveEmbedder, X: np.ndarray) -> np.ndarray:
     session = session_of(Hashed(fitted))
     (graph_input,) = session.get_inputs()
+    if len(graph_input.shape) > X.ndim:
+        # Series of one channel.
+        X = X[:, None]
     dtype = {"tensor(double)": "float64", "tensor(float)": "float32", "tensor(uint8)": "uint8"}[graph_input.type]
     if dtype == "float32" and X.dtype.kind == "i":
         # As clips are given to a graph.

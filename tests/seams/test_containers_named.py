@@ -148,6 +148,7 @@ SINGLE = {
     "rows": lambda: tuple(SAMPLES["tabular"][0]),
     "rows of lists": lambda: tuple(SAMPLES["tabular"][0].tolist()),
     "series": lambda: tuple(SAMPLES["series"][0]),
+    "nested tuples": lambda: tuple(tuple(map(tuple, sample)) for sample in SAMPLES["series"][0].tolist()),
     "ragged series": lambda: tuple(RNG.normal(size=(2, 5 + i)) for i in range(12)),
     "texts": lambda: tuple("abcdefghijkl"),
     "texts of numpy": lambda: tuple(np.array(list("abcdefghijkl"))),
