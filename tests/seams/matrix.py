@@ -221,7 +221,8 @@ CONTAINERS = {
     **{kind: in_scipy(kind) for kind in map("_".join, itertools.product(["csr", "csc", "coo"], ["matrix", "array"]))},
     "torch": Container(torch_tensor, NUMBERS),
     "dask array": Container(dask_array),
-    "dask frame": Container(dask_frame, flat=True),
+    # dask makes text of objects.
+    "dask frame": Container(dask_frame, [*NUMBERS, "str"], flat=True),
     "__array__": Container(lambda array, _: ArrayLike(array)),
 }
 SPARSE = [name for name in CONTAINERS if name.endswith(("_matrix", "_array"))]
