@@ -714,6 +714,10 @@ def _above(bound: float) -> Callable[[Any], bool]:
     return lambda v: isinstance(v, Real) and not isinstance(v, bool) and bound < float(v) < math.inf
 
 
+def _seed(v: Any) -> bool:
+    return _whole(0)(v) and int(v) < 2**32
+
+
 def _one_of(*values: Any) -> Callable[[Any], bool]:
     return lambda v: any(v is value or (isinstance(v, str) and v == value) for value in values)
 
@@ -780,6 +784,11 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "None or a list of skorch callbacks, each alone or as (name, callback)",
     ),
     "passthrough": (_auto_or(_one_of(True, False)), "'auto', True or False"),
+    "random_state": (
+        lambda v: v is None or v is np.random or isinstance(v, np.random.RandomState) or _seed(v),
+        "None, a whole number from 0 to 2**32 - 1, or a numpy.random.RandomState",
+    ),
+    "verbose": (lambda v: isinstance(v, bool | np.bool_) or _whole(0)(v), "a whole number of 0 or more"),
     "warm_start": (_one_of(True, False), "True or False"),
     "checkpoint_dir": (
         lambda v: v is None or (isinstance(v, str | os.PathLike) and os.fspath(v) != ""),

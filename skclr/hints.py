@@ -61,7 +61,7 @@ def hint(name: str, parameters: Iterable[str], argument: str = "", own: Iterable
     argument : the estimator's parameter whose part was to take it; "" for the estimator itself.
     own : what that part takes.
     """
-    parameters = list(parameters)
+    name, parameters = str(name), list(parameters)
     if near := nearest_name(name, own):
         return f"did you mean {near!r}?"
     known = _ALIASES.get(name, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Number, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,8 +43,10 @@ class Labels(NamedTuple):
         return Labels(self.codes[rows], self.classes)
 
     def values(self, rows: Any = slice(None)) -> np.ndarray:
-        """Return the labels of rows that have one."""
-        return self.classes[self.codes[rows]]
+        """Return the labels of rows that have one, those that scikit-learn does not take (bytes, dates) as text."""
+        plain = self.classes.dtype.kind in "biufU"
+        classes = self.classes if plain else np.array([str(label) for label in self.classes])
+        return classes[self.codes[rows]]
 
 
 def encode_labels(y: Any, n_samples: int | None = None, *, argument: str = "y", fractions: bool = False) -> Labels:
@@ -147,7 +149,12 @@ def _sorted(argument: str, labels: Any) -> list[Any]:
 
 
 def _is_unlabelled(label: Any) -> bool:
-    return label in _UNLABELLED_TEXTS if isinstance(label, str | bytes) else bool(label == UNLABELLED)
+    return label in _UNLABELLED_TEXTS if isinstance(label, str | bytes) else _is_number(label) and label == UNLABELLED
+
+
+def _is_number(label: Any) -> bool:
+    # numpy counts durations among the integers.
+    return isinstance(label, Number | np.bool_) and not isinstance(label, np.timedelta64)
 
 
 def _check_classes(argument: str, labels: list[Any], *, fractions: bool) -> None:
@@ -157,7 +164,7 @@ def _check_classes(argument: str, labels: list[Any], *, fractions: bool) -> None
             f"{argument} contains the text 'nan', which numpy writes for a missing value beside strings: mark "
             "unlabelled rows with -1, or rename the class"
         )
-    numbers = [label for label in labels if isinstance(label, Real)]
+    numbers = [label for label in labels if isinstance(label, Real) and _is_number(label)]
     if any(math.isinf(number) for number in numbers):
         raise ValueError(f"Input {argument} contains infinity or a value too large for dtype('float64').")
     odd = next((number for number in numbers if number % 1), None)

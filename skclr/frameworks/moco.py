@@ -73,7 +73,7 @@ class MoCo(Framework):
         check_sizes(projection_dim=projection_dim)
         super().__init__(encoder)
         width = encoder.out_features
-        self.projector = mlp_head(width, hidden_dim or width, projection_dim, batch_norm=False)
+        self.projector = mlp_head(width, width if hidden_dim is None else hidden_dim, projection_dim, batch_norm=False)
         self.teacher = Teacher(encoder, self.projector)
         self.queues = nn.ModuleList(Queue(queue_size, projection_dim) for _ in range(1 + symmetric))
         self.decay = decay

@@ -60,7 +60,9 @@ class SimCLR(Framework):
         super().__init__(encoder)
         width = encoder.out_features
         self.projector = (
-            mlp_head(width, hidden_dim or width, projection_dim, n_layers=n_layers) if n_layers else nn.Identity()
+            mlp_head(width, width if hidden_dim is None else hidden_dim, projection_dim, n_layers=n_layers)
+            if n_layers
+            else nn.Identity()
         )
         self.loss = loss
 

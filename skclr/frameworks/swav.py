@@ -77,7 +77,9 @@ class SwAV(Framework):
         check_sizes(projection_dim=projection_dim, n_prototypes=n_prototypes)
         check_above_zero(temperature=temperature, epsilon=epsilon)
         super().__init__(encoder)
-        self.projector = mlp_head(encoder.out_features, hidden_dim or encoder.out_features, projection_dim)
+        self.projector = mlp_head(
+            encoder.out_features, encoder.out_features if hidden_dim is None else hidden_dim, projection_dim
+        )
         self.prototypes = nn.Parameter(normalize(torch.randn(n_prototypes, projection_dim), dim=1))
         self.queues = nn.ModuleList(Queue(queue_size, projection_dim) for _ in range(2))
         self.temperature = temperature

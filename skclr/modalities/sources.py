@@ -288,6 +288,13 @@ def _in_memory(X: Any) -> Any:
 
 
 def _in_path(path: Path) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(f"X={str(path)!r} does not exist. Correct the path.")
     if path.suffix == ".parquet" or (path.is_dir() and visible_files(path, "*.parquet")):
         return ParquetRows(path)
-    return images_in(path) if path.is_dir() else path
+    if path.is_dir():
+        return images_in(path)
+    raise ValueError(
+        f"X={str(path)!r} is one file. Read it first, for example with pandas.read_csv or numpy.load, or pass a list "
+        "of image files or the pathlib.Path of a folder."
+    )

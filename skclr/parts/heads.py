@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from skclr.parts.arguments import check_sizes
+
 
 def mlp_head(
     in_features: int,
@@ -27,7 +29,7 @@ def mlp_head(
 
     Raises
     ------
-    ValueError : for fewer layers.
+    ValueError : for fewer layers, and for hidden layers without a unit.
 
     References
     ----------
@@ -36,6 +38,8 @@ def mlp_head(
     """
     if n_layers < 1:
         raise ValueError(f"n_layers={n_layers}: give 1 or more")
+    if n_layers > 1:
+        check_sizes(hidden_dim=hidden_dim)
     layers: list[nn.Module] = []
     for _ in range(n_layers - 1):
         # The bias before a BatchNorm has no effect: the mean is subtracted again.

@@ -402,7 +402,8 @@ class ContrastiveNet(NeuralNet):
         loss = self._loss(batch, self.view_maker, **fit_params)
         if not loss.requires_grad:
             raise ValueError(
-                "nothing is left to train: a callback froze all parameters; freeze the encoder by freeze='all'"
+                "nothing is left to train: a callback froze all parameters, or the loss does not depend on the "
+                "embeddings. Freeze the encoder by freeze='all', or return a loss that has a gradient."
             )
         self.scaler_.scale(loss).backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "y_pred": None}
@@ -425,7 +426,14 @@ class ContrastiveNet(NeuralNet):
         draws = self.draws_ or StepDraws(generator.device)
         seeded = draws.seeded(generator.initial_seed() + 1 + 2 * rank(), training=self.module_.training)
         with seeded, torch.autocast(x.device.type, self.autocast, self.autocast is not None, cache_enabled=False):
-            return self.module_(views, groups)
+            return self._checked(self.module_(views, groups))
+
+    @staticmethod
+    def _checked(loss: Any) -> Tensor:
+        if isinstance(loss, Tensor) and loss.numel() == 1:
+            return loss
+        what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        raise TypeError(f"loss= or framework= returned {what} as the loss. Return a tensor of a single number.")
 
     def _check_views(self, views: list[Tensor]) -> None:
         exact = self.module_.exact_views

@@ -48,4 +48,15 @@ class CallableViews(Views):
         """Make n_views views of a batch."""
         # What it draws is for the rows it is given: another seed on each rank. Dropout counts beside.
         with DrawsFrom(generator.initial_seed() + 2 * rank()):
-            return [self.function(x.clone()) for _ in range(self.n_views)]
+            return [self._view(x.clone()) for _ in range(self.n_views)]
+
+    def _view(self, x: Tensor) -> Tensor:
+        view = self.function(x)
+        if not isinstance(view, Tensor):
+            raise TypeError(f"views= returned a {type(view).__name__}. Return a tensor with one view per sample.")
+        if view.shape[:1] != x.shape[:1]:
+            raise ValueError(
+                f"views= returned a tensor of shape {tuple(view.shape)} for {len(x)} samples. "
+                "Return one view per sample."
+            )
+        return view

@@ -34,7 +34,14 @@ class TableViews(Views):
         self.rate = rate
 
     def fit(self, samples: Samples) -> Self:
-        """Learn nothing."""
+        """Learn nothing.
+
+        Raises
+        ------
+        ValueError : if the samples are token ids, which no arithmetic can change.
+        """
+        if not samples[np.arange(1)].is_floating_point():
+            raise ValueError(f"{type(self).__name__} changes numbers, but samples are token ids. Choose views='text'.")
         return self
 
     def held_out(self, samples: Samples) -> Views:
@@ -197,14 +204,14 @@ class Mixup(TableViews):
     def change(self, x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
         """Make one view of (B, d) rows."""
         other = shuffled(x, generator)
-        weight = rate * rand((len(x), 1), generator)
+        weight = rate * rand((len(x), *[1] * (x.ndim - 1)), generator)
         taken = torch.where(rand(x.shape, generator) < weight, other, x)
         return torch.where(numbers(x, self.cardinalities), torch.lerp(x, other, weight), taken)
 
 
 def numbers(x: Tensor, cardinalities: Sequence[int]) -> Tensor:
-    """Say (d,) bool of the columns of (B, d) which hold numbers."""
+    """Return (d,) bool, whether each column of (B, d) holds numbers; a single True where no column holds categories."""
     if not cardinalities:
-        return torch.ones(x.shape[1], dtype=torch.bool, device=x.device)
+        return torch.ones((), dtype=torch.bool, device=x.device)
     check_lengths(x.shape[1], cardinalities=cardinalities)
     return torch.tensor(cardinalities, device=x.device) == 0
