@@ -85,7 +85,7 @@ def _described(hint: Any) -> str:
         return f"a sequence of which each is {_described(arguments[0])}"
     if origin is collections.abc.Callable:
         return "a function"
-    return names.get(origin, f"a {getattr(origin, '__name__', origin)}")
+    return names.get(origin, f"an instance of {getattr(origin, '__name__', origin)}")
 
 
 def _shortened(value: Any) -> str:

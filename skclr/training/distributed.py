@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import FunctionType
 
 import torch
 import torch.distributed as dist
@@ -17,8 +18,15 @@ from torch import nn
 from skclr.parts.ranks import average, gather, n_ranks, together
 
 if dist.is_available():
-    # Optimisers import it, and defaults of its functions would hold the group that there is by then: for ever.
-    import torch.distributed.nn
+    # Optimisers import it. The defaults of its functions keep the group that exists at that time, and a group that is
+    # kept cannot be left: the other ranks would wait for ever.
+    from torch.distributed.nn import functional
+
+    for function in vars(functional).values():
+        if isinstance(function, FunctionType) and function.__defaults__:
+            function.__defaults__ = tuple(
+                None if isinstance(default, dist.ProcessGroup) else default for default in function.__defaults__
+            )
 
 # Whether an error has taken this process out of its group. torch would wait for ever for the others of a second one.
 _left = False

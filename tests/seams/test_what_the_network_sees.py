@@ -119,7 +119,7 @@ def test_a_table_is_no_pair(views):
 def test_on_top_is_a_view_maker(views, on_top):
     A = SIDES["tabular"][0](0)
     X = (A, A) if views == "paired" else A
-    with pytest.raises((ValueError, TypeError), match=r"on_top=.*view maker"):
+    with pytest.raises((ValueError, TypeError), match=r"on_top.*an instance of Views"):
         embedder(views, views_params={"on_top": on_top}).fit(X)
 
 

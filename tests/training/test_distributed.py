@@ -133,6 +133,7 @@ def test_group_that_is_there_before_fit_can_be_let_go():
     script = (
         "import skclr, torch.distributed as dist\n"
         "dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)\n"
+        "skclr.ContrastiveEmbedder\n"
         "from torch.distributed.nn import functional\n"
         "assert functional.broadcast.__defaults__ == (None,)"
     )
