@@ -62,7 +62,7 @@ BAD_PARAMETERS = {
     "loss_params": ({"loss_params": {"temprature": 1}}, "loss_params has 'temprature'.*NTXent.*temperature"),
     "framework_params": ({"framework_params": {"queue": 1}}, "framework_params has 'queue'.*hidden_dim"),
     "encoder_params": ({"encoder_params": {"depth": 1}}, "encoder_params has 'depth'.*n_blocks"),
-    "negative_width": ({"framework_params": {"hidden_dim": -1}}, "framework_params=.*SimCLR cannot be made of them"),
+    "negative_width": ({"framework_params": {"hidden_dim": -1}}, "hidden_dim=-1: use a whole number"),
     "encoder_of_others": (
         {"encoder": nn.Linear(3, 2)},
         r"encoder=Linear takes no samples of shape \(5,\), as X was read",
