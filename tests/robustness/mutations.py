@@ -83,7 +83,7 @@ def _change_parameter(rng, tree):
         entries = content[rng.choice(["fitted_with", "changed"])]["dict"]
         name = rng.choice([name for name, _ in content["fitted_with"]["dict"]])
         value = _value(rng)
-        if name.endswith("_params") and rng.random() < 0.8:
+        if str(name).endswith("_params") and rng.random() < 0.8:
             value = {"dict": [[rng.choice(ENTRIES), _value(rng)] for _ in range(rng.choice([1, 2]))]}
         entries[:] = [entry for entry in entries if entry[0] != name] + [[name, value]]
     except (TypeError, KeyError, ValueError, IndexError):
