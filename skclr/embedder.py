@@ -124,7 +124,8 @@ default=None
     compile : bool, default=False
         Whether torch compiles the framework: minutes at the start, faster steps after.
     validation_fraction : float, default="auto"
-        Share of the samples kept back to measure `valid_loss`; "auto" is 0.1 with early stopping, else 0.
+        Share of the samples kept back to measure `valid_loss`; "auto" is 0.1 with early stopping, else 0. They are
+        drawn one by one: rows of one group may end up on both sides.
     early_stopping : bool or int, default=False
         Whether to stop when `valid_loss` has not improved for so many epochs (True is 10), and to go back
         to the best one.
@@ -553,7 +554,8 @@ default=None
             more = views_in(unlabeled, paired=is_paired(self.views))
             if len(more) != len(sides):
                 raise ValueError(f"unlabeled gives {len(more)} view(s), but X gives {len(sides)}: give as many")
-            more = [modality.read(X, self, reset=False) for X in more]
+            with named("unlabeled"):
+                more = [modality.read(X, self, reset=False) for X in more]
             sides = [modality.join(rows, others) for rows, others in zip(sides, more, strict=True)]
         labels = y if self.positives == "labels" else None
         ids = row_groups(n_samples, labels, groups, n_extra=sides[0].shape[0] - n_samples)
@@ -637,6 +639,15 @@ def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **paramet
 def draw_seed(random_state: Any) -> int:
     """Give the seed that a `random_state` stands for."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+@contextmanager
+def named(argument: str) -> Iterator[None]:
+    """Name the argument in what a modality says of samples that do not fit those it has learned from."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{argument} does not fit X: {error}") from error
 
 
 @contextmanager

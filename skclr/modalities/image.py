@@ -114,6 +114,11 @@ class Image(Modality):
             )
         return self._to_scale(rows)
 
+    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
+        """See `Modality.keep_vocabulary`: what a pixel means goes with the encoder."""
+        if isinstance(learned, Image):
+            self._learned = learned._scale
+
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take rows, on the scale of `fit`, to (B, C, H, W) with uint8 divided by 255."""
         images = rows.reshape(len(rows), *self.input_shape_)
@@ -249,7 +254,8 @@ class Image(Modality):
         n_samples = rows.shape[0]
         step = max(1, n_samples // _STATISTICS_ROWS, math.prod(rows.shape) // _STATISTICS_VALUES)
         some = rows[np.arange(0, n_samples, step)]
-        scale = PixelScale.of(rows if isinstance(rows, np.ndarray) else some)
+        learned = vars(self).pop("_learned", None)
+        scale = learned or PixelScale.of(rows if isinstance(rows, np.ndarray) else some)
         self.scale_, self.range_, self.whole_ = scale.kind, (scale.low, scale.high), scale.whole
         sample = self.to_tensor(scale(some))
         self.shape_ = tuple(sample.shape[1:])

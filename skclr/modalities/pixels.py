@@ -14,9 +14,9 @@ from skclr.modalities.base import check_no_dates
 
 SCALES = ("uint8", "integer", "unit", "raw", "unknown")
 WHITE = 255
-# Resampling and augmentation overshoot [0, 1]; what lies beyond is on another scale.
-_LOWEST, _HIGHEST = -1.0, 2.0
-# How far the pixels of `fit` may leave [0, 1] and still be fractions of white.
+# How far fractions of white may leave [0, 1], as resampling makes them; what lies beyond is on another scale. In `fit`,
+# which decides the scale, less is taken for that.
+_LOWEST, _HIGHEST = -0.25, 1.25
 _OVERSHOOT = 0.1
 # Values that are looked at in one piece.
 _BLOCK = 2**20
@@ -86,6 +86,8 @@ class PixelScale:
     def _check_raw(self, images: np.ndarray) -> None:
         """Refuse images that were divided since `fit`, or are whole numbers of a far wider range."""
         low, high = _extremes(images)
+        if images.dtype == np.uint8 and self.whole and self.high > 2 * WHITE:
+            raise self._error(images, 0, "Scale X as in fit, or fit on such images.")
         if self.high > 1 and (self.whole or (self.low >= 0 and WHITE / 2 < self.high <= WHITE)):
             for row in np.flatnonzero((low >= 0) & (high <= 1) & (high > 0)):
                 if not _is_whole(images[row]):

@@ -107,7 +107,9 @@ class Tabular(Modality):
 
     def join(self, rows: Any, more: Any) -> Any:
         """Put rows of two calls of `read` into one."""
-        return sparse.vstack([rows, more], format="csr") if sparse.issparse(rows) else super().join(rows, more)
+        if not (sparse.issparse(rows) or sparse.issparse(more)):
+            return super().join(rows, more)
+        return sparse.vstack([sparse.csr_matrix(rows), sparse.csr_matrix(more)], format="csr")
 
     def features(self, x: Tensor) -> Tensor:
         """Give the standardised numbers, a gap being the mean, then one column for each category."""

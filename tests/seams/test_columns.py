@@ -301,3 +301,16 @@ def test_dask_columns_of_texts():
     lazy = dd.from_pandas(texts, npartitions=3)
     embedder = ContrastiveEmbedder(modality="text", modality_params={"tokenizer": "words"}, max_epochs=0).fit(lazy)
     assert np.array_equal(embedder.transform(lazy).compute(scheduler="synchronous"), embedder.transform(texts))
+
+
+def test_unlabeled_is_named_and_may_be_sparse():
+    X = np.random.default_rng(0).normal(size=(24, 3))
+    embedder = ContrastiveEmbedder(max_epochs=1, random_state=0, passthrough=False)
+    frame = pd.DataFrame(X, columns=list("abc"))
+    for wrong in (frame[list("cba")], frame[["a"]], frame[:0]):
+        with pytest.raises(ValueError, match="unlabeled does not fit X"):
+            embedder.fit(frame, unlabeled=wrong)
+    for one in (X, sparse.csr_array(X)):
+        expected = embedder.fit(one, unlabeled=one).transform(X)
+        for other in (X, sparse.csr_array(X)):
+            np.testing.assert_allclose(embedder.fit(one, unlabeled=other).transform(X), expected, rtol=1e-4, atol=1e-5)

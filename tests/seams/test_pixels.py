@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import skclr
 from skclr import ContrastiveEmbedder
@@ -236,3 +236,44 @@ def test_streams_keep_the_scale_of_their_first_piece():
     black = np.zeros((4, 6, 5, 3), np.uint8)
     stream = ContrastiveEmbedder(random_state=0).partial_fit(black).partial_fit(BYTES.astype("uint8"))
     assert_array_equal(stream.transform(BYTES.astype("int32")), stream.transform(BYTES.astype("uint8")))
+
+
+@pytest.mark.parametrize("make", [lambda e: e, lambda e: e.encoder_], ids=["embedder", "encoder"])
+def test_a_fitted_encoder_keeps_what_a_pixel_means(make):
+    images = np.random.default_rng(0).integers(0, 255, (12, 8, 8), dtype=np.uint8)
+    settings = {"modality": "image", "max_epochs": 0, "random_state": 0}
+    fitted = ContrastiveEmbedder(**settings).fit(images)
+    expected = fitted.transform(images)
+    for same in (images.astype(np.int64), (images / 255).astype(np.float32)):
+        assert_allclose(
+            ContrastiveEmbedder(**settings, encoder=make(fitted)).fit(same).transform(same), expected, atol=1e-5
+        )
+    for other in (images.astype(np.float32), images.astype(np.uint16) * 257, images / 127.5 - 1):
+        with pytest.raises(ValueError, match="fit saw 8-bit pixels"):
+            ContrastiveEmbedder(**settings, encoder=make(fitted)).fit(other)
+    raw = ContrastiveEmbedder(**settings).fit(images.astype(np.float32))
+    again = ContrastiveEmbedder(**settings, encoder=make(raw)).fit(images)
+    assert_allclose(again.transform(images), raw.transform(images), atol=1e-5)
+
+
+def test_images_from_minus_one_to_one_and_of_fewer_bits_are_on_another_scale():
+    images = np.random.default_rng(0).integers(0, 255, (12, 8, 8), dtype=np.uint8)
+    settings = {"modality": "image", "max_epochs": 0, "random_state": 0}
+    for seen in (images, (images / 255).astype(np.float32)):
+        with pytest.raises(ValueError, match="but fit saw"):
+            ContrastiveEmbedder(**settings).fit(seen).transform(images / 127.5 - 1)
+    with pytest.raises(ValueError, match="but fit saw"):
+        ContrastiveEmbedder(**settings).fit(images.astype(np.uint16) * 257).transform(images)
+    with pytest.raises(ValueError, match="but fit saw"):
+        ContrastiveEmbedder(**settings).fit(images).transform(np.full((1, 8, 8), 2.0))
+
+
+def test_unlabeled_images_in_another_dtype_train_as_the_same_images():
+    images = np.random.default_rng(0).integers(0, 255, (12, 8, 8), dtype=np.uint8)
+    fractions = (images / 255).astype(np.float32)
+    settings = {"modality": "image", "max_epochs": 1, "batch_size": 8, "random_state": 0, "precision": "float32"}
+    losses = [
+        ContrastiveEmbedder(**settings).fit(X, unlabeled=U).loss_curve_
+        for X, U in ((images, images), (images, fractions), (fractions, images), (fractions, fractions))
+    ]
+    assert_allclose(losses, np.broadcast_to(losses[0], np.shape(losses)), rtol=1e-4)
