@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 _DTYPES = {bool: np.bool_, int: np.int64, float: np.float64}
+# What the records may take, besides four times what their columns take, and what one of them takes.
+_FREE_BYTES = 2**26
+_RECORD_BYTES = 256
 
 
 def to_columns(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -25,18 +28,48 @@ def to_columns(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def from_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the history of which `to_columns` made columns.
+    """Return the history of which `to_columns` made columns, without its batches where those would be too many.
 
     Raises
     ------
     ValueError : if the columns do not fit together.
     """
-    n_batches = columns["n_batches"].tolist()
-    epochs = _from_columns(columns["epochs"], len(n_batches))
-    if any(type(n) is not int or n < 0 for n in n_batches):
+    n_bytes = _check_columns(columns)
+    counts, epochs, batches = columns["n_batches"], columns["epochs"], columns["batches"]
+    n_most = (_FREE_BYTES + 4 * n_bytes) // _RECORD_BYTES
+    if len(counts) > n_most:
+        raise ValueError(f"a history of {len(counts):,} epochs is too long for its file")
+    n_batches = counts.tolist()
+    if any(n < 0 for n in n_batches):
         raise ValueError("an epoch has no number of batches")
-    batches = iter(_from_columns(columns["batches"], sum(n_batches)))
-    return [{**epoch, "batches": list(islice(batches, n))} for epoch, n in zip(epochs, n_batches, strict=True)]
+    history = _from_columns(epochs, len(n_batches), n_kept=len(n_batches))
+    n = sum(n_batches)
+    # Records take many times the memory of columns. Of a run that is too long for them the epochs are kept, and the
+    # first batch, with which training compares its losses.
+    n_kept = n if len(n_batches) + n <= n_most else 1
+    records = iter(_from_columns(batches, n, n_kept=n_kept))
+    for epoch, count in zip(history, n_batches, strict=True):
+        epoch["batches"] = list(islice(records, count))
+    return history
+
+
+def _check_columns(columns: Mapping[str, Any]) -> int:
+    """Return the bytes of all arrays, or raise a ValueError unless they are such as `to_columns` makes."""
+    n_bytes = _check_array("n_batches", columns["n_batches"], np.int64)
+    for name, column in (*columns["epochs"].items(), *columns["batches"].items()):
+        rows, values = column["rows"], column["values"]
+        n_bytes += 0 if rows is None else _check_array(name, rows, np.int64)
+        n_bytes += 0 if isinstance(values, list) else _check_array(name, values, *_DTYPES.values())
+        if rows is not None and len(rows) != len(values):
+            raise ValueError(f"{name} has {len(values)} values for {len(rows)} records")
+    return n_bytes
+
+
+def _check_array(name: str, array: Any, *dtypes: type) -> int:
+    # An array of more dimensions may be long without taking a byte.
+    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype not in dtypes:
+        raise ValueError(f"{name} is not a column of numbers")
+    return array.nbytes
 
 
 def _to_columns(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -47,23 +80,29 @@ def _to_columns(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             rows.append(row)
             values.append(value.item() if isinstance(value, np.generic) else value)
     return {
-        name: {"rows": None if len(rows) == len(records) else np.array(rows), "values": _as_array(values)}
+        name: {
+            "rows": None if len(rows) == len(records) else np.array(rows, dtype=np.int64),
+            "values": _as_array(values),
+        }
         for name, (rows, values) in columns.items()
     }
 
 
-def _from_columns(columns: Mapping[str, Any], n: int) -> list[dict[str, Any]]:
+def _from_columns(columns: Mapping[str, Any], n: int, *, n_kept: int) -> list[dict[str, Any]]:
+    """Return the first `n_kept` of n records."""
     # A record that is empty is one of a batch that was cut short, the last of its epoch.
     if n > 2 * sum(len(column["values"]) for column in columns.values()) + 1:
         raise ValueError(f"{n} records have too few values")
-    records: list[dict[str, Any]] = [{} for _ in range(n)]
+    records: list[dict[str, Any]] = [{} for _ in range(min(n, n_kept))]
     for name, column in columns.items():
-        rows = range(n) if column["rows"] is None else column["rows"].tolist()
-        if not all(type(row) is int and 0 <= row < n for row in rows):
+        rows, values = column["rows"], column["values"]
+        if rows is None and len(values) != n:
+            raise ValueError(f"{name} has {len(values)} values for {n} records")
+        if rows is not None and not ((rows >= 0) & (rows < n)).all():
             raise ValueError(f"{name} is recorded where there is no record")
-        values = column["values"]
-        for row, value in zip(rows, values.tolist() if isinstance(values, np.ndarray) else values, strict=True):
-            records[row][name] = value
+        for row, value in zip(range(n) if rows is None else rows, values, strict=True):
+            if row < n_kept:
+                records[row][name] = value.item() if isinstance(value, np.generic) else value
     return records
 
 

@@ -638,6 +638,46 @@ def test_a_long_header_is_refused_before_it_is_read(files):
             load(path)
 
 
+def columns(n_epochs, n_batches, n_values, dtype=np.float64):
+    """Return a history whose batches recorded one number each."""
+    return {
+        "n_batches": np.full(n_epochs, n_batches, dtype=np.int64),
+        "epochs": {"train_loss": {"rows": None, "values": np.ones(n_epochs)}},
+        "batches": {"train_loss": {"rows": None, "values": np.ones(n_values, dtype)}},
+    }
+
+
+HISTORIES = {
+    "counts_without_bytes": {**columns(1, 1, 1), "n_batches": np.zeros((4 * 10**7, 0))},
+    "rows_without_bytes": {**columns(1, 1, 1), "epochs": {"a": {"rows": np.zeros((10**7, 0)), "values": np.ones(1)}}},
+    "values_without_bytes": {**columns(1, 1, 1), "batches": {"a": {"rows": None, "values": np.zeros((10**7, 0))}}},
+    "small_values": columns(1, 3 * 10**6, 3 * 10**6, np.float16),
+    "more_batches_than_values": columns(1, 10**6, 10),
+    "more_epochs_than_the_file_pays_for": columns(10**6, 0, 0),
+}
+
+
+@pytest.mark.parametrize("case", HISTORIES)
+def test_a_history_is_checked_before_memory_is_taken(case, files):
+    path, raw = files
+    path.write_bytes(forged(raw["tabular"], lambda content: content["net"].update(history=HISTORIES[case])))
+    with memory_below(64 * MEBIBYTE), pytest.raises(ModelFileError):
+        load(path)
+
+
+@pytest.mark.parametrize(("n_epochs", "n_batches"), [(1, 1_400_000), (1_000, 1_400)])
+def test_a_long_history_loads_without_its_batches(n_epochs, n_batches, files):
+    path, raw = files
+    history = columns(n_epochs, n_batches, n_epochs * n_batches)
+    path.write_bytes(forged(raw["tabular"], lambda content: content["net"].update(history=history)))
+    with memory_below(64 * MEBIBYTE + 4 * path.stat().st_size):
+        model = load(path)
+    assert len(model.history_) == n_epochs
+    assert sum(len(epoch["batches"]) for epoch in model.history_) == 1
+    model.partial_fit(X_OF["tabular"]).save(path)
+    assert len(load(path).history_) == n_epochs + 1
+
+
 # -- what is malformed ------------------------------------------------------------------------------
 
 
