@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _START = b'{"__metadata__":{"skclr":"{\\"sha256\\":\\"'
 _DIGEST = slice(_LENGTH + len(_START), _LENGTH + len(_START) + 64)
 # Where the document begins in the header, as a string.
 _TEXT = _START.index(b'"{')
+# A character by its number, and no backslash before a "u".
+_ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
 # What the objects of a header may take besides a share of what its tensors take.
 _FREE_BYTES = 2**26
 
@@ -139,12 +142,12 @@ def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
     if _digest(raw) != raw[_DIGEST]:
         raise ModelFileError("it was altered or cut short since it was written: its checksum is another")
     end = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
-    _check_cost(raw[_LENGTH:end], len(raw) - end)
     try:
-        # The rest of the header is for safetensors alone.
-        text, _ = json.JSONDecoder().raw_decode(raw[_LENGTH:end].decode(), _TEXT)
+        text = _document(raw[_LENGTH:end], n_most=_FREE_BYTES + 2 * max(0, len(raw) - end))
         document = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
         version, tree = document["version"], document["tree"]
+    except ModelFileError:
+        raise
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelFileError(f"its header cannot be read ({error})") from error
     if version != VERSION:
@@ -155,11 +158,34 @@ def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
         raise ModelFileError(f"its tensors cannot be read ({error})") from error
 
 
-def _check_cost(header: bytes, n_tensor_bytes: int) -> None:
-    """Raise a ModelFileError if the objects that a header becomes take more memory than its tensors justify."""
-    n_containers = header.count(b"{") + header.count(b"[")
-    n_bytes = 4 * len(header) + 200 * n_containers + 40 * header.count(b",")
-    if n_bytes > _FREE_BYTES + 2 * max(0, n_tensor_bytes):
+def _document(header: bytes, *, n_most: int) -> str:
+    """Return the document in a header.
+
+    Raises
+    ------
+    ModelFileError : if what the header becomes would take more than so many bytes of memory.
+    """
+    # The header and the document in it are held at the same time.
+    n_bytes = len(header) + 2 * _width(header) * len(header)
+    _check_cost(n_bytes, n_most)
+    # The rest of the header is for safetensors alone.
+    decoded = header.decode()
+    text, end = json.JSONDecoder().raw_decode(decoded, _TEXT)
+    rest = decoded[end:]
+    # What escapes stood for is counted, too: "\\u005b" is a bracket.
+    n_containers = sum(part.count("{") + part.count("[") for part in (text, rest))
+    n_commas = text.count(",") + rest.count(",")
+    _check_cost(n_bytes + _width(text.encode()) * len(text) + 200 * n_containers + 40 * n_commas, n_most)
+    return text
+
+
+def _width(source: bytes) -> int:
+    """Return the most bytes that Python keeps for a character of what JSON stands for."""
+    return 4 if not source.isascii() or _ESCAPED.search(source) else 1
+
+
+def _check_cost(n_bytes: int, n_most: int) -> None:
+    if n_bytes > n_most:
         raise ModelFileError(f"its header alone would take {n_bytes / 2**20:,.0f} MiB of memory")
 
 

@@ -638,6 +638,28 @@ def test_a_long_header_is_refused_before_it_is_read(files):
             load(path)
 
 
+LONG_DOCUMENTS = {
+    "brackets_by_number": b",".join([rb"\u005b\u005d"] * 10**6),
+    "braces_by_number": b",".join([rb"\u007b\u007d"] * 10**6),
+    "commas_by_number": rb"0\u002c" * 2 * 10**6 + b"0",
+    "a_wide_character": b'\\"' + "\U0001f33a".encode() + b"a" * 14 * 2**20 + b'\\"',
+    "a_wide_character_by_number": rb"\"\ud83c\udf3a" + b"a" * 14 * 2**20 + rb"\"",
+    "a_wide_character_by_number_in_a_string": rb"\"\\ud83c\\udf3a" + b"a" * 14 * 2**20 + rb"\"",
+}
+
+
+@pytest.mark.parametrize("case", LONG_DOCUMENTS)
+def test_a_header_is_counted_by_what_it_becomes(case, files):
+    path, raw = files
+    content = raw["tabular"]
+    start = content.index(b'\\"tree\\":')
+    more = rb"\"more\":[" + LONG_DOCUMENTS[case] + b"],"
+    size = int.from_bytes(content[:8], "little") + len(more)
+    path.write_bytes(sealed(size.to_bytes(8, "little") + content[8:start] + more + content[start:]))
+    with memory_below(64 * MEBIBYTE + path.stat().st_size), pytest.raises(ModelFileError, match="header alone"):
+        load(path)
+
+
 def columns(n_epochs, n_batches, n_values, dtype=np.float64):
     """Return a history whose batches recorded one number each."""
     return {
