@@ -51,7 +51,8 @@ def check_writable(path: str | os.PathLike[str], *, follow: bool = True, argumen
     if not stat.S_ISREG(mode):
         kind = "a symbolic link that leads to itself" if stat.S_ISLNK(mode) else "a device, a pipe or a socket"
         raise OSError(f"{argument} {name!r} is {kind}, not a file. Choose another name.")
-    if not mode & 0o222 or not os.access(target, os.W_OK):
+    # Another process may remove the file before it is asked for: nothing is there to be read-only then.
+    if not mode & 0o222 or not (os.access(target, os.W_OK) or _mode(target) is None):
         raise PermissionError(f"{argument} {name!r} is read-only. Make it writable, or choose another name.")
     return target
 

@@ -63,25 +63,33 @@ class ResumableArray:
         self._header = _header(shape)
 
     def __enter__(self) -> Self:
-        notes = self._read_notes()
-        if (file := self._open_part()) is not None and notes is not None:
-            self._file = file
-            self.n_done, self.block_rows, self._inputs = notes
-        else:
-            if file is not None:
-                file.close()
-            self._file = self._start()
+        self._file = self._open_part()
+        try:
+            # Only under the lock: without it, another process may begin a new file between the two.
+            notes = self._read_notes()
+            if notes is not None and self._fits():
+                self.n_done, self.block_rows, self._inputs = notes
+            else:
+                self._start()
+        except BaseException:
+            # An empty file is one that this call has just made; the notes are of another run.
+            if self._is_ours() and self._n_bytes_there() == 0:
+                self._unlink_part()
+            self._file.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            os.replace(self.part, self.path)
-            sync_folder(self.path.parent)
-        if kind is None or self.n_done == 0:
-            self._discard()
+        # The lock is held until the file is closed.
+        try:
+            if kind is None:
+                self._finish()
+            elif self.n_done == 0:
+                self._discard()
+        finally:
+            self._file.close()
 
     def append(self, rows: np.ndarray, inputs: str) -> None:
         """Write the next rows.
@@ -96,6 +104,7 @@ class ResumableArray:
         self._file.flush()
         # The notes must not reach the disk before the rows.
         os.fsync(self._file.fileno())
+        self._check_ours()
         self._write_notes(self.n_done + len(rows), inputs)
         self.n_done += len(rows)
 
@@ -106,19 +115,41 @@ class ResumableArray:
 
     # -- the unfinished file ----------------------------------------------------------------------------
 
-    def _start(self) -> BinaryIO:
-        # In this order: with old notes, a new file of zeros would pass for an unfinished one.
-        self._discard()
-        sync_folder(self.part.parent)
-        file = open(self.part, "x+b")  # noqa: SIM115
-        try:
-            _lock(file, self.path)
-            keep_access(self.path, self.part)
-            file.write(self._header)
-            file.flush()
-            _reserve(file, self._n_bytes)
-        except BaseException as error:
+    def _open_part(self) -> BinaryIO:
+        """Open the unfinished file, or a new and empty one, and lock it."""
+        if self.part.is_symlink():
+            self.part.unlink(missing_ok=True)
+        file = open(self.part, "r+b", opener=_create)  # noqa: SIM115
+        _lock(file, self.path)
+        # It may have been finished or removed after it was opened; its lock is worth nothing then.
+        if not _is_at(file, self.part):
             file.close()
+            raise _busy(self.path)
+        return file
+
+    def _fits(self) -> bool:
+        """Whether the unfinished file is one of this shape."""
+        self._file.seek(0)
+        return self._n_bytes_there() == self._n_bytes and self._file.read(len(self._header)) == self._header
+
+    def _start(self) -> None:
+        if self._n_bytes_there():
+            # Not truncated in place: other hard links to it keep its content.
+            self._discard()
+            self._file.close()
+            self._file = self._open_part()
+            if self._n_bytes_there():
+                raise _busy(self.path)
+        # In this order: with old notes, a new file of zeros would pass for an unfinished one.
+        self._remove_notes()
+        sync_folder(self.part.parent)
+        try:
+            keep_access(self.path, self.part)
+            self._file.seek(0)
+            self._file.write(self._header)
+            self._file.flush()
+            _reserve(self._file, self._n_bytes)
+        except BaseException as error:
             self._discard()
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise OSError(
@@ -126,23 +157,47 @@ class ResumableArray:
                     f"{error.strerror}: {str(self.path)!r} needs {self._n_bytes:,} bytes. Choose a larger disk",
                 ) from error
             raise
-        return file
 
-    def _open_part(self) -> BinaryIO | None:
-        """Open the unfinished file if it is one of this shape."""
-        if self.part.is_symlink() or not self.part.is_file():
-            return None
-        file = open(self.part, "r+b")  # noqa: SIM115
-        _lock(file, self.path)
-        fits = os.fstat(file.fileno()).st_size == self._n_bytes and file.read(len(self._header)) == self._header
-        if not fits:
-            file.close()
-        return file if fits else None
+    def _finish(self) -> None:
+        self._check_ours()
+        remove_unfinished(self.notes)
+        notes = _content(self.notes)
+        self._close_on_windows()
+        os.replace(self.part, self.path)
+        sync_folder(self.path.parent)
+        # Another process may have begun since the name became free; the notes are its own then.
+        if _content(self.notes) == notes:
+            self.notes.unlink(missing_ok=True)
 
     def _discard(self) -> None:
+        """Remove the notes and the unfinished file, which goes last: it holds the lock."""
+        if self._is_ours():
+            self._remove_notes()
+            self._unlink_part()
+
+    def _remove_notes(self) -> None:
         remove_unfinished(self.notes)
         self.notes.unlink(missing_ok=True)
+
+    def _unlink_part(self) -> None:
+        self._close_on_windows()
         self.part.unlink(missing_ok=True)
+
+    def _close_on_windows(self) -> None:
+        """Close the file where an open one can be neither renamed nor removed; there is no lock to lose there."""
+        if os.name == "nt":
+            self._file.close()
+
+    def _is_ours(self) -> bool:
+        return not self._file.closed and _is_at(self._file, self.part)
+
+    def _check_ours(self) -> None:
+        """Raise a BlockingIOError if the unfinished file was removed or replaced while it was written."""
+        if not self._is_ours():
+            raise _busy(self.path)
+
+    def _n_bytes_there(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
 
     @property
     def _n_bytes(self) -> int:
@@ -195,6 +250,26 @@ def _header(shape: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
+def _create(path: str, flags: int) -> int:
+    """Open a file that may not exist yet, but no link."""
+    return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def _reserve(file: BinaryIO, n_bytes: int) -> None:
     """Take the space on the disk, so that a full one is found now: a sparse file would only look as large."""
     if hasattr(os, "posix_fallocate"):
@@ -227,9 +302,11 @@ def _lock(file: BinaryIO, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        raise BlockingIOError(
-            f"{str(path)!r} is being written by another process. Wait for it, or choose another path."
-        ) from error
+        raise _busy(path) from error
     except OSError:
         # Some network file systems have no locks.
         pass
+
+
+def _busy(path: Path) -> BlockingIOError:
+    return BlockingIOError(f"{str(path)!r} is being written by another process. Wait for it, or choose another path.")

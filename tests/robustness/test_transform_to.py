@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -316,6 +317,165 @@ def test_another_process_is_writing(tabular, tmp_path):
         with pytest.raises(BlockingIOError, match="is being written by another process"):
             tabular[0].transform_to(tmp_path / "e.npy", tabular[1])
     equals_or_refuses(tabular[0], tmp_path / "e.npy", tabular[1])
+
+
+def write_blocks(path, n_blocks=1, model="m", rows=None):
+    """Begin an array, and leave it as a killed process would."""
+    out = ResumableArray(path, ROWS.shape, {"model": model}, 4).__enter__()
+    for i in range(out.n_done // 4, n_blocks):
+        out.append((ROWS if rows is None else rows)[4 * i : 4 * i + 4], str(i))
+    return out
+
+
+def during(function, action):
+    """Return a profile function that acts once, right before the code calls a method of that name."""
+    waiting = [action]
+
+    def look(frame, event, argument):
+        code = frame.f_code
+        if event == "call" and waiting and (code.co_filename, code.co_name) == (resumable.__file__, function):
+            sys.setprofile(None)
+            waiting.pop()()
+
+    return look
+
+
+STEPS = ["__enter__", "_open_part", "_lock", "_is_at", "_read_notes", "_start", "_discard", "_remove_notes", "_reserve"]
+
+
+@pytest.mark.parametrize("left_before", [None, "fitting", "empty", "without notes", "another shape"])
+@pytest.mark.parametrize("step", STEPS)
+def test_another_process_begins_at_any_step(step, left_before, tmp_path):
+    path, others, refused = tmp_path / "e.npy", [], []
+    if left_before is not None:
+        write_blocks(path)._file.close()
+    if left_before in ("without notes", "empty"):
+        (tmp_path / "e.npy.part.json").unlink()
+    if left_before in ("empty", "another shape"):
+        (tmp_path / "e.npy.part").write_bytes(b"" if left_before == "empty" else b"other")
+
+    def begin():
+        try:
+            others.append(write_blocks(path))
+        except BlockingIOError:
+            refused.append("second")
+
+    sys.setprofile(during(step, begin))
+    try:
+        write_array(path)
+    except BlockingIOError:
+        refused.append("first")
+    finally:
+        sys.setprofile(None)
+    # One of two is refused, if both wrote at the same time at all, and the other goes on undisturbed.
+    if others:
+        assert refused == ["first"]
+        assert {"e.npy.part", "e.npy.part.json"} <= set(os.listdir(tmp_path))
+        others[0].append(ROWS[4:8], "1")
+        others[0].append(ROWS[8:], "2")
+        others[0].__exit__(None, None, None)
+    assert_array_equal(np.load(path), ROWS)
+    assert os.listdir(tmp_path) == ["e.npy"]
+
+
+@pytest.mark.parametrize("step", ["__enter__", "_open_part", "_lock", "_is_at", "_read_notes"])
+def test_notes_of_an_older_run_are_not_read_for_a_newer_file(step, tmp_path):
+    path = tmp_path / "e.npy"
+    write_blocks(path, 2)._file.close()
+
+    def begin_anew_and_be_killed():
+        (tmp_path / "e.npy.part.json").unlink()
+        with suppress(BlockingIOError):
+            write_blocks(path, 0)._file.close()
+
+    sys.setprofile(during(step, begin_anew_and_be_killed))
+    try:
+        with suppress(BlockingIOError):
+            write_array(path)
+    finally:
+        sys.setprofile(None)
+    write_array(path)
+    assert_array_equal(np.load(path), ROWS)
+
+
+def test_a_live_writer_keeps_its_notes_when_they_are_being_replaced(tmp_path):
+    path = tmp_path / "e.npy"
+    with ResumableArray(path, ROWS.shape, {"model": "m"}, 4) as out:
+        out.append(ROWS[:4], "0")
+        with atomic.replacing(out.notes, follow=False) as file:
+            (tmp_path / "e.npy.part.json").unlink()
+            with pytest.raises(BlockingIOError, match="is being written by another process"):
+                write_array(path)
+            file.write(b"{}")
+        out.append(ROWS[4:8], "1")
+        out.append(ROWS[8:], "2")
+    assert_array_equal(np.load(path), ROWS)
+    assert os.listdir(tmp_path) == ["e.npy"]
+
+
+@pytest.mark.parametrize("n_blocks", [0, 1, 3])
+def test_a_file_that_another_has_replaced_is_not_finished(n_blocks, tmp_path):
+    path = tmp_path / "e.npy"
+    mine = write_blocks(path, n_blocks)
+    for name in os.listdir(tmp_path):
+        (tmp_path / name).unlink()
+    other = write_blocks(path, 1, rows=ROWS + 1)
+    before = on_disk(tmp_path)
+    with pytest.raises(BlockingIOError, match="is being written by another process"):
+        mine.__exit__(None, None, None)
+    assert on_disk(tmp_path) == before
+    with pytest.raises(BlockingIOError, match="is being written by another process"):
+        write_array(path)
+    other._file.close()
+
+
+def test_a_refusal_before_any_file_leaves_only_the_notes(tmp_path):
+    write_blocks(tmp_path / "e.npy", 1, model="another")._file.close()
+    (tmp_path / "e.npy.part").unlink()
+    with pytest.raises(ValueError, match="of another model"):
+        write_array(tmp_path / "e.npy")
+    assert os.listdir(tmp_path) == ["e.npy.part.json"]
+
+
+def test_another_process_begins_when_the_file_takes_its_name(tmp_path, monkeypatch):
+    path, replace, others = tmp_path / "e.npy", os.replace, []
+
+    def replace_and_begin(old, new):
+        replace(old, new)
+        if new == path:
+            others.append(write_blocks(path, 1, rows=ROWS + 1))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace_and_begin)
+        write_array(path)
+    assert_array_equal(np.load(path), ROWS)
+    others[0]._file.close()
+    again = write_blocks(path, 1)
+    again._file.close()
+    assert again.n_done == 4
+
+
+def test_another_process_finishes_while_the_path_is_checked(tmp_path, monkeypatch):
+    (tmp_path / "e.npy.part").write_bytes(b"")
+    access = os.access
+
+    def finish_and_access(path, mode):
+        (tmp_path / "e.npy.part").unlink(missing_ok=True)
+        return access(path, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", finish_and_access)
+        out = ResumableArray(tmp_path / "e.npy", ROWS.shape, {"model": "m"}, 4)
+    with out:
+        out.append(ROWS[:4], "0")
+    assert os.listdir(tmp_path) == ["e.npy"]
+
+
+def test_a_hard_link_keeps_its_content(tmp_path):
+    (tmp_path / "precious").write_bytes(b"content")
+    os.link(tmp_path / "precious", tmp_path / "e.npy.part")
+    write_array(tmp_path / "e.npy")
+    assert (tmp_path / "precious").read_bytes() == b"content"
 
 
 # -- kills --------------------------------------------------------------------------------------------
