@@ -23,7 +23,7 @@ from skclr.diagram import diagram
 from skclr.encoders import Encoder, Reading
 from skclr.export import ExportedModel
 from skclr.measures import info_nce_bound
-from skclr.modalities import Aligned, Modality, check_two_samples, spread_sample, views_in
+from skclr.modalities import Aligned, Modality, Text, check_two_samples, spread_sample, views_in
 from skclr.parts.plain import as_python
 from skclr.parts.randomness import DrawsFrom
 from skclr.persistence import SavedModel
@@ -431,6 +431,9 @@ default=None
             raise ValueError(f"X gives {len(views)} view(s) of each sample: give as many as in fit")
         sides = [self._modality.read(view, self, reset=False) for view in views]
         check_two_samples(sides[0], "score and make_views need", "; use KFold in place of LeaveOneOut")
+        if isinstance(self._modality, Text) and self.encoder_.any_length:
+            # Memory follows X, and not the longest text that the model would take.
+            sides = [side.padded_to(int(side.paddings(any_length=True).max())) for side in sides]
         samples = assembly.build_samples(sides, self._modality, self.device_)
         return make_views(maker.fit(samples), samples, self.net_.batch_size, draw_seed(random_state))
 

@@ -605,6 +605,12 @@ def test_transform_takes_memory_for_the_input_and_not_for_the_fit(kind, passthro
         model.transform(X_OF[kind][:1])
 
 
+@pytest.mark.parametrize("verb", ["score", "make_views"])
+def test_views_of_texts_take_memory_for_the_input_and_not_for_the_fit(verb, files):
+    with memory_below(64 * MEBIBYTE):
+        VERBS[verb](read(files, "text", learned(max_tokens=2**18)), X_OF["text"] * 5)
+
+
 def test_the_width_of_plain_features_is_known_without_computing_them(files, monkeypatch):
     path, raw = files
     for kind, X in X_OF.items():
