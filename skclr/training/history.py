@@ -12,6 +12,8 @@ _DTYPES = {bool: np.bool_, int: np.int64, float: np.float64}
 # What the records may take, besides four times what their columns take, and what one of them takes.
 _FREE_BYTES = 2**26
 _RECORD_BYTES = 256
+# What each value beyond a record's first six takes.
+_VALUE_BYTES = 64
 
 
 def to_columns(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -36,8 +38,9 @@ def from_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     n_bytes = _check_columns(columns)
     counts, epochs, batches = columns["n_batches"], columns["epochs"], columns["batches"]
-    n_most = (_FREE_BYTES + 4 * n_bytes) // _RECORD_BYTES
-    if len(counts) > n_most:
+    n_most = _FREE_BYTES + 4 * n_bytes
+    n_epoch_bytes = _cost(epochs, len(counts))
+    if n_epoch_bytes > n_most:
         raise ValueError(f"a history of {len(counts):,} epochs is too long for its file")
     n_batches = counts.tolist()
     if any(n < 0 for n in n_batches):
@@ -46,11 +49,17 @@ def from_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     n = sum(n_batches)
     # Records take many times the memory of columns. Of a run that is too long for them the epochs are kept, and the
     # first batch, with which training compares its losses.
-    n_kept = n if len(n_batches) + n <= n_most else 1
+    n_kept = n if n_epoch_bytes + _cost(batches, n) <= n_most else 1
     records = iter(_from_columns(batches, n, n_kept=n_kept))
     for epoch, count in zip(history, n_batches, strict=True):
         epoch["batches"] = list(islice(records, count))
     return history
+
+
+def _cost(columns: Mapping[str, Any], n: int) -> int:
+    """Return about how many bytes n records take: a flag is one byte in a column, and dozens in a dictionary."""
+    n_values = sum(len(column["values"]) for column in columns.values())
+    return _RECORD_BYTES * n + _VALUE_BYTES * max(0, n_values - 6 * n)
 
 
 def _check_columns(columns: Mapping[str, Any]) -> int:

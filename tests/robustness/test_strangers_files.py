@@ -681,6 +681,10 @@ HISTORIES = {
     "values_without_bytes": {**columns(1, 1, 1), "batches": {"a": {"rows": None, "values": np.zeros((10**7, 0))}}},
     "small_values": columns(1, 3 * 10**6, 3 * 10**6, np.float16),
     "more_batches_than_values": columns(1, 10**6, 10),
+    "many_flags": {
+        **columns(10**4, 0, 0),
+        "epochs": {f"flag{i}": {"rows": None, "values": np.ones(10**4, bool)} for i in range(500)},
+    },
     "more_epochs_than_the_file_pays_for": columns(10**6, 0, 0),
 }
 
