@@ -19,7 +19,7 @@ NOT_CHOSEN = {
     "bytes": ([b"a", b"b"], {}, TypeError, "bytes in row 0.*decode"),
     "none_first": ([None, "a", "b"], {}, ValueError, r"missing value \(None\) in row 0: fill it"),
     "nan_first": (pd.Series([np.nan, "a", "b"], dtype=object), {}, ValueError, r"missing value \(nan\) in row 0"),
-    "one_path": (Path("a.png"), {}, ValueError, "X='a.png' is one path: give a list"),
+    "one_path": (Path("a.png"), {}, FileNotFoundError, "X='a.png' does not exist"),
     "nothing": (None, {}, TypeError, "X is a NoneType: pass an array"),
     "dict": ({"a": [1, 2]}, {}, TypeError, "X is a dict: pass an array"),
     "rank_5": (np.zeros((2, 3, 4, 5, 6)), {}, ValueError, r"shape \(2, 3, 4, 5, 6\).*views='paired'"),
