@@ -158,6 +158,35 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.classes_[self.classifier_.predict(self.embedder_.transform(X))]
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on the labelled rows.
+
+        Parameters
+        ----------
+        X : array or DataFrame of n samples
+            As for `fit`.
+        y : array of shape (n,)
+            Classes; unlabelled rows (-1 or a missing value) are left out.
+        sample_weight : array of shape (n,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        Share of labelled rows whose class is predicted.
+
+        Raises
+        ------
+        ValueError
+            If no row of y is labelled.
+        """
+        predicted = self.predict(X)
+        labels = encode_labels(y, len(predicted))
+        rows = labels.labelled
+        if not len(rows):
+            raise ValueError("y has no labelled row to score. Pass the classes of some rows.")
+        correct = labels.classes[labels.codes[rows]] == predicted[rows]
+        return float(np.average(correct, weights=None if sample_weight is None else np.asarray(sample_weight)[rows]))
+
     @available_if(_classifier_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """Give the probabilities of each sample's classes.

@@ -93,8 +93,8 @@ def distinct(argument: str, column: np.ndarray) -> tuple[list[Any], np.ndarray]:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, NaT or pandas' NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    """Return whether a value is None, NaN, NaT, pandas.NA or masked."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
         return True
     # NaN and numpy's NaT differ from themselves.
     return isinstance(value, Number | np.generic) and bool(value != value)
@@ -102,7 +102,7 @@ def is_missing(value: Any) -> bool:
 
 def _plain(argument: str, value: Any) -> Hashable:
     """Return a value of an object column such that equal values have equal hashes."""
-    if is_missing(value) or value is np.ma.masked:
+    if is_missing(value):
         return None
     if isinstance(value, str | bytes | Number | np.generic):
         return value

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from skclr.data.columns import is_missing
 from skclr.modalities.aligned import Aligned, stacked, views_in
 from skclr.modalities.audio import Audio
-from skclr.modalities.base import Modality, check_two_samples, is_missing
+from skclr.modalities.base import Modality, check_two_samples
 from skclr.modalities.image import Image
 from skclr.modalities.parquet import ParquetRows
 from skclr.modalities.rows import n_rows, spread_sample, take_rows

@@ -6,7 +6,6 @@ import copy
 import inspect
 import math
 from abc import ABC, abstractmethod
-from decimal import Decimal
 from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
@@ -207,14 +206,6 @@ def check_two_samples(X: Any, caller: str = "fit needs", remedy: str = "") -> No
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     if n_samples < 2:
         raise ValueError(f"X has {n_samples} sample(s) (n_samples={n_samples}): {caller} 2 or more to contrast{remedy}")
-
-
-def is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, NaT, pandas.NA or masked."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
-        return True
-    # numpy's float32 is no Python float, and its NaT no pandas.NaT; like NaN, neither is equal to itself.
-    return isinstance(value, float | Decimal | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
 
 
 def unmasked(X: Any) -> Any:

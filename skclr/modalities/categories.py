@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skclr.modalities.base import is_missing
+from skclr.data.columns import is_missing
 from skclr.parts.plain import Plain
 
 # Most values of a column that are kept by name: the rest are too rare to learn from, and a file would hold them all.

@@ -12,7 +12,8 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
-from skclr.modalities.base import is_missing, unmasked
+from skclr.data.columns import is_missing
+from skclr.modalities.base import unmasked
 from skclr.modalities.categories import is_number, parse_number
 
 _CATEGORY_NAMES = {"category", "bool", "boolean", "str", "string", "String", "Boolean", "Categorical", "Enum"}

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 
-from skclr.modalities.base import is_missing, unmasked
+from skclr.data.columns import is_missing
+from skclr.modalities.base import unmasked
 
 # A column of text with more distinct values than this, nearly one a row, tells rows apart and nothing else.
 _MOST_CATEGORIES = 50

@@ -14,7 +14,7 @@ import torch
 from scipy.sparse import issparse
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from skclr.modalities.base import is_missing
+from skclr.data.columns import is_missing
 from skclr.modalities.files import IMAGE_SUFFIXES, images_in, is_picture, to_pixels, visible_files
 from skclr.modalities.parquet import ParquetRows
 from skclr.modalities.stored import Stored, is_stored

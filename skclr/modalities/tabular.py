@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
-from skclr.modalities.base import Modality, check_finite, check_two_samples, is_missing
+from skclr.data.columns import is_missing
+from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories, count_values, holds_text
 from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
 from skclr.modalities.columns import are_dates, is_identifier

@@ -16,8 +16,9 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
+from skclr.data.columns import is_missing
 from skclr.encoders.text import mean_of_tokens
-from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, is_missing
+from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
 from skclr.modalities.ragged import Ragged
 from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
 from skclr.parts.plain import expect

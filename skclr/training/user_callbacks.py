@@ -83,6 +83,8 @@ def _fault(callback: Callback, *, validates: bool, records_more: bool) -> str:
         case InputShapeSetter():
             return "but the encoder is built for the shape of X already: remove it"
         case PassthroughScoring(name=name, on_train=on_train):
+            if (name, on_train) == ("train_loss", False):
+                return "but train_loss is of training batches: set on_train=True, or remove it: it is recorded anyway"
             known = records_more or (name, on_train) in (("train_loss", True), ("valid_loss", False))
             if not known:
                 return f"but batches record no {name!r}: they record 'train_loss' and 'valid_loss'"

@@ -254,3 +254,21 @@ def test_two_classes_coded_as_minus_one_and_one_are_refused_before_training(tabl
     with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class; recode"):
         model.fit(table[0], y)
     assert not hasattr(model, "embedder_")
+
+
+@pytest.mark.parametrize("unlabelled", [-1, None, "-1"])
+@pytest.mark.parametrize("kind", [str, bytes, object])
+def test_score_leaves_unlabelled_rows_out(unlabelled, kind):
+    X = np.random.default_rng(0).normal(size=(30, 3)) + 9 * (np.arange(30) % 2)[:, None]
+    names = {str: ("no", "yes"), bytes: (b"no", b"yes"), object: (10**20, 10**20 + 7)}[kind]
+    y = [names[i % 2] for i in range(30)]
+    model = SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=0, random_state=0)).fit(X, y)
+    if kind is object and unlabelled == "-1":
+        unlabelled = -1
+    partly = [label if i % 3 else unlabelled for i, label in enumerate(y)]
+    wrong = [names[(i + 1) % 2] if i % 3 else unlabelled for i in range(30)]
+    assert model.score(X, y) == model.score(X, partly) == 1
+    assert model.score(X, wrong) == 0
+    assert model.score(X, y, sample_weight=np.arange(30)) == 1
+    with pytest.raises(ValueError, match="no labelled row"):
+        model.score(X, [-1] * 30)
