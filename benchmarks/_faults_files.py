@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from _faults_training import counted, data, disk, embedder
 
-from skclr import ContrastiveEmbedder, ModelFileError, blocks, load
+from skclr import ContrastiveEmbedder, ModelFileError, load
+from skclr import blockwise as blocks
 
 N_CRASHES = 50
 N_PIECES = 64

@@ -13,7 +13,7 @@ from _speed_training import pictures, table
 from torch import Tensor, nn
 
 from skclr import ContrastiveEmbedder
-from skclr.parts.memory import keep_freed_memory
+from skclr.memory import keep_freed_memory
 from skclr.views import ImageViews
 
 # Area of the crop; brightness, contrast and saturation; hue; and their probability and that of grey.

@@ -37,15 +37,16 @@ except ImportError:
     sys.exit("atheris is missing, and without it there is nothing to do: pip install atheris")
 
 with atheris.instrument_imports(include=["skclr"]):
-    from skclr import ContrastiveEmbedder, load, storage
+    from skclr import ContrastiveEmbedder, load
     from skclr.command_line import main as skclr
     from skclr.encoders import ENCODERS
     from skclr.evaluation import comparison
+    from skclr.files import format as storage
     from skclr.frameworks import FRAMEWORKS
     from skclr.losses import LOSSES
     from skclr.modalities import MODALITIES, infer_modality
-    from skclr.persistence import CLASSES
     from skclr.plotting.reporting import page
+    from skclr.saving import CLASSES
     from skclr.training import ContrastiveNet
     from skclr.views import VIEWS
 

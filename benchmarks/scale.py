@@ -3,7 +3,7 @@
 Weak and strong scaling on one and two processes of one thread each, operations of a step and bytes that a rank gives to
 be gathered and averaged beside what docs/scaling.rst says of them, peak memory against the batch size with and without
 chunks, training from a memory map against training from memory, and the largest difference between several ranks and
-one in float64, by case of tests/training/ranks.py.
+one in float64, by case of tests/ranks/on_ranks.py.
 Each measurement is a process of its own: `python benchmarks/scale.py --child NAME VALUES` prints its numbers.
 """
 
@@ -179,7 +179,7 @@ CHILDREN = {"speed": speed, "sent": sent, "memory": memory, "storage": storage}
 
 def child(name: str, *values: Any, n_ranks: int = 1) -> dict[str, Any]:
     """Run a measurement in new processes; give rank 0's numbers."""
-    from tests.training.ranks import free_port
+    from tests.ranks.on_ranks import free_port
 
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(n_ranks)}
     command = [sys.executable, "-W", "ignore", __file__, "--child", name, *map(str, values)]
@@ -204,11 +204,11 @@ def child(name: str, *values: Any, n_ranks: int = 1) -> dict[str, Any]:
 
 def measure_equality() -> dict[str, dict[str, float]]:
     """Give the largest difference of losses, gradients and weights between several ranks and one, in float64."""
-    from tests.training import ranks
+    from tests.ranks import on_ranks as ranks
 
     differences: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "tests.training.ranks", folder], check=True, cwd=ROOT)
+        subprocess.run([sys.executable, "-m", "tests.ranks.on_ranks", folder], check=True, cwd=ROOT)
         for n_ranks in (2, 4):
             together = torch.load(Path(folder) / f"{n_ranks}-0.pt")["together"]
             for case, result in together.items():

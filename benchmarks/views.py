@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
 
-from skclr.parts.randomness import DrawsFrom
+from skclr.randomness import DrawsFrom
 from skclr.views import ImageViews
 
 # The defaults of ours are the parameters of `torchvision`.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skclr.embedder import ContrastiveEmbedder, load
     from skclr.evaluation import compare, diagnose
+    from skclr.files.format import ModelFileError
     from skclr.plotting import report
     from skclr.semi_supervised import SemiSupervisedClassifier
-    from skclr.storage import ModelFileError
 
 __version__ = "0.1.0.dev0"
 
@@ -19,7 +19,7 @@ __all__ = ["ContrastiveEmbedder", "ModelFileError", "SemiSupervisedClassifier", 
 # and hears Ctrl-C, before torch is.
 _LATER = {
     "ContrastiveEmbedder": "embedder",
-    "ModelFileError": "storage",
+    "ModelFileError": "files.format",
     "SemiSupervisedClassifier": "semi_supervised",
     "compare": "evaluation",
     "diagnose": "evaluation",

@@ -22,15 +22,15 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
+from skclr.arguments import check_types
 from skclr.encoders import ENCODERS, Encoder, Preprocessed, Reading
+from skclr.files.plain import as_python
 from skclr.frameworks import FRAMEWORKS, Framework, Recipe
 from skclr.hints import REGISTRIES, hint, nearest_name
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
-from skclr.parts.arguments import check_types
-from skclr.parts.plain import as_python
-from skclr.parts.precision import multiplies_faster_in_bfloat16
-from skclr.parts.ranks import n_ranks, rank
+from skclr.precision import multiplies_faster_in_bfloat16
+from skclr.ranks.collectives import n_ranks, rank
 from skclr.training import (
     LR_SCHEDULES,
     OPTIMIZERS,

@@ -17,16 +17,16 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skclr import assembly
-from skclr.blocks import BlockwiseTransform, is_lazy
+from skclr.blockwise import BlockwiseTransform, is_lazy
 from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
 from skclr.diagram import diagram
 from skclr.encoders import Encoder, Reading
-from skclr.export import ExportedModel
+from skclr.exporting import ExportedModel
+from skclr.files.plain import as_python
 from skclr.measures import info_nce_bound
 from skclr.modalities import Aligned, Modality, Text, check_two_samples, spread_sample, views_in
-from skclr.parts.plain import as_python
-from skclr.parts.randomness import DrawsFrom
-from skclr.persistence import SavedModel
+from skclr.randomness import DrawsFrom
+from skclr.saving import SavedModel
 from skclr.training import (
     ContrastiveNet,
     Samples,

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from skclr.encoders import ENCODERS
+from skclr.encoders.base import Encoder
+from skclr.files.format import Described, Missing, Named
+from skclr.files.plain import Plain
 from skclr.frameworks import FRAMEWORKS, Supervised
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality
 from skclr.modalities.categories import Categories
 from skclr.modalities.text import TOKENIZERS, choose_tokenizer
 from skclr.modalities.tokenizers import OfModel, Tokenizer
-from skclr.parts.encoder import Encoder
-from skclr.parts.plain import Plain
-from skclr.storage import Described, Missing, Named
 from skclr.training import LR_SCHEDULES, OPTIMIZERS, MomentumSGD
 from skclr.views import VIEWS
 

@@ -22,7 +22,7 @@ from skclr.data import encode_labels
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
 from skclr.modalities import take_rows, views_in
-from skclr.parts.ranks import n_ranks
+from skclr.ranks.collectives import n_ranks
 from skclr.training import undisturbed
 from skclr.views import is_paired
 

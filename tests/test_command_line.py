@@ -136,7 +136,7 @@ def test_text_of_characters_that_are_none(tmp_path, order):
 
 
 def test_archives_that_would_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("skclr.modalities.parquet._MOST_BYTES", 10_000)
+    monkeypatch.setattr("skclr.data.parquet._MOST_BYTES", 10_000)
     np.savez_compressed(tmp_path / "bomb.npz", X=np.zeros((1_000, 100)))
     np.savez(tmp_path / "plain.npz", X=np.zeros((1_000, 100)))
     pd.DataFrame({"a": np.zeros(100_000)}).to_parquet(tmp_path / "bomb.parquet")

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from skclr import ContrastiveEmbedder, ModelFileError, load, storage
+from skclr import ContrastiveEmbedder, ModelFileError, load
 from skclr.command_line import main
+from skclr.files import format as storage
 from skclr.frameworks import FRAMEWORKS
 from skclr.modalities import MODALITIES, infer_modality
-from skclr.persistence import CLASSES
+from skclr.saving import CLASSES
 from skclr.training import ContrastiveNet
 from skclr.views import VIEWS
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skclr.modalities.files import IMAGE_SUFFIXES, images_in
-from skclr.modalities.parquet import check_growth, check_row_group
-from skclr.parts.atomic import check_writable, replacing
+from skclr.data.files import IMAGE_SUFFIXES, images_in
+from skclr.data.parquet import check_growth, check_row_group
+from skclr.files.atomic import check_writable, replacing
 
 # What may be in such a file only unpacking it tells.
 _PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skclr.data.columns import check_length, distinct, to_column
-from skclr.parts.groups import UNLABELLED
+from skclr.data.positives import UNLABELLED
 
 
 def encode_groups(groups: Any, n_samples: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skclr.data.columns import check_length, distinct, to_column
-from skclr.parts.groups import UNLABELLED
+from skclr.data.positives import UNLABELLED
 from skclr.wording import counted
 
 # What numpy makes of -1 beside strings, and a CSV file of -1 beside names.

@@ -1,5 +1,6 @@
 """Encoders: what `transform` runs. To add one, write its file and its line here."""
 
+from skclr.encoders.base import Encoder
 from skclr.encoders.conv import Conv
 from skclr.encoders.feature_transformer import FeatureTransformer
 from skclr.encoders.mlp import MLP
@@ -14,7 +15,6 @@ from skclr.encoders.tcn import TCN
 from skclr.encoders.text import TokenBag
 from skclr.encoders.text_transformer import TextTransformer
 from skclr.encoders.timm import Timm
-from skclr.parts.encoder import Encoder
 
 ENCODERS: dict[str, type[Encoder]] = {
     "mlp": MLP,

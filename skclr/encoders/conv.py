@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
 
 
 class Conv(Encoder):

@@ -6,9 +6,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from skclr.parts.arguments import check_sizes
-from skclr.parts.columns import Indexing, check_lengths
-from skclr.parts.encoder import Encoder
+from skclr.arguments import check_sizes
+from skclr.data.indexing import Indexing, check_lengths
+from skclr.encoders.base import Encoder
 
 
 class FeatureTransformer(Encoder, Indexing):

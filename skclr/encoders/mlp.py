@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from skclr.parts.arguments import check_sizes
-from skclr.parts.columns import Columns
-from skclr.parts.encoder import Encoder
+from skclr.arguments import check_sizes
+from skclr.data.indexing import Columns
+from skclr.encoders.base import Encoder
 
 
 class MLP(Encoder):
@@ -19,7 +19,7 @@ class MLP(Encoder):
     width : of the hidden layers.
     n_layers : number of linear maps.
     out_features : width of the embedding.
-    cardinalities, gaps : of the columns of a table, see `skclr.parts.columns.Columns`.
+    cardinalities, gaps : of the columns of a table, see `skclr.data.indexing.Columns`.
 
     Examples
     --------

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skclr.parts.encoder import Encoder
+from skclr.encoders.base import Encoder
 
 
 class Reading(NamedTuple):

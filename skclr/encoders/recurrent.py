@@ -5,9 +5,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
-from skclr.parts.missing import masked_mean, split_missing
+from skclr.arguments import check_sizes
+from skclr.data.missing import masked_mean, split_missing
+from skclr.encoders.base import Encoder
 
 
 class Recurrent(Encoder):

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from skclr.parts.encoder import Encoder
+from skclr.encoders.base import Encoder
 
 # Images below this many pixels a side would be gone after ImageNet's stem.
 _SMALL_IMAGE = 64

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skclr.parts.encoder import Encoder
+from skclr.encoders.base import Encoder
 
 
 class SentenceTransformer(Encoder):

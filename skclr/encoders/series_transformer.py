@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
-from skclr.parts.missing import masked_mean, split_missing
+from skclr.arguments import check_sizes
+from skclr.data.missing import masked_mean, split_missing
+from skclr.encoders.base import Encoder
 
 # Patches of the longest series in `fit`: attention grows with their square.
 _PATCHES = 64

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
-from skclr.parts.precision import at_least_float32
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
+from skclr.precision import at_least_float32
 
 
 class SpectrogramConv(Encoder):

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skclr.parts.arguments import check_sizes
-from skclr.parts.dropout import Dropout
-from skclr.parts.encoder import Encoder
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
+from skclr.encoders.dropout import Dropout
 
 
 class TokenBag(Encoder):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
+from skclr.encoders.dropout import TransformerLayer
 from skclr.encoders.text import mean_of_tokens
-from skclr.parts.arguments import check_sizes
-from skclr.parts.dropout import TransformerLayer
-from skclr.parts.encoder import Encoder
 
 
 class TextTransformer(Encoder):

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from skclr.parts.encoder import Encoder
+from skclr.encoders.base import Encoder
 
 
 class Timm(Encoder):

@@ -18,13 +18,13 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_memory
 
 from skclr.data import Labels, check_splittable, encode_labels
+from skclr.data.positives import UNLABELLED
 from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, named_embedders
 from skclr.evaluation.probes import Record, check_n_labels, drawn
 from skclr.evaluation.statistics import Difference, corrected_t_test
+from skclr.files.atomic import make_folder
 from skclr.modalities import take_rows, views_in
-from skclr.parts.atomic import make_folder
-from skclr.parts.groups import UNLABELLED
-from skclr.parts.randomness import derive_seeds
+from skclr.randomness import derive_seeds
 from skclr.views import is_paired
 
 _SUFFIXES = ("", "_low", "_high", "_p_value")

@@ -20,7 +20,7 @@ from skclr.data import Labels, check_length, encode_labels, encode_together
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.statistics import confidence_interval
 from skclr.modalities import n_rows, take_rows
-from skclr.parts.randomness import derive_seeds
+from skclr.randomness import derive_seeds
 from skclr.semi_supervised import fine_tune
 from skclr.wording import counted
 

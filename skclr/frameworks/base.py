@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from skclr.parts.encoder import Encoder
+from skclr.encoders.base import Encoder
 
 
 class Recipe(NamedTuple):

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.regression import normalized_mse
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
 from skclr.parts.schedules import cosine

@@ -6,17 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skclr.arguments import check_above_zero, check_sizes
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.swapped import swapped_prediction
-from skclr.parts.arguments import check_above_zero, check_sizes
 from skclr.parts.clock import Clock
-from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views, forward_views
-from skclr.parts.precision import at_least_float32
-from skclr.parts.ranks import batch_mean
 from skclr.parts.schedules import cosine, linear
 from skclr.parts.teacher import Teacher
+from skclr.precision import at_least_float32
+from skclr.ranks.collectives import batch_mean
 
 
 class Prototypes(nn.Module):

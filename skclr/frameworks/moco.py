@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses import InfoNCE, PairwiseLoss
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.queue import Queue
 from skclr.parts.schedules import cosine

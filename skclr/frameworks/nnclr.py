@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses import InfoNCE, PairwiseLoss
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
 from skclr.parts.queue import Queue
-from skclr.parts.ranks import gather
+from skclr.ranks.collectives import gather
 
 
 class NNCLR(Framework):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from skclr.arguments import check_sizes
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses import NTXent, PairwiseLoss
-from skclr.parts.arguments import check_sizes
-from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import forward_views
 

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
+from skclr.arguments import check_number
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.regression import negative_cosine
-from skclr.parts.arguments import check_number
-from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
 

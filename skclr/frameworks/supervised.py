@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
-from skclr.parts.encoder import Encoder
-from skclr.parts.ranks import batch_mean
+from skclr.ranks.collectives import batch_mean
 
 
 class Supervised(Framework):

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
+from skclr.arguments import check_above_zero, check_sizes
+from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
 from skclr.losses.swapped import swapped_prediction
-from skclr.parts.arguments import check_above_zero, check_sizes
 from skclr.parts.clock import Clock
-from skclr.parts.encoder import Encoder
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views, forward_views
 from skclr.parts.queue import Queue

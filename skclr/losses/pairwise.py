@@ -1,6 +1,6 @@
 """Pairwise losses: rows of one group attract, rows of different groups repel.
 
-A loss states what one block of anchors costs; `skclr.parts.tiles` makes it exact in memory that grows with the rows.
+A loss states what one block of anchors costs; `skclr.losses.tiles` makes it exact in memory that grows with the rows.
 In the equations i is an anchor, p a positive of it (another row of its group), n a negative (a row of another group),
 a any candidate (positive or negative), s a similarity and D a distance.
 """
@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
-from skclr.parts.plain import Plain
-from skclr.parts.precision import at_least_float32
-from skclr.parts.ranks import gather, rank, share
-from skclr.parts.tiles import LARGEST_PRODUCT, log_sum_exp_of_others, lowest, mean_cost, over_counts
+from skclr.files.plain import Plain
+from skclr.losses.tiles import LARGEST_PRODUCT, log_sum_exp_of_others, lowest, mean_cost, over_counts
+from skclr.precision import at_least_float32
+from skclr.ranks.collectives import gather, rank, share
 
 
 class Pairs:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss, relu
 
-from skclr.parts.precision import at_least_float32
-from skclr.parts.ranks import average, batch_mean, n_ranks
+from skclr.precision import at_least_float32
+from skclr.ranks.collectives import average, batch_mean, n_ranks
 
 
 def barlow_twins(z1: Tensor, z2: Tensor, redundancy_weight: float = 5e-3) -> Tensor:

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from skclr.parts.precision import at_least_float32
+from skclr.precision import at_least_float32
 
 
 def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from skclr.data.aligned import Aligned, stacked, views_in
 from skclr.data.columns import is_missing
-from skclr.modalities.aligned import Aligned, stacked, views_in
+from skclr.data.parquet import ParquetRows
+from skclr.data.rows import n_rows, spread_sample, take_rows
+from skclr.data.sources import opened
+from skclr.data.stored import let_go
 from skclr.modalities.audio import Audio
 from skclr.modalities.base import Modality, check_two_samples
 from skclr.modalities.image import Image
-from skclr.modalities.parquet import ParquetRows
-from skclr.modalities.rows import n_rows, spread_sample, take_rows
 from skclr.modalities.series import Series
-from skclr.modalities.sources import opened
-from skclr.modalities.stored import let_go
 from skclr.modalities.tabular import Tabular
 from skclr.modalities.text import Text
 

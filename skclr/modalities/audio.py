@@ -10,12 +10,12 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from skclr.arguments import check_number
+from skclr.data.ragged import Ragged, ending_early
+from skclr.data.stored import Stored
+from skclr.files.plain import expect
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, check_unmasked
-from skclr.modalities.ragged import Ragged, ending_early
-from skclr.modalities.stored import Stored
-from skclr.parts.arguments import check_number
-from skclr.parts.mel import LogMel, time_bins
-from skclr.parts.plain import expect
+from skclr.modalities.mel import LogMel, time_bins
 
 # As many clips tell a band's mean and deviation.
 _STATISTICS_CLIPS = 256

@@ -14,8 +14,8 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from skclr.modalities.stored import Joined, Stored
-from skclr.parts.plain import Plain
+from skclr.data.stored import Joined, Stored
+from skclr.files.plain import Plain
 from skclr.views import VIEWS
 
 # Of one sample: an hour of audio, or an image of 67 megapixels. A stranger's model asks for no more memory than that.
@@ -26,7 +26,7 @@ class Modality(Plain, ABC):
     """A way to read X into tensors.
 
     In a tensor of floats NaN is what is not there: a missing value, the end of a series that others outlast. Settings
-    are kept under their names and what was learned in annotated attributes, for files: see `skclr.parts.plain.Plain`.
+    are kept under their names and what was learned in annotated attributes, for files: see `skclr.files.plain.Plain`.
 
     Attributes
     ----------

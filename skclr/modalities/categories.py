@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from skclr.data.columns import is_missing
-from skclr.parts.plain import Plain
+from skclr.files.plain import Plain
 
 # Most values of a column that are kept by name: the rest are too rare to learn from, and a file would hold them all.
 _MOST_NAMES = 2**16

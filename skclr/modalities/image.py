@@ -13,11 +13,11 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
+from skclr.data.files import ImageFiles, holds_paths, shape_of_files, to_paths
+from skclr.data.stored import Converted, Joined, Stored
+from skclr.files.plain import expect
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_finite, check_two_samples, check_unmasked
-from skclr.modalities.files import ImageFiles, holds_paths, shape_of_files, to_paths
 from skclr.modalities.pixels import SCALES, WHITE, PixelScale, as_pixels, fractions
-from skclr.modalities.stored import Converted, Joined, Stored
-from skclr.parts.plain import expect
 
 _USUAL_CHANNELS = (1, 3, 4)
 _LARGEST = np.float64(1e15)

@@ -10,11 +10,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array
 from torch import Tensor, nn
 
+from skclr.data.missing import channel_statistics
+from skclr.data.ragged import Ragged, ending_early
+from skclr.data.stored import Stored, pieces
+from skclr.files.plain import expect
 from skclr.modalities.base import Modality, check_no_dates, check_two_samples, unmasked
-from skclr.modalities.ragged import Ragged, ending_early
-from skclr.modalities.stored import Stored, pieces
-from skclr.parts.missing import channel_statistics
-from skclr.parts.plain import expect
 
 # Enough for a mean and a deviation; reading more would only cost time.
 _STATISTICS_ROWS = 256

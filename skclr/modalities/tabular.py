@@ -18,13 +18,13 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
 from skclr.data.columns import is_missing
+from skclr.data.files import IMAGE_SUFFIXES
+from skclr.data.stored import Stored, pieces
+from skclr.files.plain import expect
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories, count_values, holds_text
 from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
 from skclr.modalities.columns import are_dates, is_identifier
-from skclr.modalities.files import IMAGE_SUFFIXES
-from skclr.modalities.stored import Stored, pieces
-from skclr.parts.plain import expect
 from skclr.views import MarginalCorruption
 
 # Larger numbers have a variance beyond float64.

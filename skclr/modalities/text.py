@@ -17,11 +17,11 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
 from skclr.data.columns import is_missing
+from skclr.data.ragged import Ragged
 from skclr.encoders.text import mean_of_tokens
+from skclr.files.plain import expect
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
-from skclr.modalities.ragged import Ragged
 from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
-from skclr.parts.plain import expect
 from skclr.views import TextViews
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {"words": Words, "wordllama": WordLlama}

@@ -17,9 +17,9 @@ import numpy as np
 from safetensors.torch import load_file
 from torch import Tensor
 
-from skclr.modalities.ragged import Ragged
+from skclr.data.ragged import Ragged
+from skclr.files.plain import Plain
 from skclr.modalities.tokenizer_files import bounded, panics_as_value_errors
-from skclr.parts.plain import Plain
 
 # scikit-learn drops words of one letter and all punctuation; "I", "?" and "!" tell a lot in a short text.
 _WORD = re.compile(r"\w+|[^\w\s]")

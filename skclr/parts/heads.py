@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from skclr.parts.arguments import check_sizes
+from skclr.arguments import check_sizes
 
 
 def mlp_head(

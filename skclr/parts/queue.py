@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from skclr.parts.ranks import gather
+from skclr.ranks.collectives import gather
 
 # The group of rows that are no sample's: no sample has this id.
 NO_SAMPLE = torch.iinfo(torch.int64).min

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from skclr.parts.precision import at_least_float32
-from skclr.parts.ranks import gather, n_ranks, rank
+from skclr.precision import at_least_float32
+from skclr.ranks.collectives import gather, n_ranks, rank
 
 
 @torch.no_grad()

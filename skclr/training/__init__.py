@@ -1,15 +1,15 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
 from skclr.data import check_length
+from skclr.data.row_groups import row_groups
+from skclr.data.samples import Batches, HoldOut, Samples, validation_size
+from skclr.ranks.process_group import agree, check_alike, data_parallel
 from skclr.training.checkpoint import Checkpoints, described, fingerprint
 from skclr.training.chunks import check_chunk_size
-from skclr.training.distributed import agree, check_alike, data_parallel
 from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
-from skclr.training.loader import Batches, HoldOut, Samples, validation_size
 from skclr.training.net import ContrastiveNet
 from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, preset_arguments
-from skclr.training.positives import row_groups
 from skclr.training.progress import ProgressLine
 from skclr.training.schedules import LR_SCHEDULES, WarmupThen
 from skclr.training.undisturbed import undisturbed

@@ -21,12 +21,12 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from skclr.parts.atomic import make_folder, replacing
-from skclr.parts.plain import Plain
-from skclr.parts.ranks import gather, rank
-from skclr.training.distributed import agree
+from skclr.data.samples import Samples
+from skclr.files.atomic import make_folder, replacing
+from skclr.files.plain import Plain
+from skclr.ranks.collectives import gather, rank
+from skclr.ranks.process_group import agree
 from skclr.training.interruption import StopTraining
-from skclr.training.loader import Samples
 
 _N_KEPT = 2
 _NAME = re.compile(r"step-(\d{9,18})\.checkpoint", re.ASCII)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
 
-from skclr.parts.randomness import NoticesDraws, global_states, globally_seeded, set_global_states
+from skclr.randomness import NoticesDraws, global_states, globally_seeded, set_global_states
 
 
 class StepDraws:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from skclr.data.samples import Samples
 from skclr.encoders import Encoder
-from skclr.parts.memory import keep_freed_memory
-from skclr.parts.randomness import derive_seeds
+from skclr.memory import keep_freed_memory
+from skclr.randomness import derive_seeds
 from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
-from skclr.training.loader import Samples
 from skclr.views import Views
 
 

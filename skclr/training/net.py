@@ -14,17 +14,18 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from torch import Tensor, nn
 
+from skclr.data.samples import Batches, Samples
+from skclr.encoders.dropout import dropout_from
 from skclr.frameworks import Framework
-from skclr.parts.batch_norm import synchronized
-from skclr.parts.dropout import dropout_from
-from skclr.parts.memory import freed_memory_kept, freed_memory_returned
-from skclr.parts.precision import single_columns_padded
+from skclr.memory import freed_memory_kept, freed_memory_returned
 from skclr.parts.queue import Queue
-from skclr.parts.randomness import derive_seeds
-from skclr.parts.ranks import average, n_ranks, rank
+from skclr.precision import single_columns_padded
+from skclr.randomness import derive_seeds
+from skclr.ranks.batch_norm import synchronized
+from skclr.ranks.collectives import average, n_ranks, rank
+from skclr.ranks.process_group import any_rank, average_gradients, check_alike
 from skclr.training.checkpoint import identity
 from skclr.training.chunks import in_chunks
-from skclr.training.distributed import any_rank, average_gradients, check_alike
 from skclr.training.draws import StepDraws
 from skclr.training.history import from_columns, to_columns
 from skclr.training.interruption import (
@@ -37,7 +38,6 @@ from skclr.training.interruption import (
     handle_ctrl_c,
     largest_loss,
 )
-from skclr.training.loader import Batches, Samples
 from skclr.training.optimizers import parameter_groups
 from skclr.views import Views
 

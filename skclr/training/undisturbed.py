@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from skclr.parts.settings import check_threads, default_settings
 from skclr.training.interruption import ctrl_c_held_back
+from skclr.training.settings import check_threads, default_settings
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skclr.parts.arguments import check_number, check_pair
-from skclr.parts.randomness import randn
+from skclr.arguments import check_number, check_pair
+from skclr.randomness import randn
 from skclr.views.base import Samples, Views, check_n_views
 from skclr.views.image import Draws
 

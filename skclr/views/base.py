@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.parts.arguments import check_number
-from skclr.parts.plain import Plain
+from skclr.arguments import check_number
+from skclr.files.plain import Plain
 
 # No batch has room for more, and no paper has as many.
 _MOST_VIEWS = 1_000

@@ -6,8 +6,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from skclr.parts.randomness import DrawsFrom
-from skclr.parts.ranks import rank
+from skclr.randomness import DrawsFrom
+from skclr.ranks.collectives import rank
 from skclr.views.base import Samples, Views, check_n_views
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.parts.arguments import check_number, check_pair
-from skclr.parts.randomness import rand
+from skclr.arguments import check_number, check_pair
+from skclr.randomness import rand
 from skclr.views.base import Samples, Views, check_n_views
 from skclr.views.pixels import (
     affine_matrices,

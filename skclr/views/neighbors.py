@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.parts.arguments import check_number
-from skclr.parts.randomness import randint
+from skclr.arguments import check_number
+from skclr.randomness import randint
 from skclr.views.base import Samples, Views, check_n_views, check_on_top
 
 # Rows among which all distances are measured: the time grows with their number times that of all rows.

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.parts.columns import check_lengths
-from skclr.parts.randomness import rand, randint, randn, shuffled
+from skclr.data.indexing import check_lengths
+from skclr.randomness import rand, randint, randn, shuffled
 from skclr.views.base import Samples, Views, check_n_views
 
 # Rows, and numbers in them, that stand for the whole training set's marginals.

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.parts.arguments import check_number
-from skclr.parts.randomness import rand
+from skclr.arguments import check_number
+from skclr.randomness import rand
 from skclr.views.base import Samples, Views, check_n_views
 
 

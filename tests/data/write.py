@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from skclr import ContrastiveEmbedder
-from skclr.storage import VERSION
+from skclr.files.format import VERSION
 
 rng = np.random.default_rng(0)
 CASES = {

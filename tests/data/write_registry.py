@@ -14,9 +14,9 @@ import torch
 
 from skclr import ContrastiveEmbedder
 from skclr.encoders import ENCODERS
+from skclr.files.format import VERSION
 from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES
-from skclr.storage import VERSION
 from skclr.training import LR_SCHEDULES, OPTIMIZERS
 from skclr.views import VIEWS
 

@@ -9,8 +9,7 @@ import torch
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skclr.losses import LOSSES, Contrastive, InfoNCE, NPair, NTXent, SupCon, Triplet, count_anchors, pairwise
-from skclr.parts import tiles
+from skclr.losses import LOSSES, Contrastive, InfoNCE, NPair, NTXent, SupCon, Triplet, count_anchors, pairwise, tiles
 from tests.losses.oracles import ORACLES, oracle
 
 # Every loss in each of its forms: what else than a number its parameters choose.

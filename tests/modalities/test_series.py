@@ -6,8 +6,8 @@ from numpy.testing import assert_array_equal
 from torch.testing import assert_close
 
 from skclr import ContrastiveEmbedder
+from skclr.data.ragged import Ragged
 from skclr.modalities import Series
-from skclr.modalities.ragged import Ragged
 
 LENGTHS = (9, 4, 7, 9, 5, 6)
 LONGEST = max(LENGTHS)

@@ -144,7 +144,7 @@ def test_sparse_rows_equal_dense_ones_that_are_scaled_alone(quick):
 
 
 def test_a_sparse_matrix_is_never_densified_whole(quick, monkeypatch):
-    from skclr.training import loader
+    from skclr.data import samples as loader
 
     monkeypatch.setattr(loader, "_HOST_BYTES", 0)
     made = []

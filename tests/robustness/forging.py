@@ -7,8 +7,8 @@ import types
 from pathlib import Path
 
 from skclr import ContrastiveEmbedder
-from skclr.persistence import CLASSES
-from skclr.storage import Reader, from_bytes, to_bytes
+from skclr.files.format import Reader, from_bytes, to_bytes
+from skclr.saving import CLASSES
 
 SMALL_HEAD = {"framework_params": {"hidden_dim": 3}, "projection_dim": 4, "random_state": 0}
 MEBIBYTE = 2**20

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save
 
 from skclr.encoders import ENCODERS
+from skclr.files.format import VERSION, from_bytes, sealed
 from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES
-from skclr.persistence import CLASSES
-from skclr.storage import VERSION, from_bytes, sealed
+from skclr.saving import CLASSES
 from skclr.views import VIEWS
 
 SETTINGS = ["auto", "words", "wordllama", "sgd", "lars", "none", "all"]

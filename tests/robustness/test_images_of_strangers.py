@@ -10,8 +10,8 @@ import pytest
 
 from skclr import ContrastiveEmbedder
 from skclr.command_line.files import read
+from skclr.data.files import ImageFiles, images_in
 from skclr.modalities import opened
-from skclr.modalities.files import ImageFiles, images_in
 
 pillow = pytest.importorskip("PIL.Image")
 
@@ -166,7 +166,7 @@ def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch, side, alo
         now.pop()
         return convert(image, mode)
 
-    monkeypatch.setattr("skclr.modalities.files.os.cpu_count", lambda: 4)
+    monkeypatch.setattr("skclr.data.files.os.cpu_count", lambda: 4)
     monkeypatch.setattr(pillow.Image, "convert", converted)
     assert (files[np.arange(6)] == 255).all()
     assert (max(most) == 1) is alone

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import skclr
 from skclr.embedder import draw_seed
 from skclr.encoders import ENCODERS, Preprocessed
+from skclr.encoders.dropout import Dropout, TransformerLayer, dropout_from
 from skclr.frameworks import FRAMEWORKS
-from skclr.parts.dropout import Dropout, TransformerLayer, dropout_from
 from skclr.training.chunks import in_chunks
 from skclr.training.draws import StepDraws
 

@@ -21,9 +21,8 @@ from skorch.callbacks import Callback, Freezer, Initializer, Unfreezer
 from torch import nn
 
 import skclr
-from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
-from skclr.parts import randomness
-from skclr.parts.settings import default_settings
+from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, randomness
+from skclr.training.settings import default_settings
 
 # -- settings of torch ------------------------------------------------------------------------------
 

@@ -17,14 +17,14 @@ from torch import nn
 from skclr import ContrastiveEmbedder, ModelFileError, diagnose, load
 from skclr.encoders import ENCODERS, MLP, SentenceTransformer, Timm
 from skclr.evaluation import beside_baselines
+from skclr.files.format import sealed
 from skclr.frameworks import FRAMEWORKS, Supervised
 from skclr.losses import LOSSES, NTXent
 from skclr.modalities import MODALITIES
 from skclr.modalities.tokenizer_files import bounded
 from skclr.modalities.tokenizers import OfModel
-from skclr.persistence import CLASSES
 from skclr.roles import ARGUMENTS, ENTRIES, PARAMETERS, TORCH_OPTIMIZERS, never
-from skclr.storage import sealed
+from skclr.saving import CLASSES
 from skclr.training import OPTIMIZERS, MomentumSGD
 from skclr.training.history import from_columns
 from skclr.views import VIEWS, Masking, Neighbors

@@ -18,8 +18,8 @@ from PIL import Image
 from scipy.sparse import csr_array
 
 from skclr import ContrastiveEmbedder
-from skclr.parts import atomic, resumable
-from skclr.parts.resumable import ResumableArray
+from skclr.files import atomic, resumable
+from skclr.files.resumable import ResumableArray
 
 RNG = np.random.default_rng(0)
 N_ROWS = 20
@@ -27,7 +27,7 @@ N_ROWS = 20
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr("skclr.blocks._BLOCK_ROWS", 6)
+    monkeypatch.setattr("skclr.blockwise._BLOCK_ROWS", 6)
 
 
 def files(folder):

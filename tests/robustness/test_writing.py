@@ -9,7 +9,7 @@ import pytest
 
 from skclr import report
 from skclr.command_line.files import write_features, write_records
-from skclr.parts.atomic import check_writable, replacing
+from skclr.files.atomic import check_writable, replacing
 from skclr.training.checkpoint import write as write_checkpoint
 
 

@@ -6,8 +6,8 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from skclr import ContrastiveEmbedder
+from skclr.data.ragged import Ragged
 from skclr.encoders import ENCODERS
-from skclr.modalities.ragged import Ragged
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.permutation([3, 4, 5, 8, 11, 14, 15, 33, 64, 97])

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skclr
 from skclr import ContrastiveEmbedder
+from skclr.data.stored import Joined
 from skclr.modalities import Image
-from skclr.modalities.stored import Joined
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (8, 6, 5, 3))
@@ -169,7 +169,7 @@ def saved(path, X):
 @pytest.mark.parametrize("stored", [False, True])
 def test_one_rule_wherever_images_are_read(name, stored, tmp_path, monkeypatch):
     if stored:
-        monkeypatch.setattr("skclr.modalities.sources._MOST_IN_MEMORY", 0)
+        monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
     embedder = fitted(BYTES.astype("uint8"))
     embedder.save(tmp_path / "model")
     expected = READERS[name](embedder, BYTES.astype("uint8"), tmp_path)
@@ -183,7 +183,7 @@ def test_one_rule_wherever_images_are_read(name, stored, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", [np.asarray, Source])
 @pytest.mark.parametrize("dtypes", [("uint8", "unit"), ("unit", "uint8"), ("int64", "uint8"), ("uint8", "uint16")])
 def test_unlabeled_images_of_another_dtype(dtypes, kind, monkeypatch):
-    monkeypatch.setattr("skclr.modalities.sources._MOST_IN_MEMORY", 0)
+    monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
     X, more = (VALUES["unit"] if dtype == "unit" else BYTES.astype(dtype) for dtype in dtypes)
     modality = Image()
     rows = modality.read(X, ContrastiveEmbedder(), reset=True)

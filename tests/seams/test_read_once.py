@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skclr import ContrastiveEmbedder
+from skclr.data.stored import Stored
 from skclr.evaluation import SCORERS
 from skclr.measures import spread_rows
-from skclr.modalities.stored import Stored
 from skclr.modalities.tabular import Tabular
 
 N = 12_000

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.stats import ks_2samp
 from torch.testing import assert_close
 
-from skclr.parts.randomness import DrawsFrom
+from skclr.randomness import DrawsFrom
 from skclr.views.image import Draws, ImageViews
 from skclr.views.pixels import (
     LUMINANCE,

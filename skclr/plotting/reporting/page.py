@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skclr.files.atomic import check_writable, replacing
 from skclr.modalities import n_rows, take_rows, views_in
-from skclr.parts.atomic import check_writable, replacing
 from skclr.plotting.base import COLORS, GREY, PALE, pyplot
 from skclr.plotting.labels import read_labels
 from skclr.plotting.reporting import sections

@@ -10,8 +10,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from skclr import evaluation
 from skclr.data import encode_labels
+from skclr.data.positives import UNLABELLED
 from skclr.modalities import take_rows
-from skclr.parts.groups import UNLABELLED
 from skclr.plotting.label_efficiency import beside_baselines, colors, is_learned, label_efficiency
 from skclr.plotting.labels import read_labels
 

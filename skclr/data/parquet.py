@@ -1,0 +1,217 @@
+"""Tables in Parquet files, read row group by row group."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from skclr.data.files import visible_files
+
+# A file that grows beyond both when it is read is taken for one that was made to fill the memory.
+_MOST_BYTES = 2**30
+_MOST_GROWTH = 100
+# What a value takes at the least, as a number or as a reference to a text.
+_VALUE_BYTES = 8
+# Encodings in which a few bytes can stand for a long text.
+_PREFIXES = "DELTA_BYTE_ARRAY"
+_DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+# Decoded at once where texts have to be decoded to learn how long they are.
+_BLOCK_BYTES = 2**24
+
+
+def check_growth(path: str | os.PathLike[str], n_bytes: int, most_bytes: int | None = None) -> None:
+    """Raise a ValueError before a small file becomes so many bytes: more than 1 GiB and 100 times its size."""
+    if n_bytes > max(most_bytes or _MOST_BYTES, _MOST_GROWTH * os.path.getsize(path)):
+        raise ValueError(
+            f"{os.fspath(path)} would grow to {n_bytes / 2**30:,.1f} GiB or more, over {_MOST_GROWTH} times its size. "
+            "If you trust it, unpack it yourself and pass an .npy file, of which only what is needed is read."
+        )
+
+
+def check_row_group(
+    path: str | os.PathLike[str],
+    metadata: Any,
+    group: int,
+    columns: Sequence[str] | None = None,
+    *,
+    before: int = 0,
+    most_bytes: int | None = None,
+) -> int:
+    """Return the bytes that a row group of a Parquet file grows to, having taken hardly any memory.
+
+    Numbers and plain texts are as large as the metadata says. Of texts in a dictionary, the dictionary and the places
+    in it are read, but not the texts themselves.
+
+    Parameters
+    ----------
+    path, metadata : of the file.
+    group : number of the row group.
+    columns : names of the columns that are read; None is all of them.
+    before : bytes that earlier row groups have grown to, where they are kept.
+    most_bytes : that any file may grow to; None is 1 GiB.
+
+    Raises
+    ------
+    ValueError : if these bytes are too many for a file of its size.
+    """
+    rows, n_bytes = metadata.row_group(group), before
+    places = [i for i in range(rows.num_columns) if _is_read(rows.column(i).path_in_schema, columns)]
+    for place in places:
+        n_bytes += _least_bytes(metadata, group, place)
+    check_growth(path, n_bytes, most_bytes)
+    kinds = metadata.schema.to_arrow_schema()
+    for place in places:
+        for n_more in _text_bytes(path, metadata, group, place, kinds):
+            n_bytes += n_more
+            check_growth(path, n_bytes, most_bytes)
+    return n_bytes - before
+
+
+def _is_read(path: str, columns: Sequence[str] | None) -> bool:
+    return columns is None or any(path == name or path.startswith(f"{name}.") for name in columns)
+
+
+def _least_bytes(metadata: Any, group: int, place: int) -> int:
+    rows, column = metadata.row_group(group), metadata.row_group(group).column(place)
+    # Of fixed length are decimals, UUIDs and the like.
+    width = max(_VALUE_BYTES, metadata.schema.column(place).length)
+    return max(column.total_uncompressed_size, width * max(column.num_values, rows.num_rows))
+
+
+def _text_bytes(path: Any, metadata: Any, group: int, place: int, kinds: Any) -> Iterator[int]:
+    """Yield how much longer the texts of a column are than its bytes in the file, block by block."""
+    parquet, _ = _import_pyarrow()
+    column = metadata.row_group(group).column(place)
+    name, encodings = column.path_in_schema, set(column.encodings)
+    if column.physical_type != "BYTE_ARRAY" or not encodings & {_PREFIXES, *_DICTIONARIES}:
+        return
+    index = kinds.get_field_index(name)
+    if index >= 0 and str(kinds.field(index).type).startswith("dictionary"):
+        # Categories stay a dictionary.
+        return
+    if _PREFIXES not in encodings:
+        with parquet.ParquetFile(path, metadata=metadata, read_dictionary=[name]) as file:
+            table = file.read_row_group(group, columns=[name])
+            yield sum(_decoded_bytes(chunk) for column in table.columns for chunk in column.chunks)
+    elif metadata.schema.column(place).max_repetition_level:
+        # A single row may be of any length.
+        yield column.num_values * column.total_uncompressed_size
+    else:
+        # No text is longer than all that the file says of them.
+        n_rows = max(1, _BLOCK_BYTES // column.total_uncompressed_size)
+        with parquet.ParquetFile(path, metadata=metadata) as file:
+            for batch in file.iter_batches(n_rows, row_groups=[group], columns=[name]):
+                yield batch.nbytes
+
+
+def _decoded_bytes(array: Any) -> int:
+    """Return the length of all texts of an array whose texts lie in dictionaries, at any depth."""
+    import pyarrow
+    import pyarrow.compute
+
+    kinds = pyarrow.types
+    if kinds.is_dictionary(array.type):
+        lengths = pyarrow.compute.binary_length(array.dictionary).cast(pyarrow.int64())
+        return pyarrow.compute.sum(lengths.take(array.indices)).as_py() or 0
+    if kinds.is_struct(array.type):
+        return sum(_decoded_bytes(field) for field in array.flatten())
+    if kinds.is_map(array.type):
+        return _decoded_bytes(array.keys) + _decoded_bytes(array.items)
+    if kinds.is_nested(array.type):
+        return _decoded_bytes(array.values)
+    return int(array.nbytes)
+
+
+class ParquetRows:
+    """Rows of Parquet files, as X for tables that no memory holds; `rows[index]` is a DataFrame.
+
+    A row group is read as a whole, and shuffles draw from several at once: write them of some MB each
+    (`row_group_size=`). In a large one rows that lie beside each other are likelier to meet in a batch.
+
+    Parameters
+    ----------
+    path : str or path
+        Of a file, or of a folder, whose files are taken in the order of their names.
+    columns : sequence of str, default=None
+        Those to read; None is all of them.
+
+    Attributes
+    ----------
+    edges : (n_groups + 1,) row numbers at which row groups begin, and that of the end.
+
+    Raises
+    ------
+    ValueError
+        Where there are no such files, or their columns differ; and when rows are read of a row group that would grow
+        beyond 1 GiB and 100 times the size of its file.
+    ImportError
+        Without pyarrow and pandas, `skclr[cli]`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.modalities import ParquetRows
+    >>> frame = load_iris(as_frame=True).frame
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     frame.to_parquet(f"{folder}/iris.parquet", row_group_size=50)
+    ...     X = ParquetRows(folder, columns=list(frame.columns[:4]))
+    ...     ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X).n_features_in_
+    4
+    """
+
+    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> None:
+        parquet, _ = _import_pyarrow()
+        paths = visible_files(Path(path), "*.parquet") if os.path.isdir(path) else [Path(path)]
+        if not paths:
+            raise ValueError(f"path={os.fspath(path)!r} holds no .parquet files: give a folder that does, or a file")
+        files = [(path, parquet.read_metadata(path)) for path in paths]
+        odd = next((path for path, file in files if not file.schema.equals(files[0][1].schema)), None)
+        if odd is not None:
+            raise ValueError(f"{odd} has other columns or types than {paths[0]}: write all files alike")
+        missing = [name for name in columns or () if name not in files[0][1].schema.to_arrow_schema().names]
+        if missing:
+            raise ValueError(f"columns={columns!r}: {paths[0]} has no {missing[0]!r}")
+        self.columns = columns
+        self._groups = [(path, file, i) for path, file in files for i in range(file.num_row_groups)]
+        self.edges = np.cumsum([0, *(file.row_group(i).num_rows for _, file, i in self._groups)])
+        self._last: tuple[int, Any] = (-1, None)
+        self._checked: set[int] = set()
+
+    def __len__(self) -> int:
+        return int(self.edges[-1])
+
+    def __getitem__(self, rows: np.ndarray) -> Any:
+        _, pandas = _import_pyarrow()
+        groups = np.searchsorted(self.edges, rows, side="right") - 1
+        found = [self._group(g).iloc[rows[groups == g] - self.edges[g]] for g in np.unique(groups).tolist()]
+        return pandas.concat(found) if len(found) > 1 else found[0] if found else self._group(0)[:0]
+
+    def _group(self, number: int) -> Any:
+        """Read a row group; the last is kept, for those who come for the rest of it."""
+        last, frame = self._last
+        if last != number:
+            parquet, _ = _import_pyarrow()
+            path, metadata, place = self._groups[number]
+            if number not in self._checked:
+                check_row_group(path, metadata, place, self.columns)
+                self._checked.add(number)
+            with parquet.ParquetFile(path, metadata=metadata) as file:
+                frame = file.read_row_group(place, columns=self.columns).to_pandas()
+            self._last = number, frame
+        return frame
+
+
+def _import_pyarrow() -> tuple[ModuleType, ModuleType]:
+    try:
+        import pandas
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError("Parquet files need pyarrow and pandas: pip install 'skclr[cli]'") from error
+    return pyarrow.parquet, pandas

@@ -1,0 +1,230 @@
+"""The data path: a host array seen as batches of tensors, sliced once a batch and never by sample."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from skclr.data.shuffle import n_lanes, shuffled_by_block
+from skclr.ranks.collectives import n_ranks, share
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# As float32: what a laptop has to spare.
+_HOST_BYTES = 2**28
+# Of what an accelerator has free: the rest is for activations.
+_DEVICE_SHARE = 1 / 4
+
+
+class Samples(Dataset[Tensor]):
+    """Rows of a host array: `samples[rows]` is a batch of tensors on the device.
+
+    Parameters
+    ----------
+    X : array of n rows that takes an index array; it is read only. Where it has `edges`, rows between two of them are
+        better read together, and its `reader()` does so.
+    to_tensor : turns a slice of X into a float32 tensor (B, *shape).
+    device : where batches go.
+    groups : int64 positive group of each of these samples; None makes every sample its own.
+    rows : growing row numbers of X that belong to these samples; None is all.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        to_tensor: Callable[[Any], Tensor],
+        device: torch.device,
+        groups: Tensor | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self.X = X
+        self.to_tensor = to_tensor
+        self.device = device
+        self.rows = np.arange(X.shape[0]) if rows is None else rows
+        self.groups = torch.arange(len(self.rows)) if groups is None else groups
+        self.resident: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Tensor:
+        chosen = self.rows[rows]
+        if self.resident is not None:
+            return self.resident[torch.from_numpy(chosen).to(self.device)]
+        batch = self.on_host(rows)
+        if self.device.type == "cuda":
+            # The host goes on while memory that is pinned is copied.
+            batch = batch.pin_memory()
+        return batch.to(self.device, non_blocking=True)
+
+    def on_host(self, rows: np.ndarray | slice) -> Tensor:
+        """Return a batch of tensors in the memory of the host, whatever the device."""
+        return self.to_tensor(self.X[self.rows[rows]])
+
+    def settle(self) -> None:
+        """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
+        if 4 * math.prod(self.X.shape) <= resident_bytes(self.device):
+            # An index array makes a copy, which torch may share where X is read-only.
+            blocks = [np.arange(start, stop) for start, stop in pairwise(_edges(self.X).tolist())]
+            tensors = [self.to_tensor(self.X[rows]).to(self.device) for rows in blocks]
+            self.resident = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Where blocks of these samples begin, and the end of the last: (n_blocks + 1,) positions."""
+        return np.unique(np.searchsorted(self.rows, _edges(self.X)))
+
+    def by_length(self, *, any_length: bool) -> Iterator[tuple[np.ndarray, Samples]]:
+        """Yield samples that are padded alike, and their positions; each sample's padding depends on it alone.
+
+        Parameters
+        ----------
+        any_length : whether they may be shorter than those of `fit`.
+        """
+        if not hasattr(self.X, "paddings"):
+            yield np.arange(len(self)), self
+            return
+        padded = self.X.paddings(any_length=any_length)
+        for length in np.unique(padded[self.rows]).tolist():
+            positions = np.flatnonzero(padded[self.rows] == length)
+            alike = self.subset(positions)
+            alike.X = self.X.padded_to(length)
+            yield positions, alike
+
+    def reader(self) -> Samples:
+        """Give the same samples to somebody who takes them in an order by blocks."""
+        samples = copy.copy(self)
+        if hasattr(self.X, "reader"):
+            samples.X = self.X.reader()
+        return samples
+
+    def subset(self, rows: np.ndarray) -> Samples:
+        """Keep only the samples at `rows`, growing positions in these samples."""
+        chosen = Samples(self.X, self.to_tensor, self.device, self.groups[torch.from_numpy(rows)], self.rows[rows])
+        chosen.resident = self.resident
+        return chosen
+
+
+def _edges(X: Any) -> np.ndarray:
+    """Give where blocks of X begin and end; what is in memory is one."""
+    return np.asarray(getattr(X, "edges", (0, X.shape[0])))
+
+
+def resident_bytes(device: torch.device) -> float:
+    """Give how much of a device's memory the data may take."""
+    if device.type != "cuda":
+        return _HOST_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return _DEVICE_SHARE * free
+
+
+class Batches:
+    """Batches of samples, shuffled anew each epoch by blocks; of each a rank gets its share.
+
+    Parameters
+    ----------
+    samples : what is trained on.
+    batch_size : samples a batch; with fewer samples than that, all are one batch.
+    seed : of the shuffles, which depend on it and on the epoch's number alone.
+    epoch : number of the first epoch.
+    shuffle : without it rows come in order and the last, smaller batch is kept if it has a pair.
+    """
+
+    def __init__(
+        self, samples: Samples, batch_size: int, *, seed: int = 0, epoch: int = 0, shuffle: bool = True
+    ) -> None:
+        self.samples = samples
+        self.batch_size = min(batch_size, len(samples))
+        self.seed = seed
+        self.epoch = epoch
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.samples), self.batch_size)
+        # A ragged last batch has fewer negatives and would weigh its samples more than others:
+        # while training the shuffle leaves its rows for another epoch.
+        return full if self.shuffle or rest // n_ranks() * n_ranks() < 2 else full + 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return self.after(0)
+
+    def after(self, n_batches: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Give the batches of the next epoch, without the first `n_batches`."""
+        order = np.arange(len(self.samples))
+        if self.shuffle:
+            rng, edges = np.random.default_rng((self.seed, self.epoch)), self.samples.edges
+            lanes = n_lanes(edges, math.prod(self.samples.X.shape[1:]))
+            order = shuffled_by_block(edges, self.batch_size, lanes, rng)
+            self.epoch += 1
+        size = self.batch_size // n_ranks()
+        order = np.concatenate([share(order[i : i + self.batch_size]) for i in range(0, len(order), self.batch_size)])
+        samples, device = self.samples, self.samples.device
+        # Once an epoch: at every such copy the host waits for the device.
+        host_rows = torch.from_numpy(order)
+        rows, groups = host_rows.to(device), samples.groups[host_rows].to(device)
+        slices = [slice(i * size, (i + 1) * size) for i in range(n_batches, len(self))]
+        if (resident := samples.resident) is not None:
+            places = torch.from_numpy(samples.rows[order]).to(device)
+            batches: Iterator[Tensor] = (resident[places[batch]] for batch in slices)
+        else:
+            reader = samples.reader()
+            batches = one_ahead(lambda batch: reader[order[batch]], slices)
+        for x, batch in zip(batches, slices, strict=True):
+            yield x, rows[batch], groups[batch]
+
+
+def one_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Give what a function makes of each item; a thread makes the next while the caller is busy with the last."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for item in items:
+            last, waiting = waiting, pool.submit(function, item)
+            if last is not None:
+                yield last.result()
+        if waiting is not None:
+            yield waiting.result()
+
+
+def validation_size(n_samples: int, fraction: float) -> int:
+    """Give the number of samples that a share keeps back, two or more.
+
+    Raises
+    ------
+    ValueError : where fewer than two are left to train on.
+    """
+    n_valid = max(2, n_ranks(), round(fraction * n_samples))
+    if n_samples - n_valid < 2:
+        raise ValueError(
+            f"validation_fraction={fraction} leaves {n_samples - n_valid} of {n_samples} samples to train on: "
+            "lower it, or set early_stopping=False"
+        )
+    return n_valid
+
+
+class HoldOut:
+    """skorch's `train_split`: keep a random share of the samples for validation.
+
+    Parameters
+    ----------
+    fraction : share of the samples, above 0 and below 1.
+    seed : of the choice.
+    """
+
+    def __init__(self, fraction: float, seed: int) -> None:
+        self.fraction = fraction
+        self.seed = seed
+
+    def __call__(self, samples: Samples, y: None = None) -> tuple[Samples, Samples]:
+        order = np.random.default_rng(self.seed).permutation(len(samples))
+        n_valid = validation_size(len(samples), self.fraction)
+        return samples.subset(np.sort(order[n_valid:])), samples.subset(np.sort(order[:n_valid]))

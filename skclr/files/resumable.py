@@ -1,0 +1,312 @@
+"""A large array on disk that is written block by block, and goes on where a killed process left it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+
+from skclr.files.atomic import check_writable, keep_access, remove_unfinished, replacing, sync_folder
+
+_DTYPE = np.dtype("<f4")
+_LONGEST_NAME = 255
+_ZEROS = bytes(2**20)
+
+
+class ResumableArray:
+    """An (n, d) float32 array in numpy's format, written in the order of its rows within a `with` block.
+
+    Until all rows are written they are in `path` + ".part", and `path` + ".part.json" notes how many there are. The
+    space is reserved at the beginning. The notes are replaced after each block, at once and whole, once its rows are
+    on the disk: a process may be killed at any point. A part without notes that fit is started anew. At the end of
+    the `with` block the file takes its name; if the block raises before any row is written, no trace is left.
+
+    Parameters
+    ----------
+    path : of the file; see `check_writable`.
+    shape : (n, d).
+    run : what has to be the same for rows of an earlier call to be kept, as texts and numbers by name.
+    block_rows : rows of a block, if this call is the first.
+
+    Attributes
+    ----------
+    n_done : rows that are written.
+    block_rows : rows of a block, as in the first call.
+
+    Raises
+    ------
+    ValueError : if the unfinished file is of another `run`.
+    OSError : if the file cannot be written, or if there is not enough space for all of it.
+    BlockingIOError : if another process is writing the file.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], shape: tuple[int, int], run: Mapping[str, Any], block_rows: int
+    ) -> None:
+        self.path = check_writable(path)
+        self.part, self.notes = (_beside(self.path, ending) for ending in (".part", ".part.json"))
+        for file in (self.part, self.notes):
+            check_writable(file, follow=False)
+        self.shape = shape
+        self.run = dict(run)
+        self.block_rows = block_rows
+        self.n_done = 0
+        self._inputs = ""
+        self._header = _header(shape)
+
+    def __enter__(self) -> Self:
+        self._file = self._open_part()
+        try:
+            # Only under the lock: without it, another process may begin a new file between the two.
+            notes = self._read_notes()
+            if notes is not None and self._fits():
+                self.n_done, self.block_rows, self._inputs = notes
+            else:
+                self._start()
+        except BaseException:
+            # An empty file is one that this call has just made; the notes are of another run.
+            if self._is_ours() and self._n_bytes_there() == 0:
+                self._unlink_part()
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The lock is held until the file is closed.
+        try:
+            if kind is None:
+                self._finish()
+            elif self.n_done == 0:
+                self._discard()
+        finally:
+            self._file.close()
+
+    def append(self, rows: np.ndarray, inputs: str) -> None:
+        """Write the next rows.
+
+        Parameters
+        ----------
+        rows : (B, d); B is `block_rows` but for the last.
+        inputs : hash of all that the rows up to these were computed from; the next process looks at it.
+        """
+        self._file.seek(len(self._header) + self.n_done * self.shape[1] * _DTYPE.itemsize)
+        self._file.write(np.ascontiguousarray(rows, _DTYPE).data)
+        self._file.flush()
+        # The notes must not reach the disk before the rows.
+        os.fsync(self._file.fileno())
+        self._check_ours()
+        self._write_notes(self.n_done + len(rows), inputs)
+        self.n_done += len(rows)
+
+    def check_inputs(self, inputs: str) -> None:
+        """Raise a ValueError unless the rows that are written were computed from the same inputs."""
+        if inputs != self._inputs:
+            raise ValueError(self._of_another("X"))
+
+    # -- the unfinished file ----------------------------------------------------------------------------
+
+    def _open_part(self) -> BinaryIO:
+        """Open the unfinished file, or a new and empty one, and lock it."""
+        if self.part.is_symlink():
+            self.part.unlink(missing_ok=True)
+        file = open(self.part, "r+b", opener=_create)  # noqa: SIM115
+        _lock(file, self.path)
+        # It may have been finished or removed after it was opened; its lock is worth nothing then.
+        if not _is_at(file, self.part):
+            file.close()
+            raise _busy(self.path)
+        return file
+
+    def _fits(self) -> bool:
+        """Whether the unfinished file is one of this shape."""
+        self._file.seek(0)
+        return self._n_bytes_there() == self._n_bytes and self._file.read(len(self._header)) == self._header
+
+    def _start(self) -> None:
+        if self._n_bytes_there():
+            # Not truncated in place: other hard links to it keep its content.
+            self._discard()
+            self._file.close()
+            self._file = self._open_part()
+            if self._n_bytes_there():
+                raise _busy(self.path)
+        # In this order: with old notes, a new file of zeros would pass for an unfinished one.
+        self._remove_notes()
+        sync_folder(self.part.parent)
+        try:
+            keep_access(self.path, self.part)
+            self._file.seek(0)
+            self._file.write(self._header)
+            self._file.flush()
+            _reserve(self._file, self._n_bytes)
+        except BaseException as error:
+            self._discard()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise OSError(
+                    error.errno,
+                    f"{error.strerror}: {str(self.path)!r} needs {self._n_bytes:,} bytes. Choose a larger disk",
+                ) from error
+            raise
+
+    def _finish(self) -> None:
+        self._check_ours()
+        remove_unfinished(self.notes)
+        notes = _content(self.notes)
+        self._close_on_windows()
+        os.replace(self.part, self.path)
+        sync_folder(self.path.parent)
+        # Another process may have begun since the name became free; the notes are its own then.
+        if _content(self.notes) == notes:
+            self.notes.unlink(missing_ok=True)
+
+    def _discard(self) -> None:
+        """Remove the notes and the unfinished file, which goes last: it holds the lock."""
+        if self._is_ours():
+            self._remove_notes()
+            self._unlink_part()
+
+    def _remove_notes(self) -> None:
+        remove_unfinished(self.notes)
+        self.notes.unlink(missing_ok=True)
+
+    def _unlink_part(self) -> None:
+        self._close_on_windows()
+        self.part.unlink(missing_ok=True)
+
+    def _close_on_windows(self) -> None:
+        """Close the file where an open one can be neither renamed nor removed; there is no lock to lose there."""
+        if os.name == "nt":
+            self._file.close()
+
+    def _is_ours(self) -> bool:
+        return not self._file.closed and _is_at(self._file, self.part)
+
+    def _check_ours(self) -> None:
+        """Raise a BlockingIOError if the unfinished file was removed or replaced while it was written."""
+        if not self._is_ours():
+            raise _busy(self.path)
+
+    def _n_bytes_there(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    @property
+    def _n_bytes(self) -> int:
+        return len(self._header) + self.shape[0] * self.shape[1] * _DTYPE.itemsize
+
+    # -- its notes --------------------------------------------------------------------------------------
+
+    def _write_notes(self, n_done: int, inputs: str) -> None:
+        notes = {**self.run, "block_rows": self.block_rows, "rows": n_done, "inputs": inputs}
+        with replacing(self.notes, follow=False) as file:
+            file.write(json.dumps(notes).encode())
+
+    def _read_notes(self) -> tuple[int, int, str] | None:
+        """Return the rows done, the rows of a block and the hash of the inputs; None if there are no such notes."""
+        if self.notes.is_symlink() or not self.notes.is_file():
+            return None
+        try:
+            notes = json.loads(self.notes.read_bytes())
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(notes, dict):
+            return None
+        others = [name for name, value in self.run.items() if notes.get(name) != value]
+        if others:
+            raise ValueError(self._of_another(", ".join(others)))
+        n_done, size, inputs = (notes.get(name) for name in ("rows", "block_rows", "inputs"))
+        if type(n_done) is not int or type(size) is not int or not isinstance(inputs, str) or size < 1:
+            return None
+        whole_blocks = n_done % size == 0 or n_done == self.shape[0]
+        return (n_done, size, inputs) if 0 < n_done <= self.shape[0] and whole_blocks else None
+
+    def _of_another(self, what: str) -> str:
+        return (
+            f"{self.part} is unfinished, and of another {what}. Delete {self.notes.name} to start anew, or choose "
+            "another path."
+        )
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """Return the path with an ending; a name that gets too long becomes its beginning and its hash."""
+    name = path.name + ending
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{path.name[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}{ending}"
+    return path.with_name(name)
+
+
+def _header(shape: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": _DTYPE.str, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def _create(path: str, flags: int) -> int:
+    """Open a file that may not exist yet, but no link."""
+    return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _reserve(file: BinaryIO, n_bytes: int) -> None:
+    """Take the space on the disk, so that a full one is found now: a sparse file would only look as large."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            return os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            # Not every C library writes the zeros itself where a file system cannot reserve.
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+    write_zeros(file, n_bytes)
+    return None
+
+
+def write_zeros(file: BinaryIO, n_bytes: int) -> None:
+    """Make a file so long, writing every byte."""
+    n_there = file.seek(0, os.SEEK_END)
+    while n_there < n_bytes:
+        n_there += file.write(_ZEROS[: n_bytes - n_there])
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep other processes from writing the same file; the lock ends with the process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise _busy(path) from error
+    except OSError:
+        # Some network file systems have no locks.
+        pass
+
+
+def _busy(path: Path) -> BlockingIOError:
+    return BlockingIOError(f"{str(path)!r} is being written by another process. Wait for it, or choose another path.")

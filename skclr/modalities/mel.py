@@ -1,0 +1,152 @@
+"""From waves to log-mel spectrograms."""
+
+import math
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from skclr.precision import without_autocast
+
+Pitch = TypeVar("Pitch", float, Tensor)
+
+# 100 dB below a full-scale sine, about where 16 bits end: what stays below is silence, and is not made louder.
+_SILENCE = 1e-10
+
+
+class LogMel(nn.Module):
+    """The logarithm of a wave's energy in bands of equal width on the mel scale, standardised band by band.
+
+    Parameters
+    ----------
+    sampling_rate : samples a second.
+    n_mels : number of bands.
+    window, hop : length of a frame, and from the start of one to that of the next, in seconds.
+    min_frequency, max_frequency : where the bands begin and end, in hertz.
+    dynamic_range : decibels down to which differences are heard.
+    normalize_level : whether they count from the loudest band and frame of the clip, or from full scale.
+    mean, deviation : (n_mels,) of each band's logarithm, or a number for all.
+
+    Notes
+    -----
+    A frame is there if it ends before the clip does. Of a clip shorter than a frame the first one is there, filled
+    up with silence. A full-scale sine has an energy of 1 in its bin, at any sampling rate.
+    """
+
+    taper: Tensor
+    filters: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        sampling_rate: float,
+        n_mels: int,
+        window: float,
+        hop: float,
+        min_frequency: float,
+        max_frequency: float,
+        dynamic_range: float = 60.0,
+        normalize_level: bool = True,
+        mean: Tensor | float = 0.0,
+        deviation: Tensor | float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.window = max(1, round(window * sampling_rate))
+        self.hop = max(1, round(hop * sampling_rate))
+        self.floor = 10 ** (-dynamic_range / 10)
+        self.normalize_level = normalize_level
+        edges = mel_edges(n_mels, min_frequency, max_frequency)
+        # Bins closer than the narrowest band, the first, is wide: no band falls between two.
+        low, high = mel(min_frequency), mel(max_frequency)
+        narrowest = hertz(low + 2 * (high - low) / (n_mels + 1)) - min_frequency
+        self.n_fft = 2 ** math.ceil(math.log2(max(self.window, 1.001 * sampling_rate / narrowest)))
+        taper = torch.hann_window(self.window)
+        self.register_buffer("taper", 2 * taper / taper.sum())
+        self.register_buffer("filters", mel_filters(edges, self.n_fft, sampling_rate))
+        self.register_buffer("mean", torch.as_tensor(mean).view(-1, 1))
+        self.register_buffer("deviation", torch.as_tensor(deviation).view(-1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take waves (B, T), NaN after a clip's end, to (B, 1, n_mels, frames), NaN after its last frame."""
+        missing = x.isnan()
+        # Half precision has neither the digits for a spectrum nor the range for its energies.
+        with without_autocast(x.device):
+            energy = self.filters @ self._energy(x.float().masked_fill(missing, 0.0))  # (B, n_mels, frames)
+            ends = self.window + self.hop * torch.arange(energy.shape[2], device=x.device)
+            there = ends <= (~missing).sum(1, keepdim=True).clamp(min=self.window)
+            energy = energy.masked_fill(~there[:, None], torch.nan)
+            if self.normalize_level:
+                energy = energy / energy.nan_to_num(0.0).amax((1, 2), keepdim=True).clamp(min=_SILENCE)
+            return (((energy + self.floor).log() - self.mean) / self.deviation)[:, None]
+
+    def _energy(self, x: Tensor) -> Tensor:
+        # torch centres the window in the stretch that it transforms.
+        before = (self.n_fft - self.window) // 2
+        after = self.n_fft - self.window - before
+        x = F.pad(x, (before, after + max(0, self.window - x.shape[1])))
+        spectrum = torch.stft(
+            x, self.n_fft, self.hop, self.window, self.taper, center=False, return_complex=True
+        )  # (B, n_fft // 2 + 1, frames)
+        return spectrum.real.square() + spectrum.imag.square()
+
+
+def mel_edges(n_mels: int, min_frequency: float, max_frequency: float) -> Tensor:
+    """Give n_mels + 2 frequencies, equally far apart on the mel scale; band i reaches from i to i + 2.
+
+    References
+    ----------
+    O'Shaughnessy 1987, the mel scale as HTK has it: 2595 log10(1 + f / 700). Differs: none.
+    """
+    return hertz(torch.linspace(mel(min_frequency), mel(max_frequency), n_mels + 2, dtype=torch.float64))
+
+
+def mel(frequency: float) -> float:
+    """Take hertz to mel."""
+    return 2595 * math.log10(1 + frequency / 700)
+
+
+def hertz(mel: Pitch) -> Pitch:
+    """Take mel to hertz."""
+    return 700 * (10 ** (mel / 2595) - 1)
+
+
+def mel_filters(edges: Tensor, n_fft: int, sampling_rate: float) -> Tensor:
+    """Give triangles over the bins of a spectrum, each of sum 1: a band's energy is a mean over its bins.
+
+    Parameters
+    ----------
+    edges : (n_mels + 2,) float64, as `mel_edges` gives them.
+    n_fft : samples that one spectrum is made of.
+    sampling_rate : samples a second.
+
+    Returns
+    -------
+    (n_mels, n_fft // 2 + 1) float32.
+    """
+    frequencies = torch.arange(n_fft // 2 + 1) * sampling_rate / n_fft
+    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising, falling = (frequencies - low) / (middle - low), (high - frequencies) / (high - middle)
+    triangles = torch.minimum(rising, falling).clamp(min=0)
+    return (triangles / triangles.sum(1, keepdim=True)).float()
+
+
+def time_bins(x: Tensor, n_bins: int) -> Tensor:
+    """Average over equal parts of the time that is there.
+
+    Parameters
+    ----------
+    x : (B, d, T), NaN after a sample's end.
+    n_bins : number of parts; a step that lies in two counts for each by its share.
+
+    Returns
+    -------
+    (B, d, n_bins).
+    """
+    missing = x.isnan()
+    lengths = (~missing[:, 0]).sum(1, dtype=x.dtype)[:, None, None]
+    step = torch.arange(x.shape[2], device=x.device)[:, None]
+    edges = torch.arange(n_bins + 1, device=x.device) * lengths / n_bins
+    shares = (torch.minimum(step + 1, edges[..., 1:]) - torch.maximum(step, edges[..., :-1])).clamp(min=0)
+    return x.masked_fill(missing, 0.0) @ shares * n_bins / lengths

@@ -1,0 +1,84 @@
+"""BatchNorm over the whole batch, where its rows are on several ranks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skclr.precision import at_least_float32
+from skclr.ranks.collectives import average, gather, n_ranks
+
+
+@contextmanager
+def synchronized(module: nn.Module) -> Iterator[None]:
+    """Let every BatchNorm in a module normalise by the rows of all ranks, for the time of the block.
+
+    Notes
+    -----
+    As torch's SyncBatchNorm, which does not run on a CPU; and the module stays what it is, for files and other devices.
+    """
+    found = module.modules() if n_ranks() > 1 else ()
+    layers = [layer for layer in found if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    for layer in layers:
+        # The instance's, before the class's; hooks are run as ever.
+        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _forward(layer: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+    if not layer.training:
+        return type(layer).forward(layer, x)
+    y, mean, variance = _Normalize.apply(x, layer.weight, layer.bias, layer.eps)
+    _follow(layer, mean, variance, n_ranks() * x.numel() // x.shape[1])
+    return y
+
+
+class _Normalize(torch.autograd.Function):
+    """Normalise channels by their means and biased variances on all ranks, and give these too.
+
+    torch's own kernels do it, where they normalise by given statistics as in evaluation; what such statistics add to
+    a gradient, themselves functions of x, is added here.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        own = torch.batch_norm_update_stats(at_least_float32(x), None, None, 0.0)
+        means, variances = gather(torch.stack(own)[None]).unbind(1)
+        # Not by mean squares, whose difference would lose digits.
+        mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.eps = eps
+        y = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        x, weight, mean, variance = ctx.saved_tensors
+        grad_x, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(
+            grad, x, weight, mean, variance, None, None, False, ctx.eps, [True] * 3
+        )
+        scale = (variance + ctx.eps).rsqrt() * (1 if weight is None else weight)
+        by_weight, by_bias = average(torch.stack([grad_weight, grad_bias])) * scale * (x.shape[1] / x.numel())
+        grad_x -= torch.native_batch_norm(x, by_weight, by_bias, mean, variance, False, 0.0, ctx.eps)[0]
+        return grad_x, *((None, None) if weight is None else (grad_weight, grad_bias)), None
+
+
+@torch.no_grad()
+def _follow(layer: nn.modules.batchnorm._BatchNorm, mean: Tensor, variance: Tensor, n: int) -> None:
+    """Move the running statistics towards those of n values."""
+    if layer.running_mean is None or layer.running_var is None or layer.num_batches_tracked is None:
+        return
+    layer.num_batches_tracked += 1
+    weight = 1 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum
+    layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), weight)
+    layer.running_var.lerp_((variance * n / (n - 1)).to(layer.running_var.dtype), weight)

@@ -1,0 +1,429 @@
+"""Fitted embedders as files of plain values and tensors, which run nothing when they are read."""
+
+from __future__ import annotations
+
+import copyreg
+import math
+import os
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from skclr import assembly
+from skclr.data.indexing import Indexing
+from skclr.encoders import ENCODERS
+from skclr.files.atomic import replacing
+from skclr.files.format import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
+from skclr.files.plain import expect
+from skclr.frameworks import FRAMEWORKS, Framework, Supervised
+from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES, Modality
+from skclr.modalities.categories import Categories
+from skclr.modalities.text import TOKENIZERS
+from skclr.modalities.tokenizers import OfModel
+from skclr.parameters import PartParameters
+from skclr.randomness import DrawsFrom
+from skclr.roles import Admission, NeededError
+from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD, undisturbed
+from skclr.views import VIEWS, Views, is_paired
+
+# All that a file may name.
+CLASSES: dict[str, type] = {
+    part.__name__: part
+    for parts in (
+        *(r.values() for r in (ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, OPTIMIZERS, TOKENIZERS, VIEWS)),
+        (Categories, MomentumSGD, OfModel, Supervised),
+        (part for part in vars(torch.optim).values() if isinstance(part, type)),
+    )
+    for part in parts
+}
+
+# Of one sample, on its way through the network.
+LARGEST_ACTIVATIONS = 2**30
+# Values of one view, where the sample itself is smaller.
+_LARGEST_VIEW = 2**18
+# Of a network that only parameters speak of.
+_MOST_CALLS = 100_000
+# The parameters that say what a network is like.
+_STRUCTURE = ("framework", "framework_params", "loss", "loss_params", "encoder", "encoder_params", "projection_dim")
+
+# What scikit-learn's validation has recorded of X.
+_RECORDED = ("n_features_in_", "feature_names_in_")
+
+
+class SavedModel(PartParameters):
+    """An estimator that is saved to and loaded from files that hold no code.
+
+    Attributes
+    ----------
+    net_, _modality : the fit.
+    _fitted_with : the parameters as they were then.
+    _n_samples : that it was fitted on.
+    """
+
+    net_: ContrastiveNet
+    _modality: Modality
+    _fitted_with: dict[str, Any]
+    _n_samples: int
+    _keep: Callable[[ContrastiveNet, Modality], Any]
+
+    @undisturbed()
+    def save(self, path: str | os.PathLike[str], *, optimizer: bool = True) -> None:
+        """Write the fit to a file that holds no code, for `skclr.load`.
+
+        A file that was there is replaced at once, when the new one is whole. Objects and functions of your own
+        that were given as parameters are not in the file: `skclr.load` asks for them.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file; its folder has to be there.
+        optimizer : bool, default=True
+            Whether the optimiser's state is in it, up to two thirds of the file, so that `partial_fit` goes on as
+            if nothing had been. `transform` and `warm_start` need none.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For a modality of your own.
+        OSError
+            If the file cannot be written, or if `path` is a folder, a device, a pipe or a read-only file.
+        """
+        check_is_fitted(self)
+        raw = self._to_bytes(optimizer=optimizer)
+        with replacing(path) as file:
+            file.write(raw)
+
+    @classmethod
+    @undisturbed()
+    def _load(cls, path: str | os.PathLike[str], given: dict[str, Any], trust: Collection[str]) -> Self:
+        model = cls().set_params(**given)
+        admission = Admission(given, trust)
+        try:
+            model._from_bytes(read_file(path), admission)
+        except ModelFileError as error:
+            raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
+        return model
+
+    # -- what pickle and skops ask ------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A pickle keeps everything, the user's own objects too. A snapshot: another thread may fit it again.
+        return copyreg.__newobj__, (type(self),), dict(super().__getstate__())  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the state as plain values and the bytes of a file, of which skops can be sure: it asks for it."""
+        if not self.__sklearn_is_fitted__():
+            return self.get_params(deep=False)
+        return {"saved": self._to_bytes(optimizer=True)}
+
+    @undisturbed()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "saved" in state:
+            self.__init__()  # type: ignore[misc]
+            self._from_bytes(state["saved"], Admission({}, ()))
+            return
+        super().__setstate__(state)
+        if self.__sklearn_is_fitted__():
+            self.net_.to(assembly.device_or_cpu(self.device))
+
+    # -- to and from bytes --------------------------------------------------------------------------
+
+    def _to_bytes(self, *, optimizer: bool) -> bytes:
+        net, then = self.net_, self._fitted_with
+        changed = {
+            name: value for name, value in self.get_params(deep=False).items() if not _is_same(value, then[name])
+        }
+        content = Content(
+            fitted_with={name: _plain_or_missing(value) for name, value in then.items()},
+            changed={name: _plain_or_missing(value) for name, value in changed.items()},
+            recorded={name: vars(self)[name] for name in _RECORDED if name in vars(self)},
+            modality=self._modality,
+            n_samples=self._n_samples,
+            given_views=is_paired(net.view_maker),
+            net=net.state(optimizer=optimizer),
+        )
+        return to_bytes(vars(content), CLASSES)
+
+    def _from_bytes(self, raw: bytes, admission: Admission) -> None:
+        tree, tensors = from_bytes(raw)
+        reader = Reader({}, tensors)
+        given = admission.given
+        # For what a file of an earlier version did not know yet.
+        defaults = type(self)().get_params(deep=False)
+        with _one_error():
+            content = Content(**reader.inert(tree))
+            _check_content(content)
+            modality = admission.modality(content.modality)
+            if content.recorded.get("n_features_in_", n := math.prod(modality.shape_)) != n:
+                raise ValueError(f"samples of shape {modality.shape_} were not read from rows of another length")
+            then = {**defaults, **admission.parameters(content.fitted_with), **given}
+            now = {**then, **admission.parameters(content.changed)}
+        _ask_for_missing({**then, **now})
+        with _one_error():
+            if reader.tensors or now.keys() != defaults.keys():
+                raise ValueError("it has tensors or parameters that no part has")
+            assembly.check_parameters(then)
+            assembly.check_parameters(now)
+            content = replace(content, modality=modality)
+            # An encoder of the user's draws weights, which those in the file replace.
+            with DrawsFrom(0):
+                framework = _rebuild_learner(SimpleNamespace(**then), content, given)
+                _check_changed(SimpleNamespace(**now), then, modality, given)
+            device = assembly.device_or_cpu(now["device"])
+            net = _rebuild_net(SimpleNamespace(**then), content, framework, device, given)
+            self.__dict__.update(then, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
+            self._keep(net, modality)
+            self.__dict__.update(now)
+        _tell_left_out(admission.left_out)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds.
+
+    Parameters
+    ----------
+    fitted_with : the parameters at the time of the fit.
+    changed : those that were set after it.
+    recorded : what scikit-learn's validation has recorded of X.
+    modality : fitted.
+    n_samples : that it was fitted on.
+    given_views : whether X held the views.
+    net : as `ContrastiveNet.state` gives it.
+    """
+
+    fitted_with: dict[str, Any]
+    changed: dict[str, Any]
+    recorded: dict[str, Any]
+    modality: Modality
+    n_samples: int
+    given_views: bool
+    net: dict[str, Any]
+
+
+def _is_same(value: Any, before: Any) -> bool:
+    """Return whether a parameter is as it was at the fit, which keeps copies of dictionaries."""
+    if isinstance(value, dict) and isinstance(before, dict):
+        return value.keys() == before.keys() and all(value[name] is before[name] for name in value)
+    return value is before
+
+
+def _plain_or_missing(value: Any) -> Any:
+    return value if is_plain(value, CLASSES) else Missing(type(value).__name__)
+
+
+def _ask_for_missing(parameters: dict[str, Any]) -> None:
+    missing = {name: value.kind for name, value in parameters.items() if isinstance(value, Missing)}
+    if missing:
+        kinds = ", ".join(f"{name} (a {kind})" for name, kind in missing.items())
+        arguments = ", ".join(f"{name}=..." for name in missing)
+        raise ValueError(f"the model was saved without its {kinds}, which no file holds: give load(path, {arguments})")
+
+
+def _tell_left_out(left_out: dict[str, str]) -> None:
+    if left_out:
+        arguments = ", ".join(f"{name}=..." for name in dict.fromkeys(left_out.values()))
+        warnings.warn(
+            f"load left out {', '.join(left_out)}, since no file may set paths, programs or objects. Pass what a later "
+            f"fit needs: load(path, {arguments})",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _check_content(content: Content) -> None:
+    """Raise a ValueError unless numbers, names and the history are of the right kind."""
+    net, names = content.net, content.recorded.get("feature_names_in_", np.array([]))
+    n_features = content.recorded.get("n_features_in_", 0)
+    if content.recorded.keys() - set(_RECORDED) or type(n_features) is not int:
+        raise ValueError("n_features_in_ is not a number")
+    if not isinstance(names, np.ndarray) or not all(isinstance(name, str) for name in names):
+        raise ValueError("feature_names_in_ holds other things than names")
+    if len(names) not in (0, n_features):
+        raise ValueError(f"feature_names_in_ holds {len(names)} names for {n_features} columns")
+    if type(content.n_samples) is not int or content.n_samples >= 2**63 or type(content.given_views) is not bool:
+        raise ValueError("n_samples or given_views is of another kind")
+    if not 1 <= net["batch_size"] <= content.n_samples:
+        raise ValueError(f"a batch of {net['batch_size']} has more than the {content.n_samples} samples")
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    """Make a ModelFileError of whatever parts say of settings and a state that are not theirs."""
+    try:
+        yield
+    except (ModelFileError, NeededError, ImportError):
+        raise
+    except Exception as error:
+        raise ModelFileError(f"its parts do not fit together ({type(error).__name__}: {error})") from error
+
+
+# -- from settings and weights to a net ---------------------------------------------------------------
+
+
+def _rebuild_learner(settings: Any, content: Content, given: Collection[str]) -> Framework:
+    """Make encoder and framework around weights that were read.
+
+    They are planned without memory first: no size that a file names is made before it is known to be that of a
+    tensor in the file.
+
+    Parameters
+    ----------
+    settings : parameters of the fit.
+    content : of the file.
+    given : names of the parameters that the user gave, who may have an encoder made of files.
+    """
+    weights = content.net["module"]
+    n_bytes = sum(weight.nbytes for weight in weights.values())
+    encoder = assembly.find_encoder(settings.encoder, content.modality)
+    if not isinstance(encoder, type) or "encoder_params" in given:
+        settings.encoder = assembly.build_encoder(settings.encoder, settings.encoder_params, content.modality)
+        settings.encoder_params = None
+    else:
+        settings.encoder_params = _without_fetching(encoder, settings.encoder_params)
+    framework = _planned(settings, content.modality, n_calls=1_000 + 100 * len(weights), n_bytes=4 * n_bytes)
+    planned = framework.state_dict()
+    if planned.keys() != weights.keys():
+        raise ValueError(f"weights of other parts: {', '.join(sorted(planned.keys() ^ weights.keys())[:3])}")
+    for name, value in planned.items():
+        expect(name, weights[name], value.shape, value.dtype)
+    framework.load_state_dict(weights, assign=True)
+    for module in framework.modules():
+        if isinstance(module, Indexing):
+            module.check_indices()
+    return framework
+
+
+def _without_fetching(encoder: Any, params: dict[str, Any] | None) -> dict[str, Any]:
+    kept: dict[str, Any] = encoder.without_fetching(params or {})
+    return kept
+
+
+def _planned(settings: Any, modality: Modality, *, n_calls: int, n_bytes: int) -> Framework:
+    """Make encoder and framework on the meta device, with bounds on what they ask of torch.
+
+    Parameters
+    ----------
+    settings : parameters of the fit.
+    modality : fitted.
+    n_calls : most calls of torch's functions.
+    n_bytes : most bytes of a tensor, beside what two samples may take.
+    """
+    # The outermost puts gradients back on where what is bounded ends in the middle of a no_grad.
+    with (
+        torch.enable_grad(),
+        torch.device("meta"),
+        _FewCalls(n_calls),
+        _SmallTensors(max(n_bytes, 2 * LARGEST_ACTIVATIONS)),
+    ):
+        return assembly.build_learner(settings, modality.on_meta())
+
+
+def _check_changed(settings: Any, then: dict[str, Any], modality: Modality, given: Collection[str]) -> None:
+    """Raise a ValueError if parameters that were set after the fit make a network beyond all bounds.
+
+    Whether they fit the data is for the next fit to say.
+    """
+    changed = {name for name, value in vars(settings).items() if value is not then[name]}
+    if not changed & set(_STRUCTURE) or "encoder" in given:
+        return
+    try:
+        framework = _planned(settings, modality, n_calls=_MOST_CALLS, n_bytes=0)
+    except TooLargeError:
+        raise
+    except Exception:
+        return
+    if sum(weight.nbytes for weight in framework.state_dict().values()) > LARGEST_ACTIVATIONS:
+        raise TooLargeError("the parameters that were set after the fit make a network of more than 1 GiB")
+
+
+def _rebuild_net(
+    settings: Any, content: Content, framework: Framework, device: torch.device, given: Collection[str]
+) -> ContrastiveNet:
+    # As they were settled: what "auto" was then may be another number now.
+    settings.batch_size, settings.max_epochs = content.net["batch_size"], content.net["max_epochs"]
+    if "net_params" not in given:
+        # The compiler is for the next fit to start.
+        settings.compile = False
+    net = assembly.build_net(
+        settings,
+        framework,
+        content.modality,
+        content.n_samples,
+        device,
+        given=content.given_views,
+        endless=content.net["endless"],
+        seed=content.net["seed"],
+    )
+    _check_views(net.view_maker, content.modality, given)
+    net.set_state(content.net)
+    return net
+
+
+def _check_views(maker: Views, modality: Modality, given: Collection[str]) -> None:
+    """Raise a ValueError where one view of a small sample would be large."""
+    if not {"views", "views_params"} & set(given):
+        most = max(_LARGEST_VIEW, 4 * math.prod(modality.shape_))
+        n_values = maker.n_values(modality.shape_)
+        if n_values > most:
+            raise TooLargeError(f"one view would take {n_values:,} values, more than {most:,}")
+
+
+class TooLargeError(ValueError):
+    """Parameters make a network that is larger than its file justifies."""
+
+
+class _FewCalls(TorchFunctionMode):
+    """End code that asks torch for more than it should need, as a network of a billion layers does.
+
+    Parameters
+    ----------
+    n_calls : most calls of torch's functions.
+    """
+
+    def __init__(self, n_calls: int) -> None:
+        super().__init__()
+        self.n_calls = n_calls
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n_calls -= 1
+        if self.n_calls < 0:
+            raise TooLargeError("the parameters make a larger network than the file holds")
+        return func(*args, **(kwargs or {}))
+
+
+class _SmallTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """End code that makes tensors that would take much memory if they had values.
+
+    Parameters
+    ----------
+    n_bytes : most bytes of what an operation takes and makes, parameters aside.
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.n_bytes = n_bytes
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        used = {id(x): x.nbytes for x in tree_leaves((args, result)) if isinstance(x, Tensor) and not x.requires_grad}
+        if sum(used.values()) > self.n_bytes:
+            raise TooLargeError(
+                f"a sample would take more than {LARGEST_ACTIVATIONS / 2**30:g} GiB, or the network is larger than "
+                "the file"
+            )
+        return result

@@ -1,0 +1,120 @@
+"""What ranks compute in test_process_group: `python -m tests.ranks.on_ranks FOLDER` trains on 2 ranks, then on 4."""
+
+import multiprocessing
+import os
+import socket
+import sys
+from pathlib import Path
+
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+
+from skclr.frameworks import FRAMEWORKS
+from skclr.losses import LOSSES, tiles
+from skclr.parts import queue, sinkhorn
+from skclr.ranks import batch_norm
+from skclr.ranks.process_group import data_parallel
+from skclr.training import ContrastiveNet, MomentumSGD, Samples
+from skclr.views import Jitter
+
+CASES = {
+    **{name: (name, {}) for name in FRAMEWORKS},
+    **{f"simclr {name}": ("simclr", {"loss": loss()}) for name, loss in LOSSES.items()},
+    "moco in tiles": ("moco", {"loss": LOSSES["nt_xent"]()}),
+    "swav with a queue": ("swav", {"queue_size": 30, "queue_start": 0.0}),
+}
+SIZES = {
+    "moco": {"projection_dim": 8, "queue_size": 30},
+    "nnclr": {"projection_dim": 8, "hidden_dim": 16, "queue_size": 30},
+    "swav": {"projection_dim": 8, "n_prototypes": 7},
+    "dino": {"projection_dim": 8, "hidden_dim": 16, "n_prototypes": 7},
+    "byol": {"projection_dim": 8, "hidden_dim": 16},
+}
+
+
+rows_per_tile = tiles.rows_per_tile
+
+
+class Encoder(nn.Sequential):
+    out_features = 8
+
+    def __init__(self):
+        super().__init__(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 8))
+
+
+class Recorder(Callback):
+    """Keep the gradients of the first step."""
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        if net.step_ == 0:
+            self.gradients = {name: p.grad.clone() for name, p in named_parameters if p.grad is not None}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def train(case, max_epochs):
+    """Train a framework in float64, two steps an epoch; give all that the ranks should agree on."""
+    name, params = CASES[case]
+    tiles.rows_per_tile = (lambda candidates: 5) if "tiles" in case else rows_per_tile
+    torch.manual_seed(0)
+    x = torch.randn(48, 6, dtype=torch.float64)
+    # Some of the samples have another of their group.
+    groups = torch.arange(48) // 2 * 2 + torch.arange(48) % 2 * (torch.arange(48) % 3 > 0)
+    framework = FRAMEWORKS[name](Encoder(), **{"projection_dim": 8, **SIZES.get(name, {}), **params}).double()
+    net = ContrastiveNet(
+        framework,
+        view_maker=Jitter(),
+        schedule=lambda step, total: 1.0,
+        lr=0.05,
+        optimizer=MomentumSGD,
+        batch_size=24,
+        max_epochs=max_epochs,
+        train_split=None,
+        verbose=0,
+        callbacks=[("recorder", recorder := Recorder())],
+    )
+    with data_parallel():
+        net.partial_fit(Samples(x.numpy(), torch.from_numpy, torch.device("cpu"), groups))
+    losses = [batch["train_loss"] for epoch in net.history for batch in epoch["batches"]]
+    return {"losses": torch.tensor(losses), "gradients": recorder.gradients, "state": framework.state_dict()}
+
+
+def train_all(n_ranks, max_epochs):
+    # Four processes that talk take their time on two cores: the losses do not need twenty steps once more.
+    return {case: train(case, 1 if n_ranks == 4 and " " in case else max_epochs) for case in CASES}
+
+
+def forget_the_others():
+    """Let the parts see the rows of their own rank alone, as they would without gathering."""
+    alone = {"rank": lambda: 0, "n_ranks": lambda: 1}
+    alone |= dict.fromkeys(["gather", "average", "share"], lambda x: x) | {"batch_mean": lambda x: x.mean(0)}
+    methods = [m for name, m in sys.modules.items() if name.startswith(("skclr.losses.", "skclr.frameworks."))]
+    for part in (batch_norm, queue, sinkhorn, tiles, *methods):
+        vars(part).update({name: function for name, function in alone.items() if name in vars(part)})
+
+
+def main(folder, rank, n_ranks):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(n_ranks)}
+    results = {"together": train_all(n_ranks, max_epochs=10)}
+    if n_ranks == 2:
+        forget_the_others()
+        results["without gathering"] = train_all(n_ranks, max_epochs=1)
+    torch.save(results, Path(folder) / f"{n_ranks}-{rank}.pt")
+
+
+if __name__ == "__main__":
+    # Forked, so that all has been imported; a launcher sets the same variables.
+    torch.set_num_threads(1)
+    fork = multiprocessing.get_context("fork")
+    for n_ranks in (2, 4):
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+        processes = [fork.Process(target=main, args=(sys.argv[1], rank, n_ranks)) for rank in range(n_ranks)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
