@@ -190,7 +190,7 @@ def test_a_file_in_place_of_the_folder_is_refused(writer, fitted, tmp_path):
     assert os.listdir(tmp_path) == ["folder"]
 
 
-@pytest.mark.parametrize("path", [None, 3, b"file", object()], ids=repr)
+@pytest.mark.parametrize("path", [None, 3, b"file", object()])
 def test_what_is_no_path(path):
     with pytest.raises(TypeError, match="path"):
         check_writable(path)
