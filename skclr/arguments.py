@@ -6,7 +6,7 @@ import collections.abc
 import inspect
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -121,3 +121,9 @@ def check_above_zero(**numbers: float) -> None:
         check_number(name, number, 0)
         if not number:
             raise ValueError(f"{name}={number!r}: use a number above 0")
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Raise ValueError unless `value` is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}, but must be one of {list(choices)}")

@@ -1,18 +1,9 @@
-"""Losses: what a framework minimises, from rows and their positive groups."""
+"""Losses, one family a file. To add a pairwise loss, write its class and its line in `LOSSES`."""
 
-from skclr.losses.pairwise import (
-    DCL,
-    Contrastive,
-    InfoNCE,
-    Logistic,
-    NPair,
-    NTXent,
-    PairwiseLoss,
-    SoftNearestNeighbors,
-    SupCon,
-    Triplet,
-    count_anchors,
-)
+from skclr.losses.logistic import Logistic
+from skclr.losses.margin import Contrastive, Triplet
+from skclr.losses.pairwise import PairwiseLoss, count_anchors
+from skclr.losses.softmax import DCL, InfoNCE, NPair, NTXent, SoftNearestNeighbors, SupCon
 
 __all__ = [
     "DCL",

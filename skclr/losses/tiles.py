@@ -1,4 +1,4 @@
-"""The tiling engine: costs over all pairs of rows, in memory that grows with the rows and not their square."""
+"""The tiling engine: costs over all pairs of rows, in memory that grows with the rows and not with their square."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,62 +10,62 @@ from torch.autograd.function import once_differentiable
 from skclr.memory import cache_bytes
 from skclr.ranks.collectives import average, n_ranks
 
-# Takes the products (r, C) of some anchors with all candidates, and those anchors' numbers. Gives what each
-# anchor costs (r,), and of how many costs that is the sum (r,).
+# Takes the products (r, C) of some anchors with all candidates, and the row numbers of these anchors. Returns the cost
+# of each anchor (r,), and of how many terms it is the sum (r,).
 RowCost = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
 
 
-def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, itself: int | None) -> Tensor:
-    """Average what all anchors cost, given their dot products with all candidates.
+def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, self_offset: int | None) -> Tensor:
+    """Return the mean cost of all anchors, given their dot products with all candidates.
 
     Parameters
     ----------
-    row_cost : gives the costs and the counts of some anchors; differentiable in the products.
+    row_cost : returns the costs and the counts of some anchors; differentiable in the products.
     anchors, candidates : (R, d) and (C, d) of one floating dtype; may be one tensor.
-    itself : the candidate that is the first anchor, the next being the second; their product is `lowest`. None where
-        no row is on both sides.
+    self_offset : anchor i is candidate i + self_offset, and their product is replaced by `lowest`; None if the two sets
+        are disjoint.
 
     Returns
     -------
-    Scalar, the sum of the costs over the sum of the counts; 0 where nothing counts. Its mean over the ranks is that of
-    all their anchors.
+    Scalar, the sum of the costs over the sum of the counts; 0 where nothing counts. Averaged over the ranks, it is the
+    mean over the anchors of all ranks.
 
     Notes
     -----
-    Rows that fit into one tile are one dense product under ordinary autograd. More rows are walked tile by
-    tile, and the gradient of a tile is taken as soon as its costs are known, so that the tile can go. Values
-    and gradients are the same; a walk can be differentiated only once.
+    Rows that fit into one tile are one dense product under ordinary autograd. More rows are processed tile by tile, and
+    the gradient of a tile is computed right after its costs, so that the tile can be freed. Values and gradients are
+    the same; tiles can be differentiated only once.
     """
     n_rows = rows_per_tile(candidates)
     if len(anchors) > n_rows:
-        mean: Tensor = _TiledMean.apply(row_cost, anchors, candidates, itself, n_rows)
+        mean: Tensor = _TiledMean.apply(row_cost, anchors, candidates, self_offset, n_rows)
         return mean
     rows = slice(0, len(anchors))
-    return over_counts(*row_cost(_tile(anchors, candidates, rows, itself), rows))
+    return over_counts(*row_cost(_tile(anchors, candidates, rows, self_offset), rows))
 
 
 def over_counts(costs: Tensor, counts: Tensor) -> Tensor:
-    """Average costs (R,) that are sums of so many (R,); 0 where nothing counts."""
+    """Return the sum of costs (R,) over the sum of their counts (R,); 0 where nothing counts."""
     return costs.sum() / _count(counts.sum().to(costs.dtype))
 
 
 def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
-    """Give log Σ_a exp(x_i · x_a) of every row x_i over all other rows x_a.
+    """Return log Σ_a exp(x_i · x_a) of every row x_i over all other rows x_a.
 
     Parameters
     ----------
     rows : (R, d) floating.
-    at_most : no product is larger than this, or smaller than its negative; up to `LARGEST_PRODUCT`.
+    at_most : bound on the absolute value of every product, `LARGEST_PRODUCT` or less.
 
     Returns
     -------
-    (R,), of which one derivative can be taken.
+    (R,), differentiable once.
 
     Notes
     -----
-    A product serves both of its rows, and what both take from it goes back in one: on a CPU about half the time of
-    `mean_cost`, which has to see all products of an anchor at once. Here a row's own greatest product is not known
-    before the exponential, hence the bound.
+    Each product is computed once for both of its rows, forward and backward, which on a CPU takes about half the time
+    of `mean_cost`, where an anchor needs all of its products at once. The greatest product of a row is not known before
+    the exponential, hence the bound.
     """
     sums: Tensor = _LogSumExpOfOthers.apply(rows, at_most)
     return sums
@@ -76,13 +76,13 @@ LARGEST_PRODUCT = 40.0
 
 
 def rows_per_tile(candidates: Tensor) -> int:
-    """Choose how many anchors make a tile.
+    """Return how many anchors make a tile.
 
     Notes
     -----
-    On a CPU a tile fills the second-level cache of a core: from 1,024 to 8,192 rows smaller ones took up to a fifth
-    longer, larger ones a tenth, and from eight times as large on up to twice as long. An accelerator needs larger ones
-    to be busy. Under 32 rows, the products would wait for memory.
+    On a CPU a tile fills the second-level cache of a core: from 1,024 to 8,192 rows, smaller tiles took up to a fifth
+    longer, larger ones a tenth, and tiles eight times as large up to twice as long. An accelerator needs larger tiles
+    to be busy. With fewer than 32 rows, the products would wait for memory.
     """
     n_bytes = cache_bytes() if candidates.device.type == "cpu" else 2**25
     return max(32, n_bytes // candidates.element_size() // max(1, len(candidates)))
@@ -91,10 +91,10 @@ def rows_per_tile(candidates: Tensor) -> int:
 class _TiledMean(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, row_cost: RowCost, anchors: Tensor, candidates: Tensor, itself: int | None, n_rows: int
+        ctx: Any, row_cost: RowCost, anchors: Tensor, candidates: Tensor, self_offset: int | None, n_rows: int
     ) -> Tensor:
         _, anchors_need, candidates_need, *_ = ctx.needs_input_grad
-        # One tensor in both roles collects both gradients in one.
+        # A tensor in both roles accumulates both gradients.
         shared = candidates is anchors
         anchors_grad = torch.zeros_like(anchors) if anchors_need else None
         candidates_grad = torch.zeros_like(candidates) if candidates_need and not shared else None
@@ -102,7 +102,7 @@ class _TiledMean(torch.autograd.Function):
         total, count = anchors.new_zeros(2).unbind()
         for start in range(0, len(anchors), n_rows):
             rows = slice(start, min(start + n_rows, len(anchors)))
-            cost, n_costs = _walk_tile(row_cost, anchors, candidates, itself, rows, *into)
+            cost, n_costs = _walk_tile(row_cost, anchors, candidates, self_offset, rows, *into)
             total += cost
             count += n_costs
         count = _count(count)
@@ -145,14 +145,14 @@ class _LogSumExpOfOthers(torch.autograd.Function):
         return rows_grad, None
 
 
-# What forward may keep for backward instead of making it again.
+# What forward may keep for backward instead of computing it again.
 _KEPT_BYTES = 2**25
 _Powers = tuple[slice, slice, Tensor]
 
 
 def _powers(rows: Tensor, at_most: float) -> Iterator[_Powers]:
-    """Give some rows, all later ones, and exp(products - at_most) of the former with themselves and the latter."""
-    # Half as wide as other tiles on average; of one alone nothing would be saved.
+    """Yield some rows, all later ones, and exp(products - at_most) of the former with themselves and the latter."""
+    # Half as wide as other tiles on average; a single one would save nothing.
     n_rows = min(2 * rows_per_tile(rows), (len(rows) + 1) // 2)
     for start in range(0, len(rows), n_rows):
         here, later = slice(start, start + n_rows), slice(start + n_rows, None)
@@ -165,21 +165,21 @@ def _walk_tile(
     row_cost: RowCost,
     anchors: Tensor,
     candidates: Tensor,
-    itself: int | None,
+    self_offset: int | None,
     rows: slice,
     anchors_grad: Tensor | None,
     candidates_grad: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Give a tile's summed cost and count, and add its gradients to those that are wanted."""
+    """Return the summed cost and count of a tile, and add its gradients to those that are wanted."""
     wanted = anchors_grad is not None or candidates_grad is not None
-    tile = _tile(anchors, candidates, rows, itself).requires_grad_(wanted)
+    tile = _tile(anchors, candidates, rows, self_offset).requires_grad_(wanted)
     with torch.enable_grad():
         costs, counts = row_cost(tile, rows)
         cost = costs.sum()
     if wanted:
         (grad,) = torch.autograd.grad(cost, tile)
-        if itself is not None:
-            grad.diagonal(itself + rows.start).fill_(0)
+        if self_offset is not None:
+            grad.diagonal(self_offset + rows.start).fill_(0)
         if anchors_grad is not None:
             anchors_grad[rows].addmm_(grad, candidates)
         if candidates_grad is not None:
@@ -187,18 +187,18 @@ def _walk_tile(
     return cost.detach(), counts.sum()
 
 
-def _tile(anchors: Tensor, candidates: Tensor, rows: slice, itself: int | None) -> Tensor:
+def _tile(anchors: Tensor, candidates: Tensor, rows: slice, self_offset: int | None) -> Tensor:
     tile = anchors[rows] @ candidates.T
-    if itself is not None:
-        tile.diagonal(itself + rows.start).fill_(lowest(tile.dtype))
+    if self_offset is not None:
+        tile.diagonal(self_offset + rows.start).fill_(lowest(tile.dtype))
     return tile
 
 
 def _count(count: Tensor) -> Tensor:
-    """Give the mean count of a rank, which is nowhere 0."""
+    """Return the mean count of a rank, bounded away from 0."""
     return average(count).clamp_min(1 / n_ranks())
 
 
 def lowest(dtype: torch.dtype) -> float:
-    """Give what stands for -inf: it vanishes in every sum of exponentials, and times 0 it is 0 and not NaN."""
+    """Return the stand-in for -inf: it vanishes in every sum of exponentials, and times 0 it is 0 instead of NaN."""
     return torch.finfo(dtype).min / 8
