@@ -13,7 +13,6 @@ from _speed_training import pictures, table
 from torch import Tensor, nn
 
 from skclr import ContrastiveEmbedder
-from skclr.memory import keep_freed_memory
 from skclr.views import ImageViews
 
 # Area of the crop; brightness, contrast and saturation; hue; and their probability and that of grey.
@@ -50,8 +49,6 @@ def torchvision() -> Callable[[Any], Tensor]:
 
 def views(tiny: bool) -> Work:
     """Two views of each image of a batch: crop, flip, jitter and grey, each with the same parameters."""
-    # As `fit` does it, and for all alike.
-    keep_freed_memory()
     n, n_calls = (8, 1) if tiny else (256, 4)
     X = pictures(n)
     x, rows = torch.from_numpy(X).permute(0, 3, 1, 2).float() / 255, torch.arange(n)

@@ -69,7 +69,7 @@ def simclr(encoder: str, tiny: bool) -> Work:
     size = (64, 1, 32) if tiny else (2_048, 2 if small else 1, 256)
 
     def run(way: Callable[..., Measures], *arguments: Any) -> Run:
-        # A process of its own: what `fit` asks of the allocator stays, and would serve the peer as well.
+        # A process of its own: no way inherits the heap of the one before.
         return lambda: apart(warmed, way, *size, encoder, *arguments)
 
     # A ResNet-18 takes so long that the views, with workers or without, are nothing beside it.

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from skclr.memory import cache_bytes
 from skclr.ranks.collectives import average, n_ranks
 
 # Takes the products (r, C) of some anchors with all candidates, and the row numbers of these anchors. Returns the cost
@@ -84,8 +83,14 @@ def rows_per_tile(candidates: Tensor) -> int:
     longer, larger ones a tenth, and tiles eight times as large up to twice as long. An accelerator needs larger tiles
     to be busy. With fewer than 32 rows, the products would wait for memory.
     """
-    n_bytes = cache_bytes() if candidates.device.type == "cpu" else 2**25
+    n_bytes = _cache_bytes() if candidates.device.type == "cpu" else 2**25
     return max(32, n_bytes // candidates.element_size() // max(1, len(candidates)))
+
+
+def _cache_bytes() -> int:
+    """Return the bytes of a core's second-level cache as far as torch knows it, and at least 2 MiB."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return max(2**21, known.get("l2_cache_size", 0))
 
 
 class _TiledMean(torch.autograd.Function):

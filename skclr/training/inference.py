@@ -11,7 +11,6 @@ from torch.overrides import TorchFunctionMode
 
 from skclr.data.samples import Samples
 from skclr.encoders import Encoder
-from skclr.memory import keep_freed_memory
 from skclr.randomness import derive_seeds
 from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
 from skclr.views import Views
@@ -38,7 +37,6 @@ def embed(
     beside : takes the same samples to further columns of `out`, after those of the embedding; None for none.
     any_length : whether the encoder takes samples that are shorter than those of `fit`.
     """
-    keep_freed_memory()
     with torch.inference_mode():
         for positions, alike in samples.by_length(any_length=any_length):
             _embed_alike(encoder, beside, alike, positions, out)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from skclr.data.samples import Batches, Samples
 from skclr.encoders.dropout import dropout_from
 from skclr.frameworks import Framework
-from skclr.memory import freed_memory_kept, freed_memory_returned
 from skclr.parts.queue import Queue
 from skclr.precision import single_columns_padded
 from skclr.randomness import derive_seeds
@@ -248,8 +247,6 @@ class ContrastiveNet(NeuralNet):
             ctrl_c_held_back(),
             ctrl_c_kept() if self.on_interrupt == "keep" else nullcontext(),
             suppress(StopTraining),
-            # Chunks are for those who are short of memory.
-            (freed_memory_returned if self.chunk_size else freed_memory_kept)(),
             synchronized(self.module_),
             single_columns_padded(self.module_, self.autocast),
             dropout_from(self.module_, draws.generator),
