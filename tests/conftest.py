@@ -2,6 +2,9 @@ import os
 
 # Before SciPy is imported: scikit-learn's check of array-API input is skipped without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported, here and in processes that tests start: each of pytest's processes has one core.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
