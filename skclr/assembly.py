@@ -30,7 +30,7 @@ from skclr.hints import REGISTRIES, hint, nearest_name
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Aligned, Modality, infer_modality, stacked
 from skclr.precision import multiplies_faster_in_bfloat16
-from skclr.ranks.collectives import n_ranks, rank
+from skclr.ranks.collectives import world
 from skclr.training import (
     LR_SCHEDULES,
     OPTIMIZERS,
@@ -579,9 +579,9 @@ def choose_validation(fraction: Any, early_stopping: bool | int) -> float:
 def choose_batch_size(batch_size: Any, n_samples: int) -> int:
     """Give the samples a step, over all ranks; a batch larger than the data is all of them."""
     size = min(DEFAULT_BATCH_SIZE if batch_size == "auto" else int(batch_size), n_samples)
-    if (batch_size != "auto" and batch_size % n_ranks()) or size < n_ranks():
+    if (batch_size != "auto" and batch_size % world.size) or size < world.size:
         raise ValueError(
-            f"batch_size={batch_size} of {n_samples} samples cannot be shared out among {n_ranks()} ranks: give a "
+            f"batch_size={batch_size} of {n_samples} samples cannot be shared out among {world.size} ranks: give a "
             "multiple of their number and as many samples at least, or start fewer"
         )
     if batch_size != "auto" and batch_size > n_samples:
@@ -591,7 +591,7 @@ def choose_batch_size(batch_size: Any, n_samples: int) -> int:
             UserWarning,
             stacklevel=2,
         )
-    return size - size % n_ranks()
+    return size - size % world.size
 
 
 def choose_epochs(max_epochs: Any, steps_an_epoch: int, n_steps: int) -> int:
@@ -629,7 +629,7 @@ def choose_schedule(lr_schedule: Any, warmup_epochs: Any, max_epochs: int) -> Wa
 def choose_callbacks(settings: Any, *, validates: bool, endless: bool) -> list[Any]:
     """Put together the user's callbacks and our own."""
     chosen: list[Any] = prepare_callbacks(settings.callbacks or [], validates=validates)
-    if settings.verbose and rank() == 0:
+    if settings.verbose and world.rank == 0:
         chosen.append(ProgressLine())
     if settings.early_stopping:
         patience = AUTO_PATIENCE if settings.early_stopping is True else settings.early_stopping

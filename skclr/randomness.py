@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skclr.ranks.collectives import gather, n_ranks, share
+from skclr.ranks.collectives import world
 
 # Torch has one global generator a device for all threads.
 _global_generators = threading.RLock()
@@ -34,6 +34,21 @@ def derive_seeds(n_seeds: int, *numbers: int) -> list[int]:
     """Mix numbers of 0 or more into seeds of 32 bits."""
     seeds: list[int] = np.random.SeedSequence(numbers).generate_state(n_seeds).tolist()
     return seeds
+
+
+# What draws by the seed of a batch, but for the rows of its own rank alone: functions of views, and modules.
+VIEW_FUNCTIONS, MODULES = 0, 1
+
+
+def rank_seed(generator: torch.Generator, stream: int) -> int:
+    """Return a seed for what draws for the rows of this rank alone: it differs between ranks and streams.
+
+    Parameters
+    ----------
+    generator : of the batch, the same on all ranks.
+    stream : `VIEW_FUNCTIONS` or `MODULES`.
+    """
+    return generator.initial_seed() + stream + 2 * world.rank
 
 
 # -- code that passes no generator ----------------------------------------------------------------
@@ -202,10 +217,11 @@ def randint(n: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
 
 def shuffled(x: Tensor, generator: torch.Generator) -> Tensor:
     """Give each of the rows (B, ...) another's place in the batch."""
-    order = torch.randperm(n_ranks() * len(x), generator=generator, device=x.device)
-    return gather(x)[share(order)]
+    order = torch.randperm(world.size * len(x), generator=generator, device=x.device)
+    return world.gather(x)[world.share(order)]
 
 
 def _draw(draw: Callable[..., Tensor], shape: Sequence[int], generator: torch.Generator) -> Tensor:
     n_rows, *rest = shape
-    return share(draw((n_ranks() * n_rows, *rest), generator=generator, device=generator.device))
+    drawn: Tensor = world.share(draw((world.size * n_rows, *rest), generator=generator, device=generator.device))
+    return drawn

@@ -22,7 +22,7 @@ from skclr.data import encode_labels
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
 from skclr.modalities import take_rows, views_in
-from skclr.ranks.collectives import n_ranks
+from skclr.ranks.collectives import world
 from skclr.training import undisturbed
 from skclr.views import is_paired
 
@@ -307,7 +307,7 @@ def fine_tuning_budget(n_samples: int, batch_size: Any = "auto") -> tuple[int, i
     """
     most = FINE_TUNING_BATCH if batch_size == "auto" else min(FINE_TUNING_BATCH, int(batch_size))
     size = n_samples // math.ceil(n_samples / most)
-    size = max(size - size % n_ranks(), n_ranks())
+    size = max(size - size % world.size, world.size)
     return size, min(FINE_TUNING_EPOCHS, math.ceil(FINE_TUNING_STEPS / max(1, n_samples // size)))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from skclr.data.shuffle import n_lanes, shuffled_by_block
-from skclr.ranks.collectives import n_ranks, share
+from skclr.ranks.collectives import world
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -153,7 +153,7 @@ class Batches:
         full, rest = divmod(len(self.samples), self.batch_size)
         # A ragged last batch has fewer negatives and would weigh its samples more than others:
         # while training the shuffle leaves its rows for another epoch.
-        return full if self.shuffle or rest // n_ranks() * n_ranks() < 2 else full + 1
+        return full if self.shuffle or rest // world.size * world.size < 2 else full + 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return self.after(0)
@@ -166,8 +166,10 @@ class Batches:
             lanes = n_lanes(edges, math.prod(self.samples.X.shape[1:]))
             order = shuffled_by_block(edges, self.batch_size, lanes, rng)
             self.epoch += 1
-        size = self.batch_size // n_ranks()
-        order = np.concatenate([share(order[i : i + self.batch_size]) for i in range(0, len(order), self.batch_size)])
+        size = self.batch_size // world.size
+        order = np.concatenate(
+            [world.share(order[i : i + self.batch_size]) for i in range(0, len(order), self.batch_size)]
+        )
         samples, device = self.samples, self.samples.device
         # Once an epoch: at every such copy the host waits for the device.
         host_rows = torch.from_numpy(order)
@@ -202,7 +204,7 @@ def validation_size(n_samples: int, fraction: float) -> int:
     ------
     ValueError : where fewer than two are left to train on.
     """
-    n_valid = max(2, n_ranks(), round(fraction * n_samples))
+    n_valid = max(2, world.size, round(fraction * n_samples))
     if n_samples - n_valid < 2:
         raise ValueError(
             f"validation_fraction={fraction} leaves {n_samples - n_valid} of {n_samples} samples to train on: "

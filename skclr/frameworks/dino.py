@@ -16,7 +16,7 @@ from skclr.parts.multi_view import across_views, forward_views
 from skclr.parts.schedules import cosine, linear
 from skclr.parts.teacher import Teacher
 from skclr.precision import at_least_float32
-from skclr.ranks.collectives import batch_mean
+from skclr.ranks.collectives import world
 
 
 class Prototypes(nn.Module):
@@ -115,7 +115,7 @@ class DINO(Framework):
         temperature = linear(self.teacher_temperature, self.final_teacher_temperature, warmth)
         codes = [((target - self.center) / temperature).softmax(dim=1) for target in targets]
         if self.training:
-            self.center = torch.lerp(batch_mean(torch.cat(targets)), self.center, self.center_decay)
+            self.center = torch.lerp(world.average(torch.cat(targets).mean(0)), self.center, self.center_decay)
         return across_views(partial(swapped_prediction, temperature=self.temperature), scores, codes)
 
     def after_step(self, progress: float) -> None:

@@ -11,7 +11,7 @@ from skclr.losses import InfoNCE, PairwiseLoss
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
 from skclr.parts.queue import Queue
-from skclr.ranks.collectives import gather
+from skclr.ranks.collectives import world
 
 
 class NNCLR(Framework):
@@ -71,8 +71,8 @@ class NNCLR(Framework):
         predictions = [self.predictor(z) for z in projections]
         neighbors = [self.nearest(z) for z in projections[:2]]
         self.queue.push(normalize(projections[0], dim=1), groups)
-        everyone = gather(groups)
-        return across_views(lambda p, n: self.loss(n, groups, gather(p), everyone), predictions, neighbors)
+        everyone = world.gather(groups)
+        return across_views(lambda p, n: self.loss(n, groups, world.gather(p), everyone), predictions, neighbors)
 
     @torch.no_grad()
     def nearest(self, projections: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
-from skclr.ranks.collectives import batch_mean
+from skclr.ranks.collectives import world
 
 
 class Supervised(Framework):
@@ -39,7 +39,7 @@ class Supervised(Framework):
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
         classes = groups.clamp_min(-1)
         losses = [F.cross_entropy(self.logits(view), classes, ignore_index=-1, reduction="sum") for view in views]
-        labelled = batch_mean((classes >= 0).float())
+        labelled = world.average((classes >= 0).float().mean(0))
         # A batch may hold no label at all, and then no loss.
         return sum(losses) / (len(views) * len(classes) * labelled.masked_fill(labelled == 0, 1))
 

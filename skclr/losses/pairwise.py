@@ -21,7 +21,7 @@ from torch import Tensor
 from skclr.files.plain import Plain
 from skclr.losses.tiles import mean_cost
 from skclr.precision import at_least_float32
-from skclr.ranks.collectives import gather, rank, share
+from skclr.ranks.collectives import world
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class PairwiseLoss(Plain, ABC):
         encoded = EncodedGroups.of(groups, candidate_groups)
         with torch.autocast(embeddings.device.type, enabled=False):
             anchors = at_least_float32(embeddings)
-            others = gather(anchors) if candidates is None else at_least_float32(candidates)
+            others = world.gather(anchors) if candidates is None else at_least_float32(candidates)
             loss = self.mean(anchors, others, encoded)
         # Dividing by False gives NaN.
         return loss / encoded.any_positive
@@ -105,7 +105,7 @@ class EncodedGroups:
         ------
         ValueError : if no anchor has a positive, on a CPU.
         """
-        everyone = gather(groups)
+        everyone = world.gather(groups)
         own = candidate_groups is None
         others = everyone if candidate_groups is None else candidate_groups
         first, n_equal = _positions(everyone, others)
@@ -116,11 +116,11 @@ class EncodedGroups:
             _raise_no_positive(groups, candidate_groups)
         codes = first.where(n_equal > 0, -1).float()
         return cls(
-            anchors=share(codes),
+            anchors=world.share(codes),
             candidates=codes if own else _positions(others, others)[0].float(),
-            n_positives=share(n_positives),
+            n_positives=world.share(n_positives),
             any_positive=any_positive,
-            self_offset=rank() * len(groups) if own else None,
+            self_offset=world.rank * len(groups) if own else None,
         )
 
     def pairs(self, similarities: Tensor, rows: slice) -> "Pairs":

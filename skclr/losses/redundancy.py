@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss, relu
 
 from skclr.precision import at_least_float32
-from skclr.ranks.collectives import average, batch_mean, n_ranks
+from skclr.ranks.collectives import world
 
 
 def barlow_twins(z1: Tensor, z2: Tensor, redundancy_weight: float = 5e-3) -> Tensor:
@@ -31,7 +31,7 @@ def barlow_twins(z1: Tensor, z2: Tensor, redundancy_weight: float = 5e-3) -> Ten
     _check_pair(z1, z2)
     # Half precision would overflow in the sums over the batch.
     with torch.autocast(z1.device.type, enabled=False):
-        correlation = average(_standardize(z1).T @ _standardize(z2) / len(z1))
+        correlation = world.average(_standardize(z1).T @ _standardize(z2) / len(z1))
     invariance = (correlation.diagonal() - 1).square().sum()
     return invariance + redundancy_weight * _off_diagonal(correlation).square().sum()
 
@@ -74,26 +74,26 @@ def vicreg(
 def _check_pair(z1: Tensor, z2: Tensor) -> None:
     if z1.shape != z2.shape:
         raise ValueError(f"z1 is {tuple(z1.shape)} and z2 {tuple(z2.shape)}: project both views to one shape")
-    if len(z1) * n_ranks() < 2:
+    if len(z1) * world.size < 2:
         raise ValueError(f"statistics over a batch of {len(z1)} tell nothing: use a batch_size of 2 or more")
 
 
 def _standardize(z: Tensor) -> Tensor:
     centered = _center(z)
     # Biased variance and this constant are BatchNorm's, by which the paper's code standardises.
-    return centered / (batch_mean(centered.square()) + 1e-5).sqrt()
+    return centered / (world.average(centered.square().mean(0)) + 1e-5).sqrt()
 
 
 def _center(z: Tensor) -> Tensor:
     z = at_least_float32(z)
-    return z - batch_mean(z)
+    return z - world.average(z.mean(0))
 
 
 def _covariance(z: Tensor) -> Tensor:
     centered = _center(z)
     with torch.autocast(z.device.type, enabled=False):
         # Over all rows but one.
-        return average(centered.T @ centered) / (len(z) - 1 / n_ranks())
+        return world.average(centered.T @ centered) / (len(z) - 1 / world.size)
 
 
 def _missing_deviation(covariance: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
 """The tiling engine: costs over all pairs of rows, in memory that grows with the rows and not with their square."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from skclr.ranks.collectives import average, n_ranks
+from skclr.ranks.collectives import world
 
 # Takes the products (r, C) of some anchors with all candidates, and the row numbers of these anchors. Returns the cost
 # of each anchor (r,), and of how many terms it is the sum (r,).
@@ -87,6 +88,7 @@ def rows_per_tile(candidates: Tensor) -> int:
     return max(32, n_bytes // candidates.element_size() // max(1, len(candidates)))
 
 
+@cache
 def _cache_bytes() -> int:
     """Return the bytes of a core's second-level cache as far as torch knows it, and at least 2 MiB."""
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -201,7 +203,7 @@ def _tile(anchors: Tensor, candidates: Tensor, rows: slice, self_offset: int | N
 
 def _count(count: Tensor) -> Tensor:
     """Return the mean count of a rank, bounded away from 0."""
-    return average(count).clamp_min(1 / n_ranks())
+    return world.average(count).clamp_min(1 / world.size)
 
 
 def lowest(dtype: torch.dtype) -> float:

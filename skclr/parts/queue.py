@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from skclr.ranks.collectives import gather
+from skclr.ranks.collectives import world
 
 # The group of rows that are no sample's: no sample has this id.
 NO_SAMPLE = torch.iinfo(torch.int64).min
@@ -43,7 +43,7 @@ class Queue(nn.Module):
 
     def beside(self, rows: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
         """Give a batch (B, dim), of all ranks, and the queue behind it, with the group ids of both."""
-        return torch.cat([gather(rows), self.rows]), torch.cat([gather(groups), self.groups])
+        return torch.cat([world.gather(rows), self.rows]), torch.cat([world.gather(groups), self.groups])
 
     def push(self, rows: Tensor, groups: Tensor) -> None:
         """Put a batch in front and let the oldest rows go; in eval mode do nothing.
@@ -55,7 +55,7 @@ class Queue(nn.Module):
         """
         if not (self.training and self.size):
             return
-        new, groups = gather(rows.detach().to(self.rows.dtype))[: self.size], gather(groups)
+        new, groups = world.gather(rows.detach().to(self.rows.dtype))[: self.size], world.gather(groups)
         n_kept = self.size - len(new)
         # New tensors: the graph may still hold the old ones.
         self.rows = torch.cat([new, self.rows[:n_kept]])

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from skclr.precision import at_least_float32
-from skclr.ranks.collectives import gather, n_ranks, rank
+from skclr.ranks.collectives import world
 
 
 @torch.no_grad()
@@ -27,9 +27,9 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3, besid
     Caron et al. 2020 (SwAV), eq. 3 to 5; Cuturi 2013. Differs: works on logarithms, where nothing
     overflows or vanishes (logsumexp subtracts the maximum) however small `epsilon` is.
     """
-    together = scores if beside is None else torch.cat([scores, beside[rank() :: n_ranks()]])
+    together = scores if beside is None else torch.cat([scores, beside[world.rank :: world.size]])
     log_codes = at_least_float32(together) / epsilon
     for _ in range(n_iterations):
-        log_codes = log_codes - gather(log_codes.logsumexp(dim=0, keepdim=True)).logsumexp(dim=0)
+        log_codes = log_codes - world.gather(log_codes.logsumexp(dim=0, keepdim=True)).logsumexp(dim=0)
         log_codes = log_codes - log_codes.logsumexp(dim=1, keepdim=True)
     return log_codes[: len(scores)].exp()

@@ -9,19 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from skclr.precision import at_least_float32
-from skclr.ranks.collectives import average, gather, n_ranks
+from skclr.ranks.collectives import world
 
 
 @contextmanager
 def synchronized(module: nn.Module) -> Iterator[None]:
-    """Let every BatchNorm in a module normalise by the rows of all ranks, for the time of the block.
+    """Let every BatchNorm in a module normalise by the rows of all ranks within the block.
 
     Notes
     -----
     As torch's SyncBatchNorm, which does not run on a CPU; and the module stays what it is, for files and other devices.
     """
-    found = module.modules() if n_ranks() > 1 else ()
-    layers = [layer for layer in found if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     for layer in layers:
         # The instance's, before the class's; hooks are run as ever.
         layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
@@ -36,7 +35,7 @@ def _forward(layer: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
     if not layer.training:
         return type(layer).forward(layer, x)
     y, mean, variance = _Normalize.apply(x, layer.weight, layer.bias, layer.eps)
-    _follow(layer, mean, variance, n_ranks() * x.numel() // x.shape[1])
+    _follow(layer, mean, variance, world.size * x.numel() // x.shape[1])
     return y
 
 
@@ -52,7 +51,7 @@ class _Normalize(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         own = torch.batch_norm_update_stats(at_least_float32(x), None, None, 0.0)
-        means, variances = gather(torch.stack(own)[None]).unbind(1)
+        means, variances = world.gather(torch.stack(own)[None]).unbind(1)
         # Not by mean squares, whose difference would lose digits.
         mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
         ctx.save_for_backward(x, weight, mean, variance)
@@ -68,7 +67,7 @@ class _Normalize(torch.autograd.Function):
             grad, x, weight, mean, variance, None, None, False, ctx.eps, [True] * 3
         )
         scale = (variance + ctx.eps).rsqrt() * (1 if weight is None else weight)
-        by_weight, by_bias = average(torch.stack([grad_weight, grad_bias])) * scale * (x.shape[1] / x.numel())
+        by_weight, by_bias = world.average(torch.stack([grad_weight, grad_bias])) * scale * (x.shape[1] / x.numel())
         grad_x -= torch.native_batch_norm(x, by_weight, by_bias, mean, variance, False, 0.0, ctx.eps)[0]
         return grad_x, *((None, None) if weight is None else (grad_weight, grad_bias)), None
 

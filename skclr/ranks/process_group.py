@@ -15,7 +15,7 @@ import torch.distributed as dist
 from joblib.parallel import BACKENDS, get_active_backend
 from torch import nn
 
-from skclr.ranks.collectives import average, gather, n_ranks, together
+from skclr.ranks.collectives import together, world
 
 if dist.is_available():
     # Optimisers import it. The defaults of its functions keep the group that exists at that time, and a group that is
@@ -104,7 +104,7 @@ def _end() -> None:
 def _leave(error: BaseException) -> None:
     """Let the others, which wait for this rank, hear that it is gone."""
     global _left
-    if n_ranks() == 1:
+    if world.size == 1:
         return
     _left = True
     _end()
@@ -116,19 +116,14 @@ def _leave(error: BaseException) -> None:
 
 
 def agree(value: int) -> int:
-    """Give rank 0's value to all."""
-    return int(gather(torch.tensor([value], dtype=torch.int64))[0])
-
-
-def any_rank(flag: bool) -> bool:
-    """Tell whether a flag is set on any rank."""
-    return flag if n_ranks() == 1 else bool(average(torch.tensor(float(flag))) > 0)
+    """Return rank 0's value on all ranks."""
+    return int(world.gather(torch.tensor([value], dtype=torch.int64))[0])
 
 
 def check_alike(identity: Mapping[str, str]) -> None:
     """Raise a ValueError where what has to be the same on all ranks, by name, is not."""
     digests = (hashlib.sha256(value.encode()).digest()[:7] for value in identity.values())
-    numbers = gather(torch.tensor([[int.from_bytes(digest) for digest in digests]]))
+    numbers = world.gather(torch.tensor([[int.from_bytes(digest) for digest in digests]]))
     alike = (numbers == numbers[0]).all(0).tolist()
     if not all(alike):
         others = ", ".join(name for name, same in zip(identity, alike, strict=True) if not same)
@@ -140,10 +135,8 @@ def check_alike(identity: Mapping[str, str]) -> None:
 
 def average_gradients(module: nn.Module) -> None:
     """Average the gradients of a module over the ranks, all in one message."""
-    if n_ranks() == 1:
-        return
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    averages = average(torch.cat([gradient.flatten() for gradient in gradients]))
+    averages = world.average(torch.cat([gradient.flatten() for gradient in gradients]))
     for gradient in gradients:
         gradient.copy_(averages[: gradient.numel()].view_as(gradient))
         averages = averages[gradient.numel() :]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from skclr.data.samples import Samples
 from skclr.files.atomic import make_folder, replacing
 from skclr.files.plain import Plain
-from skclr.ranks.collectives import gather, rank
+from skclr.ranks.collectives import world
 from skclr.ranks.process_group import agree
 from skclr.training.interruption import StopTraining
 
@@ -97,13 +97,13 @@ class Checkpoints(Callback):
         # By the first rank's clock; losses are read by all, since what one finds ends the run of all.
         if net.interrupted_ or agree(time.monotonic() - self._written >= 60 * self.minutes):
             net.read_losses("train_loss")
-            if rank() == 0:
+            if world.rank == 0:
                 self._write(net)
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if not (net.interrupted_ or self._finished):
             self._finished = True
-            if rank() == 0:
+            if world.rank == 0:
                 self._write(net)
 
     def _check(self, run: Mapping[str, str]) -> None:
@@ -131,7 +131,7 @@ class Checkpoints(Callback):
             ) from error
 
     def _check_ranks(self, state: Mapping[str, Any] | None) -> None:
-        steps = gather(torch.tensor([-1 if state is None else state["step"]])).tolist()
+        steps = world.gather(torch.tensor([-1 if state is None else state["step"]])).tolist()
         if len(set(steps)) > 1:
             found = ["none" if step < 0 else f"step {step}" for step in steps]
             raise ValueError(

@@ -19,10 +19,10 @@ from skclr.encoders.dropout import dropout_from
 from skclr.frameworks import Framework
 from skclr.parts.queue import Queue
 from skclr.precision import single_columns_padded
-from skclr.randomness import derive_seeds
+from skclr.randomness import MODULES, derive_seeds, rank_seed
 from skclr.ranks.batch_norm import synchronized
-from skclr.ranks.collectives import average, n_ranks, rank
-from skclr.ranks.process_group import any_rank, average_gradients, check_alike
+from skclr.ranks.collectives import world
+from skclr.ranks.process_group import average_gradients, check_alike
 from skclr.training.checkpoint import identity
 from skclr.training.chunks import in_chunks
 from skclr.training.draws import StepDraws
@@ -247,7 +247,7 @@ class ContrastiveNet(NeuralNet):
             ctrl_c_held_back(),
             ctrl_c_kept() if self.on_interrupt == "keep" else nullcontext(),
             suppress(StopTraining),
-            synchronized(self.module_),
+            synchronized(self.module_) if world.size > 1 else nullcontext(),
             single_columns_padded(self.module_, self.autocast),
             dropout_from(self.module_, draws.generator),
             in_chunks(self.module_, self.chunk_size, draws),
@@ -277,12 +277,12 @@ class ContrastiveNet(NeuralNet):
 
     def _stops(self) -> bool:
         """Return whether Ctrl-C ends the run here, or raise KeyboardInterrupt where it is to."""
-        if n_ranks() == 1:
+        if world.size == 1:
             # A callback may have been long.
             self.interrupted_ = ctrl_c_came()
         if self.interrupted_ and self.on_interrupt == "raise":
             handle_ctrl_c()
-            if n_ranks() > 1:
+            if world.size > 1:
                 # It may have come on another rank.
                 raise KeyboardInterrupt
             self.interrupted_ = False
@@ -299,13 +299,13 @@ class ContrastiveNet(NeuralNet):
                 raise
         if method_name == "on_epoch_end":
             # A callback that looks at the clock, and Ctrl-C, may be of one rank alone.
-            self.interrupted_ = any_rank(self.interrupted_ or ctrl_c_came())
-            if any_rank(stopped) or self._stops():
+            self.interrupted_ = world.any_rank(self.interrupted_ or ctrl_c_came())
+            if world.any_rank(stopped) or self._stops():
                 raise StopTraining
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.first_step_ = self.step_
-        if n_ranks() > 1:
+        if world.size > 1:
             check_alike(identity(self, X, settings={}))
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
 
@@ -343,11 +343,11 @@ class ContrastiveNet(NeuralNet):
         for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
-            self.interrupted_ = any_rank(ctrl_c_came())
-            step["loss"] = average(step["loss"])
+            self.interrupted_ = world.any_rank(ctrl_c_came())
+            step["loss"] = world.average(step["loss"])
             # On the CPU as a number: small tensors that stay leave holes in the memory that steps free, and it grows.
             self.unread_losses_.append(step["loss"].item() if step["loss"].device.type == "cpu" else step["loss"])
-            self.history.record_batch(prefix + "_batch_size", n_ranks() * len(batch[0]))
+            self.history.record_batch(prefix + "_batch_size", world.size * len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
             n_done += 1
             if self._stops() and training:
@@ -385,7 +385,8 @@ class ContrastiveNet(NeuralNet):
             group["lr"] = self.lr * self.schedule(done, self.total_steps_)
         self.optimizer_.zero_grad()
         step = self.train_step_single(batch, **fit_params)
-        average_gradients(self.module_)
+        if world.size > 1:
+            average_gradients(self.module_)
         self.scaler_.unscale_(self.optimizer_)
         self.notify("on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch, training=True)
         self.scaler_.step(self.optimizer_)
@@ -419,9 +420,8 @@ class ContrastiveNet(NeuralNet):
         x, rows, groups = batch
         views = view_maker(x, rows, generator)
         self._check_views(views)
-        # What a module draws is for the rows it is given: another seed on each rank. CallableViews count beside.
         draws = self.draws_ or StepDraws(generator.device)
-        seeded = draws.seeded(generator.initial_seed() + 1 + 2 * rank(), training=self.module_.training)
+        seeded = draws.seeded(rank_seed(generator, MODULES), training=self.module_.training)
         with seeded, torch.autocast(x.device.type, self.autocast, self.autocast is not None, cache_enabled=False):
             return self._checked(self.module_(views, groups))
 

@@ -6,8 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from skclr.randomness import DrawsFrom
-from skclr.ranks.collectives import rank
+from skclr.randomness import VIEW_FUNCTIONS, DrawsFrom, rank_seed
 from skclr.views.base import Samples, Views, check_n_views
 
 
@@ -46,8 +45,7 @@ class CallableViews(Views):
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Make n_views views of a batch."""
-        # What it draws is for the rows it is given: another seed on each rank. Dropout counts beside.
-        with DrawsFrom(generator.initial_seed() + 2 * rank()):
+        with DrawsFrom(rank_seed(generator, VIEW_FUNCTIONS)):
             return [self._view(x.clone()) for _ in range(self.n_views)]
 
     def _view(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from skclr.data.samples import one_ahead
 from skclr.data.shuffle import shuffled_by_block
 from skclr.data.stored import Stored
+from skclr.ranks.collectives import World
 from skclr.training import Batches, HoldOut, Samples
 
 
@@ -189,7 +190,8 @@ def test_ranks_read_parts_of_one_order(in_blocks, monkeypatch):
     alone, shares, reads = rows_of(Batches(samples, 12)), [], []
     for rank in range(2):
         source.reads.clear()
-        monkeypatch.setattr("skclr.ranks.collectives._place", (rank, 2))
+        monkeypatch.setattr("skclr.data.samples.world", ranks := World())
+        ranks.join(rank, 2)
         shares.append(rows_of(Batches(samples, 12)))
         reads.append({read[0] for read in source.reads})
     assert [one + other for one, other in zip(*shares, strict=True)] == alone

@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 from torch.testing import assert_close
 
 from skclr.assembly import check_ranks_alike, choose_batch_size
+from skclr.ranks.collectives import World, world
 from skclr.ranks.process_group import _leave, check_alike, data_parallel
 from skclr.views import VIEWS
 from tests.ranks import on_ranks as ranks
@@ -95,7 +96,7 @@ def test_a_checkpoint_finds_divergence_on_every_rank(monkeypatch, tmp_path):
     diverging = {"learning_rate": 1e30, "batch_size": 16, "checkpoint_minutes": 0, "callbacks": [Count]}
     last_steps = []
     for rank in range(2):
-        monkeypatch.setattr("skclr.training.checkpoint.rank", lambda rank=rank: rank)
+        monkeypatch.setattr(world, "rank", rank)
         with pytest.raises(FloatingPointError, match="epoch 1"):
             embedder(checkpoint_dir=tmp_path / str(rank), **diverging).fit(X)
         last_steps.append(Count.steps[-1])
@@ -159,7 +160,7 @@ def test_second_fit_from_another_thread_is_refused(monkeypatch):
 def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
     ones, others = {"data": "a", "max_epochs": "5", "lr": "1"}, {"data": "a", "max_epochs": "6", "lr": "2"}
     shown = []
-    monkeypatch.setattr("skclr.ranks.process_group.gather", lambda x: shown.append(x) or torch.cat(shown))
+    monkeypatch.setattr(world, "gather", lambda x: shown.append(x) or torch.cat(shown))
     check_alike(ones)
     with pytest.raises(ValueError, match="fit got other max_epochs, lr on some ranks"):
         check_alike(others)
@@ -168,7 +169,7 @@ def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
 def test_ranks_are_given_the_same_parameters(monkeypatch):
     """A search that draws its candidates without a seed would train another objective on each."""
     shown = []
-    monkeypatch.setattr("skclr.ranks.process_group.gather", lambda x: shown.append(x) or torch.cat(shown))
+    monkeypatch.setattr(world, "gather", lambda x: shown.append(x) or torch.cat(shown))
     check_ranks_alike(embedder(loss_params={"temperature": 0.1}, callbacks=[Count]))
     check_ranks_alike(embedder(loss_params={"temperature": 0.1}))
     with pytest.raises(ValueError, match="fit got other loss_params on some ranks"):
@@ -178,20 +179,21 @@ def test_ranks_are_given_the_same_parameters(monkeypatch):
 def test_ranks_find_the_same_checkpoint(monkeypatch, tmp_path):
     """On machines that share no folder the first alone would go on, and the others begin anew."""
     embedder(checkpoint_dir=tmp_path).fit(X)
-    monkeypatch.setattr("skclr.training.checkpoint.gather", lambda step: torch.cat([step, torch.tensor([-1])]))
+    monkeypatch.setattr("skclr.training.checkpoint.world", of_two_folders := World())
+    monkeypatch.setattr(of_two_folders, "gather", lambda step: torch.cat([step, torch.tensor([-1])]))
     with pytest.raises(ValueError, match="by rank step 9, none: give a folder that all machines share"):
         embedder(checkpoint_dir=tmp_path).fit(X)
 
 
 def test_rank_that_hangs_is_named(monkeypatch):
     monkeypatch.setattr("skclr.ranks.process_group._left", False)
-    monkeypatch.setattr("skclr.ranks.collectives._place", (0, 2))
+    monkeypatch.setattr(world, "size", 2)
     with pytest.raises(ConnectionError, match=r"does not answer .*Timed out waiting"):
         _leave(RuntimeError("[gloo/transport/tcp/unbound_buffer.cc:129] Timed out waiting 6000ms"))
 
 
 def test_batch_that_cannot_be_shared_out(monkeypatch):
-    monkeypatch.setattr("skclr.ranks.collectives._place", (0, 4))
+    monkeypatch.setattr(world, "size", 4)
     with pytest.raises(ValueError, match="batch_size=30 of 60 samples cannot be shared out among 4 ranks"):
         choose_batch_size(30, 60)
     assert choose_batch_size("auto", 150) == 148
@@ -210,7 +212,8 @@ def test_views_on_a_rank_are_its_share_of_all_views(name, monkeypatch):
     params = {"sampling_rate": 100} if name == "audio" else {}
     maker, rows = VIEWS[name](**params).fit(x), torch.arange(12)
     everything = maker(x, rows, torch.Generator().manual_seed(1))
-    monkeypatch.setattr("skclr.ranks.collectives._place", (2, 3))
-    monkeypatch.setattr("skclr.randomness.gather", lambda own: x)
+    monkeypatch.setattr("skclr.randomness.world", third := World())
+    third.join(2, 3)
+    third.gather = lambda own: x
     own = maker(x[8:], rows[8:], torch.Generator().manual_seed(1))
     assert_close(own, [view[8:] for view in everything], equal_nan=True)
