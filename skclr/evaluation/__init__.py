@@ -1,10 +1,10 @@
 """Evaluation: probes with labels, measures and scorers without."""
 
-from skclr.evaluation.comparison import Comparison, Verdict, compare
+from skclr.evaluation.budgets import draw_labels
+from skclr.evaluation.comparison import Comparison, compare
 from skclr.evaluation.diagnosis import Finding, diagnose
 from skclr.evaluation.probes import (
     beside_baselines,
-    draw_labels,
     fine_tune_probe,
     knn_probe,
     label_efficiency,
@@ -13,6 +13,7 @@ from skclr.evaluation.probes import (
 )
 from skclr.evaluation.scorers import SCORERS, EmbeddingScorer, ViewsScorer, embed, embed_two_views
 from skclr.evaluation.statistics import confidence_interval, corrected_t_test
+from skclr.evaluation.verdicts import Verdict
 from skclr.measures import (
     alignment,
     collapsed_share,

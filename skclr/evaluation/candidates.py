@@ -1,110 +1,168 @@
-"""What `compare` compares: ways to use a fold's training rows, before and after some of their labels are known."""
+"""Candidates of a comparison: ways to use rows without labels, an embedding's and those that it must beat."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
+from skclr import assembly
+from skclr.data.samples import Samples
 from skclr.embedder import ContrastiveEmbedder
-from skclr.evaluation.probes import fine_tune_probe, linear_probe, untrained
+from skclr.evaluation.judges import Judge
 from skclr.frameworks import FRAMEWORKS
-from skclr.modalities import take_rows, views_in
+from skclr.modalities import views_in
+from skclr.semi_supervised import fine_tune
+from skclr.training import embed
 from skclr.views import is_paired
 
-BASELINES = ("raw features", "PCA", "untrained encoder", "supervised network", "UMAP")
+# Name of the embedding beside its baselines.
+EMBEDDING = "embedding"
 # Dimensions of PCA and UMAP, fewer where the data have fewer.
-_N_COMPONENTS = {"PCA": 64, "UMAP": 16}
+_PCA_COMPONENTS, _UMAP_COMPONENTS = 64, 16
+
+
+class Costs(NamedTuple):
+    """Seconds of one training, and rows per second of what a user calls afterwards."""
+
+    fit_seconds: float
+    rows_per_second: float
 
 
 class Candidate(BaseEstimator, ABC):
-    """A way to use the unlabelled training rows of a fold, scored with a few labels of them."""
+    """A way to use rows without labels, judged with some of their labels.
+
+    Attributes
+    ----------
+    standardize : whether a linear judge takes each feature standardised, which suits embeddings; else all are divided
+        by one number, which keeps what the scale of pixels and principal components tells.
+    """
+
+    standardize: bool = True
 
     @abstractmethod
-    def fit(self, X_train: Any, X_test: Any) -> Self:
-        """Learn from the training rows; set fit_seconds_ and rows_per_second_, of `transform`."""
+    def fit(self, X: Any) -> Self:
+        """Learn from rows of X without labels."""
 
     @abstractmethod
-    def score(self, rows: np.ndarray, y: np.ndarray, y_test: np.ndarray, scoring: Any) -> float:
-        """Learn from the training rows at `rows`, whose classes are y, and score the test rows."""
+    def read(self, X: Any) -> Any:
+        """Return for each row of X what labels are learned from."""
+
+    def score(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray, *, judge: Judge) -> Any:
+        """Learn labels from rows that `read` returned, and score others."""
+        return judge(train, y_train, test, y_test, standardize=self.standardize)
+
+    def costs(self, measured: Costs) -> Costs:
+        """Return the costs, given those of `fit` and `read`."""
+        return measured
 
 
-class Frozen(Candidate):
-    """A linear probe on the features of a transformer that saw no labels, standardised or not."""
+class Features(Candidate):
+    """The features of a transformer."""
 
     def __init__(self, transformer: Any, standardize: bool = False) -> None:
         self.transformer = transformer
         self.standardize = standardize
 
-    def fit(self, X_train: Any, X_test: Any) -> Self:
-        start = time.perf_counter()
-        transformer = clone(self.transformer).fit(X_train)
-        middle = time.perf_counter()
-        self.train_, self.test_ = (transformer.transform(views_in(X, paired=False)[0]) for X in (X_train, X_test))
-        self.fit_seconds_ = middle - start
-        self.rows_per_second_ = (len(self.train_) + len(self.test_)) / (time.perf_counter() - middle)
+    def fit(self, X: Any) -> Self:
+        self.transformer_ = clone(self.transformer).fit(X)
         return self
 
-    def score(self, rows: np.ndarray, y: np.ndarray, y_test: np.ndarray, scoring: Any) -> float:
-        features = self.train_[rows], y, self.test_, y_test
-        score: float = linear_probe(*features, scoring=scoring, standardize=self.standardize)
-        return score
+    def read(self, X: Any) -> Any:
+        return self.transformer_.transform(views_in(X, paired=False)[0])
+
+
+class FittedFeatures(Features):
+    """The features of a transformer that is already fitted; it is not fitted again."""
+
+    def fit(self, X: Any) -> Self:
+        self.transformer_ = self.transformer
+        return self
 
 
 class SupervisedNetwork(Candidate):
-    """The network of an embedder, trained on nothing but the labelled rows."""
+    """The network of an embedder, trained on the labelled rows alone; it has a classifier of its own."""
 
     def __init__(self, embedder: Any) -> None:
         self.embedder = embedder
 
-    def fit(self, X_train: Any, X_test: Any) -> Self:
-        self.X_train_, self.X_test_ = X_train, X_test
-        before = clone(self.embedder).set_params(max_epochs=0, checkpoint_dir=None).fit(X_train)
-        start = time.perf_counter()
-        n_rows = len(before.transform(X_test))
-        self.rows_per_second_ = n_rows / (time.perf_counter() - start)
+    def fit(self, X: Any) -> Self:
         # Columns are read as all rows have them.
-        self.untrained_ = before
-        self.seconds_: list[float] = []
+        self.untrained_ = clone(self.embedder).set_params(max_epochs=0, checkpoint_dir=None).fit(X)
+        self.costs_: list[Costs] = []
         return self
 
-    def score(self, rows: np.ndarray, y: np.ndarray, y_test: np.ndarray, scoring: Any) -> float:
-        start = time.perf_counter()
-        known = take_rows(self.X_train_, rows)
-        score: float = fine_tune_probe(self.untrained_, known, y, self.X_test_, y_test, scoring=scoring)
-        self.seconds_.append(time.perf_counter() - start)
-        return score
+    def read(self, X: Any) -> Any:
+        return X
 
-    @property
-    def fit_seconds_(self) -> float:
-        """Of one training, its test included."""
-        return float(np.mean(self.seconds_))
+    def score(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray, *, judge: Judge) -> Any:
+        start = time.perf_counter()
+        tuned, head = fine_tuned(self.untrained_, train, y_train)
+        trained = time.perf_counter()
+        features = tuned.transform(test)
+        self.costs_.append(Costs(trained - start, len(features) / (time.perf_counter() - trained)))
+        return judge.score(head, features, y_test)
+
+    def costs(self, measured: Costs) -> Costs:
+        return Costs(*np.mean(self.costs_, axis=0).tolist())
+
+
+def fine_tuned(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> tuple[ContrastiveEmbedder, Any]:
+    """Return an embedder that was fine-tuned on labelled rows, and its head as a classifier of their labels."""
+    classes, codes = np.unique(y, return_inverse=True)
+    tuned, head = fine_tune(embedder, X, codes)
+    head.classes_ = classes
+    return tuned, head
+
+
+# -- transformers without training ------------------------------------------------------------------
+
+
+def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedder:
+    """Return an embedder of the same structure that `fit` leaves untrained; it takes single samples, without labels.
+
+    The structure is that of the fit, whatever was set after it. Parameters of the training are left at their defaults.
+    """
+    is_fitted = embedder.__sklearn_is_fitted__()
+    fresh = type(embedder)(**embedder._structure()) if is_fitted else clone(embedder)
+    unused = {"views": "auto", "views_params": None, "positives": "views", "checkpoint_dir": None}
+    return fresh.set_params(max_epochs=0, **unused, **params)
 
 
 class RawFeatures(TransformerMixin, BaseEstimator):
-    """The plain features of X, as the embedder's modality reads them."""
+    """The plain features of X, as the modality of an embedder reads them; no network is built."""
 
     def __init__(self, embedder: Any) -> None:
         self.embedder = embedder
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        self.reader_ = untrained(self.embedder, passthrough=True).fit(X)
+        self.reader_ = reader = untrained(self.embedder)
+        first = views_in(X, paired=False)[0]
+        self.modality_ = assembly.build_modality(first, reader.modality, reader.modality_params)
+        if reading := assembly.reading_of(reader.encoder):
+            self.modality_.keep_vocabulary(*reading)
+        self.modality_.read(first, reader, reset=True)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        return self.reader_.transform(X)[:, self.reader_.encoder_.out_features :]
+        modality = self.modality_
+        rows = modality.read(X, self.reader_, reset=False)
+        samples = Samples(rows, modality.to_tensor, assembly.choose_device(self.reader_.device))
+        features = np.empty((len(samples), modality.n_features()), dtype=np.float32)
+        embed(modality.features, samples, out=features, any_length=modality.any_length)
+        return features
 
 
 class Reduced(TransformerMixin, BaseEstimator):
-    """A reducer with as many components as the features allow, or `most`."""
+    """A reducer with `most` components, or as many as the features allow."""
 
     def __init__(self, reducer: Any, most: int) -> None:
         self.reducer = reducer
@@ -118,11 +176,43 @@ class Reduced(TransformerMixin, BaseEstimator):
         return self.reducer_.transform(X)
 
 
+def _umap() -> Any:
+    with warnings.catch_warnings():
+        # It tells of TensorFlow, which only its other half needs.
+        warnings.simplefilter("ignore", ImportWarning)
+        from umap import UMAP
+    return UMAP(random_state=0, n_jobs=1)
+
+
+def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
+    """Return a copy of an embedder that makes views of its own where this one takes them from X."""
+    own = {"views": "auto", "views_params": None} if is_paired(embedder.views) else {}
+    return clone(embedder).set_params(**own)
+
+
 # -- by name ----------------------------------------------------------------------------------------
+
+BASELINES: dict[str, Callable[[ContrastiveEmbedder], Candidate]] = {
+    "raw features": lambda embedder: Features(RawFeatures(embedder)),
+    "PCA": lambda embedder: Features(
+        make_pipeline(RawFeatures(embedder), Reduced(PCA(random_state=0), _PCA_COMPONENTS))
+    ),
+    "untrained encoder": lambda embedder: Features(untrained(embedder), standardize=True),
+    "supervised network": lambda embedder: SupervisedNetwork(_of_single_samples(embedder)),
+    "UMAP": lambda embedder: Features(make_pipeline(RawFeatures(embedder), Reduced(_umap(), _UMAP_COMPONENTS))),
+}
+# Those that need neither training nor labels: what is shown beside every embedding.
+UNTRAINED_BASELINES = ("raw features", "PCA", "untrained encoder")
+
+
+def beside(embedder: ContrastiveEmbedder, baselines: Iterable[str] = UNTRAINED_BASELINES) -> dict[str, Candidate]:
+    """Return a fitted embedder's embedding and its baselines, by name."""
+    named = {name: BASELINES[name](embedder) for name in baselines}
+    return {**named, EMBEDDING: FittedFeatures(embedder, standardize=True)}
 
 
 def named_embedders(embedders: Any, params: Mapping[str, Any]) -> dict[str, ContrastiveEmbedder]:
-    """Give the embedders that `compare` was asked for, by name."""
+    """Return the embedders that `compare` was asked for, by name."""
     if isinstance(embedders, Mapping):
         if params:
             raise ValueError("embedder_params came with a dictionary of embedders: set them on the embedders")
@@ -136,9 +226,9 @@ def named_embedders(embedders: Any, params: Mapping[str, Any]) -> dict[str, Cont
 
 
 def named_baselines(baselines: Any, embedder: ContrastiveEmbedder) -> dict[str, Candidate]:
-    """Give the baselines that `compare` was asked for, by name; the network is the embedder's."""
+    """Return the baselines that `compare` was asked for, by name; the network is the embedder's."""
     if isinstance(baselines, Mapping) and baselines:
-        return {name: Frozen(transformer) for name, transformer in baselines.items()}
+        return {name: Features(transformer) for name, transformer in baselines.items()}
     if isinstance(baselines, str) and baselines == "auto":
         baselines = [name for name in BASELINES if name != "UMAP" or find_spec("umap")]
     if not baselines:
@@ -146,31 +236,4 @@ def named_baselines(baselines: Any, embedder: ContrastiveEmbedder) -> dict[str, 
     unknown = [name for name in baselines if name not in BASELINES]
     if unknown:
         raise ValueError(f"baselines has {unknown[0]!r}: known are {', '.join(map(repr, BASELINES))}")
-    return {name: _baseline(name, embedder) for name in baselines}
-
-
-def _baseline(name: str, embedder: ContrastiveEmbedder) -> Candidate:
-    raw = RawFeatures(embedder)
-    if name == "supervised network":
-        return SupervisedNetwork(_of_single_samples(embedder))
-    if name == "untrained encoder":
-        return Frozen(untrained(embedder), standardize=True)
-    if name == "raw features":
-        return Frozen(raw)
-    return Frozen(make_pipeline(raw, Reduced(_reducer(name), _N_COMPONENTS[name])))
-
-
-def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
-    """Copy an embedder; where it takes its views from X, the copy makes the modality's own."""
-    own = {"views": "auto", "views_params": None} if is_paired(embedder.views) else {}
-    return clone(embedder).set_params(**own)
-
-
-def _reducer(name: str) -> Any:
-    if name == "PCA":
-        return PCA(random_state=0)
-    with warnings.catch_warnings():
-        # It tells of TensorFlow, which only its other half needs.
-        warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP
-    return UMAP(random_state=0, n_jobs=1)
+    return {name: BASELINES[name](embedder) for name in baselines}

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
 from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_consistent_length
@@ -19,11 +18,14 @@ from sklearn.utils.validation import check_memory
 
 from skclr.data import Labels, check_splittable, encode_labels
 from skclr.data.positives import UNLABELLED
-from skclr.evaluation.candidates import Candidate, Frozen, named_baselines, named_embedders
-from skclr.evaluation.probes import Record, check_n_labels, drawn
+from skclr.evaluation.budgets import Budgets, check_n_labels
+from skclr.evaluation.candidates import Candidate, Costs, Features, named_baselines, named_embedders
+from skclr.evaluation.harness import Record, Scores, read_split, reseeded
+from skclr.evaluation.judges import Judge, linear_judge
 from skclr.evaluation.statistics import Difference, corrected_t_test
+from skclr.evaluation.verdicts import Verdict, best_of, effect, gain
 from skclr.files.atomic import make_folder
-from skclr.modalities import take_rows, views_in
+from skclr.modalities import views_in
 from skclr.randomness import derive_seeds
 from skclr.views import is_paired
 
@@ -34,39 +36,8 @@ _UNTESTED = Difference(*[float("nan")] * 4)
 # -- what comes out ---------------------------------------------------------------------------------
 
 
-class Verdict(NamedTuple):
-    """The best embedder against the best baseline, over all numbers of labels.
-
-    Attributes
-    ----------
-    embedder, baseline : names of those with the highest mean score.
-    difference : mean, 95 % interval and p-value, corrected for the choice among the embedders.
-    sentence : what that says.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skclr import compare
-    >>> X, y = load_iris(return_X_y=True)
-    >>> few = {"labels_per_class": (5,), "cv": 2, "embedder_params": {"max_epochs": 1}}
-    >>> verdict = compare(X, y, ["simclr"], ["PCA"], **few).verdict
-    >>> verdict.embedder, verdict.difference.low < verdict.difference.high
-    ('simclr', True)
-    """
-
-    embedder: str
-    baseline: str
-    difference: Difference
-    sentence: str
-
-    @property
-    def helped(self) -> bool:
-        """Whether the whole interval is above zero."""
-        return self.difference.low > 0
-
-
 class Comparison:
-    """What `compare` gives.
+    """What `compare` returns.
 
     Attributes
     ----------
@@ -93,7 +64,7 @@ class Comparison:
         self.verdict = verdict
 
     def to_frame(self) -> Any:
-        """Give the records as a pandas DataFrame.
+        """Return the records as a pandas DataFrame.
 
         Raises
         ------
@@ -119,7 +90,7 @@ class Comparison:
         return "\n".join([*table, "", _legend(len(self.records[0]["scores"])), self.verdict.sentence])
 
 
-# -- how it is done ---------------------------------------------------------------------------------
+# -- how it is computed ---------------------------------------------------------------------------------
 
 
 def compare(
@@ -212,11 +183,11 @@ def compare(
     views = views_in(X, paired=any(is_paired(embedder.views) for embedder in learners.values()))
     check_consistent_length(*views, labels.codes)
     first = named_baselines(baselines, next(iter(learners.values())))
-    candidates = first | {name: Frozen(embedder, standardize=True) for name, embedder in learners.items()}
+    candidates = first | {name: Features(embedder, standardize=True) for name, embedder in learners.items()}
     # Of pairs the baselines see what `transform` does, the first of each.
     samples = dict.fromkeys(first, views[0]) | dict.fromkeys(learners, tuple(views) if len(views) > 1 else views[0])
     folds = _folds(cv, labels, random_state)
-    settings = (tuple(labels_per_class), n_draws, scoring)
+    settings = Budgets(tuple(labels_per_class), n_draws), linear_judge(scoring)
     run = _cache_in(memory).cache(run_cell, ignore=["X", "labels"])
     data = joblib.hash((X, *labels))
     cells = [(fold, name) for fold in range(len(folds)) for name in candidates]
@@ -226,11 +197,11 @@ def compare(
         )
         for fold, name in cells
     )
-    results: dict[str, list[Record]] = {name: [] for name in candidates}
-    for (fold, name), result in zip(cells, Parallel(n_jobs, return_as="generator")(calls), strict=True):
-        results[name].append(result)
+    results: dict[str, list[Cell]] = {name: [] for name in candidates}
+    for (fold, name), cell in zip(cells, Parallel(n_jobs, return_as="generator")(calls), strict=True):
+        results[name].append(cell)
         if verbose:
-            print(f"fold {fold + 1}/{len(folds)}  {_progress(name, result)}", flush=True)
+            print(f"fold {fold + 1}/{len(folds)}  {_progress(name, cell)}", flush=True)
     # Of labelled rows: the others are in every fold's training part.
     shares = [len(test) / np.count_nonzero(labels.codes[train] != UNLABELLED) for train, test in folds]
     test_share = float(np.mean(shares))
@@ -249,6 +220,13 @@ def _cache_in(memory: Any) -> Any:
     return check_memory(os.fspath(make_folder(memory, "memory")) if is_path else memory)
 
 
+class Cell(NamedTuple):
+    """A row of the table on one fold: its scores by number of labels, one for each draw, and its costs."""
+
+    scores: Scores
+    costs: Costs
+
+
 def run_cell(
     candidate: Candidate,
     X: Any,
@@ -256,91 +234,72 @@ def run_cell(
     data: str,
     train: np.ndarray,
     test: np.ndarray,
-    labels_per_class: tuple[int | str, ...],
-    n_draws: int,
-    scoring: Any,
+    budgets: Budgets,
+    judge: Judge,
     seed: int,
-) -> Record:
-    """Fit and score one row of the table on one fold.
+) -> Cell:
+    """Score one row of the table on one fold; the cache keeps the result.
 
     Parameters
     ----------
-    candidate : copied.
-    X, labels : all samples and their classes.
-    data : their hash, by which a finished cell is found again.
-    train, test : row numbers.
-    labels_per_class, n_draws, scoring : as for `compare`.
+    candidate : copied, and seeded.
+    X, labels, train, test : as for `read_split`.
+    data : hash of X and labels, by which a finished cell is found again.
+    budgets, judge : labels that are given, and to whom.
     seed : of everything random in the fold.
-
-    Returns
-    -------
-    scores, by number of labels, fit_seconds and rows_per_second.
     """
-    fitted = reseeded(candidate, seed).fit(take_rows(X, train), take_rows(X, test))
-    learned, y_test = labels.take(train), labels.values(test)
-    scores = {}
-    for n_labels in labels_per_class:
-        draws = drawn(learned, n_labels, n_draws, seed)
-        scores[n_labels] = float(np.mean([fitted.score(rows, learned.values(rows), y_test, scoring) for rows in draws]))
-    return {"scores": scores, "fit_seconds": fitted.fit_seconds_, "rows_per_second": fitted.rows_per_second_}
+    reading = read_split(reseeded(candidate, seed), X, labels, train, test)
+    return Cell(reading.score_budgets(judge, budgets, seed), reading.costs)
 
 
-def summarize_cells(results: Mapping[str, list[Record]], embedders: Sequence[str], test_share: float) -> Comparison:
-    """Make the table and the verdict of all cells.
+def summarize_cells(results: Mapping[str, list[Cell]], embedders: Sequence[str], test_share: float) -> Comparison:
+    """Return the table and the verdict of all cells.
 
     Parameters
     ----------
-    results : what `run_cell` gave for each row, fold by fold.
+    results : what `run_cell` returned for each row, fold by fold.
     embedders : names of the rows that are no baselines.
     test_share : test rows per training row.
     """
-    counts = list(next(iter(results.values()))[0]["scores"])
-    scores = {name: np.array([list(cell["scores"].values()) for cell in cells]) for name, cells in results.items()}
-    ranked = sorted(results, key=lambda name: scores[name].mean(), reverse=True)
-    best = next(name for name in ranked if name in embedders)
-    baseline = next(name for name in ranked if name not in embedders)
-    test = partial(corrected_t_test, test_share=test_share, n_tests=len(embedders))
-    gains = {name: scores[name] - scores[baseline] for name in embedders}
+    counts = list(next(iter(results.values()))[0].scores)
+    scores = {name: np.array([_means(cell) for cell in cells]) for name, cells in results.items()}
+    best = best_of(scores, embedders)
+    baseline = best_of(scores, [name for name in results if name not in embedders])
+    test = partial(gain, baseline=baseline, test_share=test_share, n_tests=len(embedders))
     records = [
         {
             "features": name,
-            "kind": "embedder" if name in gains else "baseline",
+            "kind": "embedder" if name in embedders else "baseline",
             "labels_per_class": n_labels,
             **_summary(scores[name][:, column], test_share),
-            **_prefixed(test(gains[name][:, column]) if name in gains else _UNTESTED),
-            **{key: float(np.mean([cell[key] for cell in cells])) for key in ("fit_seconds", "rows_per_second")},
+            **_prefixed(test(of_count, name) if name in embedders else _UNTESTED),
+            **Costs(*np.mean([cell.costs for cell in cells], axis=0).tolist())._asdict(),
         }
         for name, cells in results.items()
         for column, n_labels in enumerate(counts)
+        for of_count in [{name: values[:, column] for name, values in scores.items()}]
     ]
-    found = test(gains[best].mean(1))
-    said = sentence(best, baseline, found, counts, len(gains[best]), len(embedders))
+    found = test(scores, best)
+    said = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
     return Comparison(records, Verdict(best, baseline, found, said))
 
 
 def sentence(
     embedder: str, baseline: str, difference: Difference, counts: Sequence[int | str], n_folds: int, n_embedders: int
 ) -> str:
-    """Say in one sentence whether pretraining helped, by where the interval lies."""
+    """Return in one sentence whether pretraining helped, with the interval that decides."""
     mean, low, high, _ = difference
-    if low > 0:
-        said = "Pretraining helped"
-    elif high < 0:
-        said = "Pretraining did harm"
-    else:
-        said = "Pretraining did not clearly help"
     labels = ", ".join(map(str, counts))
     choice = f", corrected for the choice among {n_embedders} embedders" if n_embedders > 1 else ""
     return (
-        f"{said}: {embedder} scores {mean:+.3f} against {baseline}, the best baseline (95 % interval {low:+.3f} to "
-        f"{high:+.3f}; mean over {labels} labels a class and {n_folds} folds{choice})."
+        f"Pretraining {effect(difference)}: {embedder} scores {mean:+.3f} against {baseline}, the best baseline (95 % "
+        f"interval {low:+.3f} to {high:+.3f}; mean over {labels} labels a class and {n_folds} folds{choice})."
     )
 
 
-def reseeded(estimator: Any, seed: int) -> Any:
-    """Copy an estimator and seed everything in it that has a `random_state`."""
-    names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
-    return clone(estimator).set_params(**dict.fromkeys(names, seed))
+def _means(cell: Cell) -> list[float]:
+    """Return the mean score over the draws for each number of labels."""
+    return [float(np.mean(scores)) for scores in cell.scores.values()]
 
 
 def _summary(scores: np.ndarray, test_share: float) -> Record:
@@ -352,9 +311,9 @@ def _prefixed(difference: Difference) -> Record:
     return {f"difference{suffix}": value for suffix, value in zip(_SUFFIXES, difference, strict=True)}
 
 
-def _progress(name: str, result: Record) -> str:
-    scores = "  ".join(f"{n}: {score:.3f}" for n, score in result["scores"].items())
-    return f"{name:20}{scores}  ({result['fit_seconds']:.1f} s)"
+def _progress(name: str, cell: Cell) -> str:
+    scores = "  ".join(f"{n}: {score:.3f}" for n, score in zip(cell.scores, _means(cell), strict=True))
+    return f"{name:20}{scores}  ({cell.costs.fit_seconds:.1f} s)"
 
 
 def _legend(n_folds: int) -> str:

@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Labels, encode_labels
 from skclr.embedder import ContrastiveEmbedder
-from skclr.evaluation.probes import beside_baselines, linear_probe, untrained
+from skclr.evaluation.candidates import EMBEDDING, beside, untrained
+from skclr.evaluation.judges import linear_judge
 from skclr.evaluation.scorers import embed
-from skclr.evaluation.statistics import corrected_t_test
+from skclr.evaluation.verdicts import best_of, gain
 from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
 from skclr.modalities import take_rows, views_in
 from skclr.modalities.columns import doubtful_columns
@@ -246,31 +247,26 @@ def no_better_features(evidence: Evidence) -> str | None:
     if np.count_nonzero(counts) < 2 or counts[counts > 0].min() < 2:
         return None
     X, y = take_rows(evidence.X, known), evidence.labels.codes[known]
-    scores = _probe_scores(beside_baselines(evidence.embedder, X, X), y)
-    best = max((name for name in scores if name != "embedding"), key=lambda name: scores[name].mean())
+    scores = _scores_beside(evidence.embedder, X, y)
+    best = best_of(scores, [name for name in scores if name != EMBEDDING])
     # Training and test parts are of one size.
-    gain = corrected_t_test(scores["embedding"] - scores[best], test_share=1.0)
-    if gain.high > 0:
+    if gain(scores, EMBEDDING, best, test_share=1.0).high > 0:
         return None
     remedy = "use those, or change views and epochs" if evidence.embedder.n_iter_ > 1 else "train for more epochs"
     return (
-        f"A linear probe is right in {scores['embedding'].mean():.1%} on the embedding and in "
+        f"A linear probe is right in {scores[EMBEDDING].mean():.1%} on the embedding and in "
         f"{scores[best].mean():.1%} on the {best}: {remedy}; skclr.compare tells more."
     )
 
 
-def _probe_scores(features: dict[str, Any], y: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the accuracy of a linear probe on each kind of features, by split."""
+def _scores_beside(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the accuracy of a linear judge on the embedding and on its baselines, by split."""
     splits = list(StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0).split(y, y))
-    return {
-        name: np.array(
-            [
-                linear_probe(z[train], y[train], z[test], y[test], standardize=name != "raw features")
-                for train, test in splits
-            ]
-        )
-        for name, (z, _) in features.items()
-    }
+    judge, scores = linear_judge(), {}
+    for name, candidate in beside(embedder, ("raw features", "untrained encoder")).items():
+        z = candidate.fit(X).read(X)
+        scores[name] = np.array([candidate.score(z[a], y[a], z[b], y[b], judge=judge) for a, b in splits])
+    return scores
 
 
 CHECKS: dict[str, Callable[[Evidence], str | None]] = {

@@ -1,31 +1,24 @@
-"""Probes: what a classifier makes of frozen features, or of an encoder that it may train further."""
+"""Probes: how well a classifier does on frozen features, or on an encoder that it may train further."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import StandardScaler
 
-from skclr.data import Labels, check_length, encode_labels, encode_together
+from skclr.data import Labels, check_length, encode_together
 from skclr.embedder import ContrastiveEmbedder
-from skclr.evaluation.statistics import confidence_interval
+from skclr.evaluation.budgets import Budgets
+from skclr.evaluation.candidates import beside, fine_tuned, untrained
+from skclr.evaluation.harness import Record, Scores, efficiency_records, fit_and_read, score_budgets
+from skclr.evaluation.judges import Judge, knn_judge, linear_judge
 from skclr.modalities import n_rows, take_rows
-from skclr.randomness import derive_seeds
-from skclr.semi_supervised import fine_tune
 from skclr.wording import counted
 
 Features = tuple[np.ndarray, np.ndarray]
-Record = dict[str, Any]
 
 
 def linear_probe(
@@ -65,14 +58,8 @@ def linear_probe(
     >>> linear_probe(Z[::2], y[::2], Z[1::2], y[1::2]) > 0.8
     True
     """
-    train, y_train, test, y_test = _labelled(train, y_train, test, y_test)
-    scaler = StandardScaler(with_std=standardize).fit(train)
-    train, test = scaler.transform(train), scaler.transform(test)
-    if not standardize:
-        scale = train.std() or 1.0
-        train, test = train / scale, test / scale
-    best = penalties[0] if len(penalties) == 1 else _choose_penalty(train, y_train, penalties)
-    return _score(_regression(best).fit(train, y_train), test, y_test, scoring)
+    parts = _labelled(train, y_train, test, y_test)
+    return linear_judge(scoring, penalties)(*parts, standardize=standardize)
 
 
 def knn_probe(
@@ -118,10 +105,7 @@ def knn_probe(
     """
     if not (isinstance(temperature, Real) and 0 < temperature < np.inf):
         raise ValueError(f"temperature={temperature!r}: use a number above 0")
-    train, y_train, test, y_test = _labelled(train, y_train, test, y_test)
-    weights = partial(_vote, temperature=temperature)
-    voters = KNeighborsClassifier(min(n_neighbors, len(train)), metric="cosine", weights=weights)
-    return _score(voters.fit(train, y_train), test, y_test, scoring)
+    return knn_judge(scoring, n_neighbors, temperature)(*_labelled(train, y_train, test, y_test))
 
 
 def fine_tune_probe(
@@ -150,10 +134,8 @@ def fine_tune_probe(
     True
     """
     X_train, y_train, X_test, y_test = _labelled(X_train, y_train, X_test, y_test)
-    classes, codes = np.unique(y_train, return_inverse=True)
-    tuned, head = fine_tune(embedder, X_train, codes)
-    head.classes_ = classes
-    return _score(head, tuned.transform(X_test), y_test, scoring)
+    tuned, head = fine_tuned(embedder, X_train, y_train)
+    return Judge([head], scoring).score(head, tuned.transform(X_test), y_test)
 
 
 def transfer_probe(
@@ -195,7 +177,7 @@ def transfer_probe(
 
 
 def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -> dict[str, Features]:
-    """Give the features of a fitted embedder beside those that it must beat.
+    """Return the features of a fitted embedder beside those that it must beat.
 
     Parameters
     ----------
@@ -205,7 +187,7 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     Returns
     -------
     Train and test features of "raw features", as the modality reads them, of the "untrained encoder" and of the
-    "embedding", both as `transform` gives them.
+    "embedding", both as `transform` returns them.
 
     Examples
     --------
@@ -218,28 +200,8 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     >>> {name: test.shape for name, (train, test) in rows.items()}
     {'raw features': (75, 4), 'untrained encoder': (75, 132), 'embedding': (75, 132)}
     """
-    before = untrained(embedder, passthrough=True).fit(X_train)
-    width = before.encoder_.out_features
-    both = before.transform(X_train), before.transform(X_test)
-    learned = embedder.transform(X_train), embedder.transform(X_test)
-    # With `passthrough` the trained encoder has the raw features beside it, so the untrained one has too.
-    n_shown = learned[0].shape[1]
-    return {
-        "raw features": (both[0][:, width:], both[1][:, width:]),
-        "untrained encoder": (both[0][:, :n_shown], both[1][:, :n_shown]),
-        "embedding": learned,
-    }
-
-
-def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedder:
-    """Return an embedder of the same structure that `fit` leaves untrained; it takes single samples, without labels.
-
-    The structure is that of the fit, whatever was set after it. What says how to train is left at its default.
-    """
-    is_fitted = embedder.__sklearn_is_fitted__()
-    fresh = type(embedder)(**embedder._structure()) if is_fitted else clone(embedder)
-    unused = {"views": "auto", "views_params": None, "positives": "views", "checkpoint_dir": None}
-    return fresh.set_params(max_epochs=0, **unused, **params)
+    candidates = beside(embedder, ("raw features", "untrained encoder"))
+    return {name: fit_and_read(candidate, X_train, X_test)[:2] for name, candidate in candidates.items()}
 
 
 def label_efficiency(
@@ -257,11 +219,11 @@ def label_efficiency(
 
     Parameters
     ----------
-    features : by name, train and test features, or several such pairs, one per seed; `beside_baselines` gives them.
+    features : by name, train and test features, or several such pairs, one per seed; see `beside_baselines`.
     y_train, y_test : (n,) and (m,) classes, as for `linear_probe`.
     labels_per_class : numbers of labels a class, and "all".
     n_draws : draws of labels for each number; "all" is one.
-    probe : `linear_probe`, `knn_probe`, or a function like them that gives one number.
+    probe : `linear_probe`, `knn_probe`, or a function like them that returns one number.
     random_state : seed of the draws.
     **settings : the probe's own.
 
@@ -280,82 +242,18 @@ def label_efficiency(
     [(5, 3), ('all', 1)]
     """
     learned, asked = encode_together(y_train=y_train, y_test=y_test)
-    held, y_held = asked.labelled, asked.values(asked.labelled)
-    records = []
+    budgets, held = Budgets(tuple(labels_per_class), n_draws), asked.labelled
+    score = partial(probe, **settings)
+    scores: dict[str, Scores] = {name: {n_labels: [] for n_labels in labels_per_class} for name in features}
     for name, given in features.items():
-        pairs = [given] if isinstance(given, tuple) else list(given)
-        for train, test in pairs:
+        for train, test in [given] if isinstance(given, tuple) else given:
             check_length("y_train", learned.codes, n_rows(train))
             check_length("y_test", asked.codes, n_rows(test))
-        for n_labels in labels_per_class:
-            draws = drawn(learned, n_labels, n_draws, random_state)
-            scores = [
-                probe(take_rows(train, rows), learned.values(rows), take_rows(test, held), y_held, **settings)
-                for train, test in pairs
-                for rows in draws
-            ]
-            records.append({"features": name, "labels_per_class": n_labels, **summarize(scores)})
-    return records
-
-
-def draw_labels(y: Any, n_labels: int | str, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
-    """Draw the rows whose labels are known.
-
-    Parameters
-    ----------
-    y : (n,) classes, in any container; rows with -1 or a missing value are unlabelled and never drawn.
-    n_labels : rows of each class, all where it has fewer; "all" takes every labelled row, once.
-    n_draws : number of draws.
-    random_state : seed.
-
-    Returns
-    -------
-    Row numbers of each draw.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skclr.evaluation import draw_labels
-    >>> y = np.array([0, 0, 0, 1, 1, 1])
-    >>> [y[rows].tolist() for rows in draw_labels(y, 2, n_draws=3)]
-    [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
-    """
-    return drawn(encode_labels(y), n_labels, n_draws, random_state)
-
-
-def drawn(labels: Labels, n_labels: int | str, n_draws: int, random_state: int) -> list[np.ndarray]:
-    """Draw as `draw_labels` does, from labels that are encoded.
-
-    Raises
-    ------
-    ValueError : for `n_labels` that is neither "all" nor a whole number of 1 or more.
-    """
-    check_n_labels(n_labels)
-    if n_labels == "all":
-        return [labels.labelled]
-    of_class = [np.flatnonzero(labels.codes == code) for code in np.unique(labels.codes[labels.labelled])]
-    generators = map(np.random.default_rng, derive_seeds(n_draws, random_state, int(n_labels)))
-    return [
-        np.concatenate([rng.choice(rows, min(int(n_labels), len(rows)), replace=False) for rows in of_class])
-        for rng in generators
-    ]
-
-
-def check_n_labels(n_labels: Any) -> None:
-    """Raise a ValueError for what is no number of labels."""
-    is_count = isinstance(n_labels, Integral) and not isinstance(n_labels, bool) and int(n_labels) >= 1
-    if not (is_count or (isinstance(n_labels, str) and n_labels == "all")):
-        raise ValueError(f"labels_per_class has {n_labels!r}: use 'all' or a whole number of 1 or more")
-
-
-def summarize(scores: Sequence[float]) -> Record:
-    """Give mean, 95 % interval and every score."""
-    low, high = confidence_interval(scores)
-    return {"mean": float(np.mean(scores)), "low": low, "high": high, "scores": [float(s) for s in scores]}
-
-
-def _regression(penalty: float) -> LogisticRegression:
-    return LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
+            known = take_rows(test, held)
+            found = score_budgets(score, train, learned, known, asked.values(held), budgets, random_state)
+            for n_labels, values in found.items():
+                scores[name][n_labels] += values
+    return efficiency_records(scores)
 
 
 def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np.ndarray, Any, np.ndarray]:
@@ -378,21 +276,3 @@ def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np
 def _known(X: Any, labels: Labels) -> tuple[Any, np.ndarray]:
     rows = labels.labelled
     return X if len(rows) == len(labels.codes) else take_rows(X, rows), labels.values(rows)
-
-
-def _choose_penalty(train: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> float:
-    counts = np.unique(y, return_counts=True)[1]
-    n_held = max(math.ceil(len(y) / 5), len(counts))
-    if counts.min() < 2 or len(y) - n_held < len(counts):
-        return penalties[0]
-    fit, held, y_fit, y_held = train_test_split(train, y, test_size=n_held, random_state=0, stratify=y)
-    return max(penalties, key=lambda penalty: _regression(penalty).fit(fit, y_fit).score(held, y_held))
-
-
-def _vote(distances: np.ndarray, temperature: float) -> np.ndarray:
-    # Relative to the nearest row's weight, or exp would overflow at low temperatures.
-    return np.exp((distances.min(axis=1, keepdims=True) - distances) / temperature)
-
-
-def _score(classifier: Any, test: np.ndarray, y_test: np.ndarray, scoring: Any) -> Any:
-    return check_scoring(classifier, scoring)(classifier, test, y_test)

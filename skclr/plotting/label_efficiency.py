@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
-from skclr import evaluation
 from skclr.data import check_splittable, encode_labels
-from skclr.modalities import n_rows, take_rows
+from skclr.evaluation.budgets import Budgets
+from skclr.evaluation.candidates import beside
+from skclr.evaluation.harness import efficiency_records, read_split
+from skclr.evaluation.judges import linear_judge
+from skclr.modalities import n_rows
 from skclr.plotting.base import COLORS, GREY, one_axes
 
-_N_COMPONENTS = 64
 # What an embedding has to beat looks the same in every picture.
 _BASELINE_COLORS = {"raw features": GREY, "PCA": COLORS[1], "untrained encoder": COLORS[3]}
 
@@ -26,8 +27,8 @@ class LabelEfficiencyDisplay:
     Parameters
     ----------
     records : list of dict
-        With the keys features, labels_per_class, mean, low and high, as `skclr.evaluation.label_efficiency` gives them,
-        and `skclr.compare`.
+        With the keys features, labels_per_class, mean, low and high, as `skclr.evaluation.label_efficiency` and
+        `skclr.compare` return them.
 
     Attributes
     ----------
@@ -94,9 +95,12 @@ class LabelEfficiencyDisplay:
         known, codes = labels.labelled, labels.codes
         n_test = max(math.ceil(test_size * len(known)), len(labels.classes))
         train, test = train_test_split(known, test_size=n_test, stratify=codes[known], random_state=random_state)
-        features = beside_baselines(embedder, take_rows(X, train), take_rows(X, test))
-        records = label_efficiency(features, codes[train], codes[test], labels_per_class, n_draws, random_state)
-        return cls(records).plot(ax)
+        budgets, judge = Budgets(tuple(labels_per_class), n_draws), linear_judge()
+        scores = {
+            name: read_split(candidate, X, labels, train, test).score_budgets(judge, budgets, random_state)
+            for name, candidate in beside(embedder).items()
+        }
+        return cls(efficiency_records(scores)).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the lines, with the interval of each mean.
@@ -131,38 +135,6 @@ class LabelEfficiencyDisplay:
 
 
 def colors(names: Sequence[str]) -> dict[str, str]:
-    """Give each kind of features its colour, the baselines always the same."""
+    """Return a colour for each kind of features; that of a baseline is always the same."""
     others = iter(color for color in COLORS if color not in _BASELINE_COLORS.values())
     return {name: _BASELINE_COLORS.get(name) or next(others, GREY) for name in dict.fromkeys(names)}
-
-
-def beside_baselines(embedder: Any, X_train: Any, X_test: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Give train and test features of the embedder and of what it must beat, the PCA of raw features included."""
-    features = evaluation.beside_baselines(embedder, X_train, X_test)
-    raw, raw_test = features.pop("raw features")
-    pca = PCA(min(_N_COMPONENTS, *raw.shape), random_state=0).fit(raw)
-    return {"raw features": (raw, raw_test), "PCA": (pca.transform(raw), pca.transform(raw_test)), **features}
-
-
-def label_efficiency(
-    features: dict[str, tuple[np.ndarray, np.ndarray]],
-    y_train: np.ndarray,
-    y_test: np.ndarray,
-    labels_per_class: Sequence[int | str],
-    n_draws: int,
-    random_state: int,
-) -> list[dict[str, Any]]:
-    """Score each kind of features as suits it, by the same draws."""
-    settings: dict[str, Any] = {"n_draws": n_draws, "random_state": random_state}
-    return [
-        record
-        for name, pair in features.items()
-        for record in evaluation.label_efficiency(
-            {name: pair}, y_train, y_test, labels_per_class, standardize=is_learned(name), **settings
-        )
-    ]
-
-
-def is_learned(name: str) -> bool:
-    """Tell networks' features, which a classifier takes standardised, from those whose scale means something."""
-    return name not in ("raw features", "PCA")

@@ -1,0 +1,80 @@
+"""Budgets of labels: how many of each class a judge is given, and which."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skclr.data import Labels, encode_labels
+from skclr.randomness import derive_seeds
+
+Count = int | str
+
+
+class Budgets(NamedTuple):
+    """How many labels of each class a judge is given, and how often they are drawn.
+
+    Attributes
+    ----------
+    labels_per_class : numbers of labels, and "all".
+    n_draws : draws for each number; "all" is drawn once.
+    """
+
+    labels_per_class: tuple[Count, ...] = ("all",)
+    n_draws: int = 1
+
+    def draw(self, labels: Labels, random_state: int) -> dict[Count, list[np.ndarray]]:
+        """Return the row numbers of each draw, by number of labels."""
+        return {n: draw_rows(labels, n, self.n_draws, random_state) for n in self.labels_per_class}
+
+
+def draw_labels(y: Any, n_labels: Count, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
+    """Draw the rows whose labels are known.
+
+    Parameters
+    ----------
+    y : (n,) classes, in any container; rows with -1 or a missing value are unlabelled and never drawn.
+    n_labels : rows of each class, all where it has fewer; "all" takes every labelled row, once.
+    n_draws : number of draws.
+    random_state : seed.
+
+    Returns
+    -------
+    Row numbers of each draw.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skclr.evaluation import draw_labels
+    >>> y = np.array([0, 0, 0, 1, 1, 1])
+    >>> [y[rows].tolist() for rows in draw_labels(y, 2, n_draws=3)]
+    [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
+    """
+    return draw_rows(encode_labels(y), n_labels, n_draws, random_state)
+
+
+def draw_rows(labels: Labels, n_labels: Count, n_draws: int, random_state: int) -> list[np.ndarray]:
+    """Draw as `draw_labels` does, from encoded labels.
+
+    Raises
+    ------
+    ValueError : for `n_labels` that is neither "all" nor a whole number of 1 or more.
+    """
+    check_n_labels(n_labels)
+    if n_labels == "all":
+        return [labels.labelled]
+    of_class = [np.flatnonzero(labels.codes == code) for code in np.unique(labels.codes[labels.labelled])]
+    generators = map(np.random.default_rng, derive_seeds(n_draws, random_state, int(n_labels)))
+    return [
+        np.concatenate([rng.choice(rows, min(int(n_labels), len(rows)), replace=False) for rows in of_class])
+        for rng in generators
+    ]
+
+
+def check_n_labels(n_labels: Any) -> None:
+    """Raise a ValueError unless this is a number of labels a class."""
+    is_count = isinstance(n_labels, Integral) and not isinstance(n_labels, bool) and int(n_labels) >= 1
+    if not (is_count or (isinstance(n_labels, str) and n_labels == "all")):
+        raise ValueError(f"labels_per_class has {n_labels!r}: use 'all' or a whole number of 1 or more")

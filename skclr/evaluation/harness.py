@@ -1,0 +1,137 @@
+"""The harness of every comparison: a candidate is fitted on rows without labels and judged with some of them.
+
+It takes one candidate, one split of the rows and one judge; who compares several calls it several times. A new
+baseline is a `Candidate` and a line of `BASELINES`, a new judge is a `Judge`, and a new display starts from `beside`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skclr.data import Labels
+from skclr.evaluation.budgets import Budgets, Count
+from skclr.evaluation.candidates import Candidate, Costs
+from skclr.evaluation.judges import Judge
+from skclr.evaluation.statistics import confidence_interval
+from skclr.modalities import n_rows, take_rows
+
+Record = dict[str, Any]
+# What a judge returned for each draw of labels, by number of labels.
+Scores = dict[Count, list[Any]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A split as a fitted candidate reads it, with the labels of its rows: what a judge is asked.
+
+    Attributes
+    ----------
+    candidate : fitted on the training rows.
+    train, labels : what it reads of the training rows, and their labels.
+    test, y_test : what it reads of the test rows, and their labels; all of them have one.
+    measured : costs of fitting and reading.
+    """
+
+    candidate: Candidate
+    train: Any
+    labels: Labels
+    test: Any
+    y_test: np.ndarray
+    measured: Costs
+
+    def score(self, judge: Judge) -> Any:
+        """Return the judge's score of the test rows with every label of the training rows."""
+        known = self.labels.labelled
+        train = take_rows(self.train, known)
+        return self.candidate.score(train, self.labels.values(known), self.test, self.y_test, judge=judge)
+
+    def score_budgets(self, judge: Judge, budgets: Budgets, random_state: int) -> Scores:
+        """Return the judge's scores of the test rows with each number of labels."""
+        score = partial(self.candidate.score, judge=judge)
+        return score_budgets(score, self.train, self.labels, self.test, self.y_test, budgets, random_state)
+
+    @property
+    def costs(self) -> Costs:
+        """Return the candidate's costs, once it was scored."""
+        return self.candidate.costs(self.measured)
+
+
+def read_split(candidate: Candidate, X: Any, labels: Labels, train: np.ndarray, test: np.ndarray) -> Reading:
+    """Fit a candidate on the training rows of a split, and read all its rows.
+
+    Parameters
+    ----------
+    candidate : unfitted; fitted in place.
+    X, labels : rows and their labels.
+    train, test : row numbers; those of `test` have labels.
+    """
+    known, asked, costs = fit_and_read(candidate, take_rows(X, train), take_rows(X, test))
+    return Reading(candidate, known, labels.take(train), asked, labels.values(test), costs)
+
+
+def fit_and_read(candidate: Candidate, X_train: Any, X_test: Any) -> tuple[Any, Any, Costs]:
+    """Fit a candidate on the training rows and read both parts.
+
+    Returns
+    -------
+    What the judge gets of the training and of the test rows, and the costs of fitting and reading.
+    """
+    start = time.perf_counter()
+    candidate.fit(X_train)
+    fitted = time.perf_counter()
+    train, test = candidate.read(X_train), candidate.read(X_test)
+    seconds = time.perf_counter() - fitted
+    # A candidate that reads nothing takes no time that a clock would show.
+    return train, test, Costs(fitted - start, (n_rows(train) + n_rows(test)) / max(seconds, 1e-9))
+
+
+def score_budgets(
+    score: Callable[..., Any],
+    train: Any,
+    labels: Labels,
+    test: Any,
+    y_test: np.ndarray,
+    budgets: Budgets,
+    random_state: int,
+) -> Scores:
+    """Score the test rows with each number of labels of the training rows.
+
+    Parameters
+    ----------
+    score : function of (train, y_train, test, y_test); `Candidate.score` with a judge, or a probe.
+    train, labels : training rows as the candidate reads them, and their labels.
+    test, y_test : test rows, all labelled.
+    budgets : numbers and draws of labels.
+    random_state : seed of the draws.
+    """
+    return {
+        n_labels: [score(take_rows(train, rows), labels.values(rows), test, y_test) for rows in draws]
+        for n_labels, draws in budgets.draw(labels, random_state).items()
+    }
+
+
+def reseeded(estimator: Any, seed: int) -> Any:
+    """Return a copy of an estimator with the same seed for everything in it that has a `random_state`."""
+    names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
+    return clone(estimator).set_params(**dict.fromkeys(names, seed))
+
+
+def efficiency_records(scores: Mapping[str, Scores]) -> list[Record]:
+    """Return a record for each kind of features and number of labels, as `label_efficiency` describes them."""
+    return [
+        {"features": name, "labels_per_class": n_labels, **_summary(values)}
+        for name, by_count in scores.items()
+        for n_labels, values in by_count.items()
+    ]
+
+
+def _summary(scores: Sequence[float]) -> Record:
+    low, high = confidence_interval(scores)
+    return {"mean": float(np.mean(scores)), "low": low, "high": high, "scores": [float(score) for score in scores]}

@@ -1,0 +1,68 @@
+"""Whether pretraining helped: the difference between an embedding and the best of its baselines, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from skclr.evaluation.statistics import Difference, corrected_t_test
+
+
+class Verdict(NamedTuple):
+    """The best embedder against the best baseline, over all numbers of labels.
+
+    Attributes
+    ----------
+    embedder, baseline : names of those with the highest mean score.
+    difference : mean, 95 % interval and p-value, corrected for the choice among the embedders.
+    sentence : what that says.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few = {"labels_per_class": (5,), "cv": 2, "embedder_params": {"max_epochs": 1}}
+    >>> verdict = compare(X, y, ["simclr"], ["PCA"], **few).verdict
+    >>> verdict.embedder, verdict.difference.low < verdict.difference.high
+    ('simclr', True)
+    """
+
+    embedder: str
+    baseline: str
+    difference: Difference
+    sentence: str
+
+    @property
+    def helped(self) -> bool:
+        """Whether the whole interval is above zero."""
+        return self.difference.low > 0
+
+
+def best_of(scores: Mapping[str, np.ndarray], names: Iterable[str]) -> str:
+    """Return the name with the highest mean score, the first of several."""
+    return max(names, key=lambda name: scores[name].mean())
+
+
+def gain(
+    scores: Mapping[str, np.ndarray], embedder: str, baseline: str, test_share: float, *, n_tests: int = 1
+) -> Difference:
+    """Test the difference between two rows of scores, by the corrected resampled t-test.
+
+    Parameters
+    ----------
+    scores : by name, (n_splits, ...) scores; each split counts by its mean.
+    embedder, baseline : names; positive where the embedder scores higher.
+    test_share, n_tests : as for `corrected_t_test`.
+    """
+    differences = scores[embedder] - scores[baseline]
+    return corrected_t_test(differences.reshape(len(differences), -1).mean(1), test_share, n_tests=n_tests)
+
+
+def effect(difference: Difference) -> str:
+    """Return whether pretraining helped, in words: only an interval on one side of zero decides."""
+    if difference.low > 0:
+        return "helped"
+    return "did harm" if difference.high < 0 else "did not clearly help"
