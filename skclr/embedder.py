@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -16,18 +15,21 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skclr import assembly
+from skclr import build, planning
 from skclr.blockwise import BlockwiseTransform, is_lazy
 from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
 from skclr.diagram import diagram
 from skclr.encoders import Encoder, Reading
 from skclr.exporting import ExportedModel
-from skclr.files.plain import as_python
 from skclr.measures import info_nce_bound
 from skclr.modalities import Aligned, Modality, Text, check_two_samples, spread_sample, views_in
+from skclr.parameters import check_parameters
+from skclr.part_choices import reading_of
+from skclr.plan import Plan
 from skclr.randomness import DrawsFrom
 from skclr.saving import SavedModel
 from skclr.training import (
+    Checkpoints,
     ContrastiveNet,
     Samples,
     agree,
@@ -434,7 +436,7 @@ default=None
         if isinstance(self._modality, Text) and self.encoder_.any_length:
             # Memory follows X, and not the longest text that the model would take.
             sides = [side.padded_to(int(side.paddings(any_length=True).max())) for side in sides]
-        samples = assembly.build_samples(sides, self._modality, self.device_)
+        samples = build.build_samples(sides, self._modality, self.device_)
         return make_views(maker.fit(samples), samples, self.net_.batch_size, draw_seed(random_state))
 
     @property
@@ -494,25 +496,23 @@ default=None
         endless: bool = False,
     ) -> Self:
         """Fit, reading X by a modality that has learned from other data, and going on from a net, if given."""
-        assembly.check_parameters(self.get_params(deep=False))
+        check_parameters(self.get_params(deep=False))
         reset = modality is None
         views = views_in(X, paired=is_paired(self.views))
-        modality = modality or assembly.build_modality(views[0], self.modality, self.modality_params)
-        if reset and (reading := assembly.reading_of(self.encoder)):
+        modality = modality or build.build_modality(views[0], self.modality, self.modality_params)
+        if reset and (reading := reading_of(self.encoder)):
             modality.keep_vocabulary(*reading)
-        if before is not None:
-            assembly.check_settled(self, self._fitted_with, modality)
         samples = self._read(modality, views, y, groups, unlabeled, reset=reset)
         check_two_samples(samples)
         handle_ctrl_c()
-        net = self._assemble(modality, samples, endless=endless)
+        net = self._assemble(modality, samples, before, endless=endless)
         if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
             raise ValueError(
                 f"framework={self.framework!r} makes no use of labels or groups: set positives='views' and give no "
                 "groups, or choose simclr, moco or nnclr"
             )
         if before is None:
-            assembly.check_freeze(self, modality)
+            planning.check_freeze(net.plan)
         else:
             net.continue_from(before, optimizer=endless)
         # Dictionaries are copied: one that is changed in place is another.
@@ -562,19 +562,39 @@ default=None
             sides = [modality.join(rows, others) for rows, others in zip(sides, more, strict=True)]
         labels = y if self.positives == "labels" else None
         ids = row_groups(n_samples, labels, groups, n_extra=sides[0].shape[0] - n_samples)
-        return assembly.build_samples(sides, modality, assembly.choose_device(self.device), ids)
+        return build.build_samples(sides, modality, planning.choose_device(self.device), ids)
 
-    def _assemble(self, modality: Modality, samples: Samples, *, endless: bool) -> ContrastiveNet:
-        settings = SimpleNamespace(**as_python(self.get_params(deep=False)))
-        assembly.check_ranks_alike(settings)
-        seed = agree(draw_seed(self.random_state))
-        with DrawsFrom(seed):
-            framework = assembly.build_learner(settings, modality)
-            check_chunk_size(framework.encoder, settings.chunk_size, modality.example())
-        given = isinstance(samples.X, Aligned)
-        return assembly.build_net(
-            settings, framework, modality, len(samples), samples.device, given=given, endless=endless, seed=seed
+    def _assemble(
+        self, modality: Modality, samples: Samples, before: ContrastiveNet | None, *, endless: bool
+    ) -> ContrastiveNet:
+        """Plan the fit and make its net, ready to train."""
+        plan = planning.plan_fit(
+            self.get_params(deep=False),
+            modality,
+            len(samples),
+            samples.device,
+            seed=agree(draw_seed(self.random_state)),
+            given=isinstance(samples.X, Aligned),
+            endless=endless,
         )
+        planning.check_ranks_alike(plan)
+        if before is not None:
+            planning.check_settled(plan, before.plan)
+        with DrawsFrom(plan.random_state):
+            framework = build.build_framework(plan.framework, plan.encoder, plan.loss, plan.freeze, modality)
+            check_chunk_size(framework.encoder, plan.chunk_size, modality.example())
+        checkpoints = None if endless else self._checkpoints(plan)
+        return build.build_net(plan, framework, modality, verbose=self.verbose, checkpoints=checkpoints)
+
+    def _checkpoints(self, plan: Plan) -> Checkpoints | None:
+        if self.checkpoint_dir is None:
+            return None
+        if self.random_state is None:
+            raise ValueError(
+                f"checkpoint_dir={self.checkpoint_dir!r} with random_state=None: the same call would draw another seed "
+                "and could not go on from a checkpoint, give random_state a number"
+            )
+        return Checkpoints(self.checkpoint_dir, self.checkpoint_minutes, planning.telling(plan))
 
     # -- what scikit-learn asks -------------------------------------------------------------------
 

@@ -1,17 +1,306 @@
-"""`part__name`: the parameters of the parts, reached through the estimator's own."""
+"""What each parameter of the estimator may be: in a call, in `part__name`, and in a model file."""
 
 from __future__ import annotations
 
 import inspect
+import math
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Self
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 
-from skclr.hints import REGISTRIES, hint
+from skclr.argument_roles import ARGUMENTS
+from skclr.arguments import check_types
+from skclr.encoders import ENCODERS
+from skclr.files.plain import as_python
+from skclr.frameworks import FRAMEWORKS, Framework, Supervised
+from skclr.hints import REGISTRIES, hint, nearest_name
+from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES, Modality
+from skclr.roles import (
+    AUTO,
+    COUNT,
+    FLAG,
+    NONE,
+    SHARE,
+    SIZE,
+    TORCH_OPTIMIZERS,
+    Admission,
+    Role,
+    device,
+    either,
+    never,
+    number,
+    one_of,
+    part_of,
+    whole,
+)
+from skclr.training import LR_SCHEDULES, OPTIMIZERS, MomentumSGD, is_callback
+from skclr.views import VIEWS
 
 PARTS = (*REGISTRIES, "net")
+
+# Packages whose parts declare the types that they take.
+_DECLARING = ("skclr", "torch")
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+Check = Callable[[Any], bool]
+
+_DICTIONARY = "a dictionary of parameters, or None"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What one parameter may be.
+
+    Parameters
+    ----------
+    valid : whether a value may be passed.
+    allowed : what may be passed, in words that follow "give".
+    role : what a model file may set it to; of a dictionary of arguments, what it may set each of them to.
+    tells : whether a run with another value is another run; a checkpoint does not resume it.
+    """
+
+    valid: Check
+    allowed: str
+    role: Role | Mapping[str, Role]
+    tells: bool = True
+
+
+def _whole(least: int) -> Check:
+    return lambda v: isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= least
+
+
+def _number(least: float, below: float = math.inf) -> Check:
+    return lambda v: isinstance(v, Real) and not isinstance(v, bool) and least <= float(v) < below
+
+
+def _above(bound: float) -> Check:
+    return lambda v: isinstance(v, Real) and not isinstance(v, bool) and bound < float(v) < math.inf
+
+
+def _seed(v: Any) -> bool:
+    return _whole(0)(v) and int(v) < 2**32
+
+
+def _among(*values: Any) -> Check:
+    return lambda v: any(v is value or (isinstance(v, str) and v == value) for value in values)
+
+
+def _auto_or(check: Check) -> Check:
+    return lambda v: (isinstance(v, str) and v == "auto") or check(v)
+
+
+def _name_or(check: Check) -> Check:
+    return lambda v: isinstance(v, str) or check(v)
+
+
+def _class_of(base: type) -> Check:
+    return lambda v: isinstance(v, type) and issubclass(v, base)
+
+
+def _dictionary(v: Any) -> bool:
+    return v is None or isinstance(v, Mapping)
+
+
+PARAMETERS: dict[str, Parameter] = {
+    "framework": Parameter(
+        _name_or(_class_of(Framework)),
+        "a name in skclr.frameworks.FRAMEWORKS, or a class of that kind",
+        part_of(FRAMEWORKS, Supervised),
+    ),
+    "loss": Parameter(
+        _name_or(callable),
+        "'auto', a name in skclr.losses.LOSSES, a class or a function",
+        part_of(LOSSES, "auto", objects=True),
+    ),
+    "encoder": Parameter(
+        _name_or(lambda v: callable(v) or isinstance(v, BaseEstimator)),
+        "'auto', a name in skclr.encoders.ENCODERS, a class, a torch.nn.Module or a fitted embedder",
+        part_of(ENCODERS, "auto"),
+    ),
+    "views": Parameter(
+        _name_or(callable),
+        "'auto', a name in skclr.views.VIEWS, a class or a function",
+        part_of(VIEWS, "auto", objects=True),
+    ),
+    "modality": Parameter(
+        _name_or(_class_of(Modality)),
+        "'auto', a name in skclr.modalities.MODALITIES, or a class of that kind",
+        part_of(MODALITIES, "auto"),
+    ),
+    "optimizer": Parameter(
+        _name_or(_class_of(torch.optim.Optimizer)),
+        "'auto', 'adamw', 'sgd', 'lars' or a class of torch's",
+        part_of(OPTIMIZERS, "auto", MomentumSGD, *TORCH_OPTIMIZERS.values()),
+    ),
+    "lr_schedule": Parameter(
+        _name_or(callable), "'cosine', 'linear', 'constant' or a function of progress", part_of(LR_SCHEDULES)
+    ),
+    "freeze": Parameter(
+        lambda v: _among("none", "all")(v) or _whole(0)(v),
+        "'none', 'all' or the number of first layers to leave as they are",
+        either(one_of("none", "all"), COUNT),
+    ),
+    "positives": Parameter(_among("views", "labels"), "'views' or 'labels'", one_of("views", "labels")),
+    "projection_dim": Parameter(_auto_or(_whole(1)), "'auto' or a whole number of 1 or more", either(AUTO, SIZE)),
+    "max_epochs": Parameter(
+        _auto_or(_whole(0)),
+        "'auto' or a whole number of 0 or more (0 leaves the encoder untrained)",
+        either(AUTO, COUNT),
+    ),
+    "batch_size": Parameter(
+        _auto_or(_whole(2)),
+        "'auto' or a whole number of 2 or more (one sample has nothing to contrast with)",
+        either(AUTO, COUNT),
+    ),
+    "chunk_size": Parameter(
+        lambda v: v is None or _whole(1)(v), "None or a whole number of 1 or more", either(NONE, COUNT)
+    ),
+    "learning_rate": Parameter(_auto_or(_above(0)), "'auto' or a number above 0", either(AUTO, number(0))),
+    "weight_decay": Parameter(_auto_or(_number(0)), "'auto' or a number of 0 or more", either(AUTO, number(0))),
+    "warmup_epochs": Parameter(
+        _auto_or(_number(0)), "'auto' or a number of epochs of 0 or more", either(AUTO, number(0))
+    ),
+    # What is no device is for `skclr.devices` to say. A checkpoint compares the type of the device itself.
+    "device": Parameter(lambda v: True, "'auto' or a device of torch's", device, tells=False),
+    "precision": Parameter(
+        _among("auto", "float32", "bfloat16", "float16"),
+        "'auto', 'float32', 'bfloat16' or 'float16'",
+        one_of("auto", "float32", "bfloat16", "float16"),
+    ),
+    "compile": Parameter(_among(True, False), "True or False", FLAG),
+    "validation_fraction": Parameter(
+        _auto_or(_number(0, below=1)), "'auto' or a share from 0 up to but not including 1", either(AUTO, SHARE)
+    ),
+    "early_stopping": Parameter(
+        lambda v: isinstance(v, bool) or _whole(1)(v),
+        "True, False or the number of epochs to wait",
+        either(FLAG, COUNT),
+    ),
+    "callbacks": Parameter(
+        lambda v: v is None or (isinstance(v, list | tuple) and all(map(is_callback, v))),
+        "None or a list of skorch callbacks, each alone or as (name, callback)",
+        never,
+    ),
+    "passthrough": Parameter(_auto_or(_among(True, False)), "'auto', True or False", either(AUTO, FLAG)),
+    "random_state": Parameter(
+        lambda v: v is None or v is np.random or isinstance(v, np.random.RandomState) or _seed(v),
+        "None, a whole number from 0 to 2**32 - 1, or a numpy.random.RandomState",
+        either(NONE, whole(0, 2**32 - 1)),
+    ),
+    "verbose": Parameter(
+        lambda v: isinstance(v, bool | np.bool_) or _whole(0)(v),
+        "a whole number of 0 or more",
+        either(FLAG, COUNT),
+        tells=False,
+    ),
+    "warm_start": Parameter(_among(True, False), "True or False", FLAG, tells=False),
+    "checkpoint_dir": Parameter(
+        lambda v: v is None or (isinstance(v, str | os.PathLike) and os.fspath(v) != ""),
+        "a folder ('.' is the working directory), or None",
+        never,
+        tells=False,
+    ),
+    "checkpoint_minutes": Parameter(
+        _number(0), "minutes of 0 or more (0 writes a checkpoint after every step)", number(0), tells=False
+    ),
+    "on_interrupt": Parameter(_among("raise", "keep"), "'raise' or 'keep'", one_of("raise", "keep"), tells=False),
+    **{
+        f"{part}_params": Parameter(_dictionary, _DICTIONARY, {} if part == "optimizer" else ARGUMENTS)
+        for part in REGISTRIES
+    },
+    "net_params": Parameter(_dictionary, _DICTIONARY, never),
+}
+
+
+def check_parameters(params: Mapping[str, Any]) -> None:
+    """Hold the estimator's parameters against what they may be.
+
+    Raises
+    ------
+    ValueError : names the parameter, its value and what to give instead.
+    """
+    for name, parameter in PARAMETERS.items():
+        if not parameter.valid(as_python(params[name])):
+            raise ValueError(f"{name}={params[name]!r}: give {parameter.allowed}")
+
+
+def admission(given: Mapping[str, Any], trust: Collection[str]) -> Admission:
+    """Return what is taken from a model file; parameters are as for `Admission`."""
+    return Admission(given, trust, {name: parameter.role for name, parameter in PARAMETERS.items()}, ARGUMENTS)
+
+
+# -- parts and their arguments --------------------------------------------------------------------
+
+
+def look_up(argument: str, value: Any, registry: Mapping[str, Any]) -> Any:
+    """Return what `value` names; what is no string is returned as it is.
+
+    Raises
+    ------
+    ValueError : for an unknown name; the message lists the known ones and suggests the nearest.
+    """
+    if not isinstance(value, str):
+        return value
+    if value in registry:
+        return registry[value]
+    near = nearest_name(value, registry)
+    suggestion = f"did you mean {near!r}? " if near else ""
+    raise ValueError(f"{argument}={value!r} is not known: {suggestion}known are {', '.join(map(repr, registry))}")
+
+
+def check_arguments(
+    argument: str,
+    part: Callable[..., Any],
+    params: Mapping[str, Any],
+    given: Collection[str] = (),
+    filled_in: Collection[str] = (),
+) -> None:
+    """Hold arguments against what a class or a factory takes.
+
+    Parameters
+    ----------
+    argument : the estimator's parameter that named the part.
+    part : class or factory.
+    params : the user's `<argument>_params`.
+    given : arguments that the estimator passes in any case.
+    filled_in : arguments that it passes where the user does not.
+
+    Raises
+    ------
+    ValueError : for arguments that the part does not have (the message lists those it has), that it needs, or that are
+        of another type than one of ours or of torch's declares.
+    """
+    parameters = inspect.signature(part).parameters
+    title = getattr(part, "__name__", repr(part))
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names = [name for name, p in parameters.items() if name not in given and p.kind is not p.VAR_KEYWORD]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    unknown = [name for name in params if name in given or not (name in names or open_ended)]
+    if unknown:
+        remedy = hint(unknown[0], PARAMETERS, argument, names)
+        raise ValueError(
+            f"{argument}_params has {unknown[0]!r}, but {title} takes {', '.join(names) or 'nothing'} there"
+            + (remedy and f": {remedy}")
+        )
+    for name, parameter in parameters.items():
+        known = parameter.default is not parameter.empty or parameter.kind in variadic
+        if not known and name not in {*given, *filled_in, *params}:
+            raise ValueError(f"{argument}={title} needs {name!r}: pass {argument}_params={{{name!r}: ...}}")
+    if str(getattr(part, "__module__", "")).partition(".")[0] in _DECLARING:
+        check_types(f"{argument}_params", part, params)
+
+
+# -- entry by entry -------------------------------------------------------------------------------
 
 
 class PartParameters(BaseEstimator):

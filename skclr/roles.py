@@ -1,7 +1,8 @@
-"""What each parameter may be in a model file: names and parts of its own registry, and plain values within bounds.
+"""What a value in a model file may be: names and parts of its own registry, and plain values within bounds.
 
-One table says so for the estimator's parameters and one for the arguments of parts; what a table does not name, no file
-may set. Nothing that names a path, an address or a program is in them.
+A role admits a value or refuses it. `skclr.parameters` has the roles of the estimator's parameters and
+`skclr.argument_roles` those of the arguments of parts; what has no role, no file may set. No role admits a path, an
+address or a program.
 """
 
 from __future__ import annotations
@@ -18,14 +19,10 @@ from skclr.encoders import ENCODERS
 from skclr.encoders.base import Encoder
 from skclr.files.format import Described, Missing, Named
 from skclr.files.plain import Plain
-from skclr.frameworks import FRAMEWORKS, Supervised
-from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality
 from skclr.modalities.categories import Categories
 from skclr.modalities.text import TOKENIZERS, choose_tokenizer
 from skclr.modalities.tokenizers import OfModel, Tokenizer
-from skclr.training import LR_SCHEDULES, OPTIMIZERS, MomentumSGD
-from skclr.views import VIEWS
 
 # Packages whose code a file may name, if the user trusts them with it.
 PACKAGES = ("sentence_transformers", "timm", "tokenizers")
@@ -49,18 +46,28 @@ class Admission:
     ----------
     given : parameters that the user gave, which no role restricts.
     trust : packages whose code the file may name.
+    roles : of the estimator's parameters; a dictionary of arguments has a role for each of them.
+    arguments : roles of the arguments of parts.
 
     Attributes
     ----------
     left_out : what the file had and was not taken, and by which parameter the user can give it.
     """
 
-    def __init__(self, given: Mapping[str, Any], trust: Collection[str]) -> None:
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        trust: Collection[str],
+        roles: Mapping[str, Role | Mapping[str, Role]],
+        arguments: Mapping[str, Role],
+    ) -> None:
         unknown = set(trust) - set(PACKAGES)
         if unknown or isinstance(trust, str):
             raise ValueError(f"trust={trust!r}: pass a tuple of names among {', '.join(map(repr, PACKAGES))}")
         self.given = given
         self.trust = {*trust, *_packages(given.get("encoder"))}
+        self.roles = roles
+        self.arguments = arguments
         self.left_out: dict[str, str] = {}
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +81,13 @@ class Admission:
         for name, value in values.items():
             if name not in self.given:
                 try:
-                    admitted[name] = self._entries(name, value) if name in ENTRIES else self._parameter(name, value)
+                    if name not in self.roles:
+                        raise ValueError(f"a file may not set {name!r}")
+                    role = self.roles[name]
+                    if isinstance(role, Mapping):
+                        admitted[name] = self._entries(name, value, role)
+                    else:
+                        admitted[name] = self._parameter(name, value, role)
                 except LeftOutError:
                     self.left_out[name] = name
         self._check_packages(admitted)
@@ -99,21 +112,16 @@ class Admission:
         except ValueError as error:
             raise error if isinstance(error, NeededError) else ValueError(f"{name}: {error}") from error
 
-    def _parameter(self, name: str, value: Any) -> Any:
+    def _parameter(self, name: str, value: Any, role: Role) -> Any:
         # Objects that no file holds are asked for, unless the model does without.
-        return (
-            value
-            if isinstance(value, Missing) and PARAMETERS[name] is not never
-            else self.admit(name, value, PARAMETERS)
-        )
+        return value if isinstance(value, Missing) and role is not never else self.admit(name, value, {name: role})
 
-    def _entries(self, name: str, values: Any) -> dict[str, Any] | Missing | None:
+    def _entries(self, name: str, values: Any, table: Mapping[str, Role]) -> dict[str, Any] | Missing | None:
         """Return the entries of a dictionary of a part's arguments."""
         if values is None or isinstance(values, Missing):
             return values
         if not isinstance(values, dict) or not all(isinstance(entry, str) for entry in values):
             raise ValueError(f"{name} is not a dictionary of arguments")
-        table = ENTRIES[name]
         if name == "encoder_params" and "timm" in self.trust:
             table = {**dict.fromkeys(values, setting), **table, "model": _timm_model}
         elif name == "optimizer_params" or name.removesuffix("_params") in self.given:
@@ -266,6 +274,16 @@ def _column(value: Any, admission: Admission) -> Any:
     return value
 
 
+AUTO = one_of("auto")
+NONE = one_of(None)
+FLAG = one_of(True, False)
+COUNT = whole(0, 2**31)
+SIZE = whole(0, 2**20)
+DEPTH = whole(0, 2**10)
+SHARE = number(0, 1)
+PAIR = several(number(), 2)
+RATE = either(number(), several(number(), 64))
+
 _SETTING = either(one_of(None, True, False), whole(-(2**14), 2**14), number(-1e6, 1e6), _short_name)
 # Of classes that are not ours: numbers and short names, which are no paths, and lists of a few.
 setting = either(several(_SETTING, 64), _SETTING)
@@ -279,6 +297,14 @@ def _shown(value: Any) -> str:
 
 
 # -- parts ------------------------------------------------------------------------------------------
+
+
+# Of torch's optimisers those that step by gradients alone.
+TORCH_OPTIMIZERS = {
+    part.__name__: part
+    for part in vars(torch.optim).values()
+    if isinstance(part, type) and part not in (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
+}
 
 
 def part_of(registry: Mapping[str, Any], *more: Any, objects: bool = False) -> Role:
@@ -333,9 +359,9 @@ def _stated(name: str, value: Any, admission: Admission) -> Any:
         return _tokenizer(value, admission)
     if name == "categories_":
         return _build([Categories], value, admission)
-    if name in ARGUMENTS:
+    if name in admission.arguments:
         try:
-            return admission.admit(name, value, ARGUMENTS)
+            return admission.admit(name, value, admission.arguments)
         except LeftOutError:
             return None
     return value
@@ -362,178 +388,3 @@ def _tokenizer(value: Any, admission: Admission) -> Tokenizer:
             "load(path, modality_params={'tokenizer': ...}), or trust=('tokenizers',) to build it from the file"
         )
     return others[value.name].from_state(value.state)
-
-
-# -- the tables -------------------------------------------------------------------------------------
-
-AUTO = one_of("auto")
-NONE = one_of(None)
-FLAG = one_of(True, False)
-COUNT = whole(0, 2**31)
-SIZE = whole(0, 2**20)
-DEPTH = whole(0, 2**10)
-SHARE = number(0, 1)
-PAIR = several(number(), 2)
-RATE = either(number(), several(number(), 64))
-# Of torch's optimisers those that step by gradients alone.
-TORCH_OPTIMIZERS = {
-    part.__name__: part
-    for part in vars(torch.optim).values()
-    if isinstance(part, type) and part not in (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
-}
-
-PARAMETERS: dict[str, Role] = {
-    "framework": part_of(FRAMEWORKS, Supervised),
-    "loss": part_of(LOSSES, "auto", objects=True),
-    "encoder": part_of(ENCODERS, "auto"),
-    "views": part_of(VIEWS, "auto", objects=True),
-    "modality": part_of(MODALITIES, "auto"),
-    "optimizer": part_of(OPTIMIZERS, "auto", MomentumSGD, *TORCH_OPTIMIZERS.values()),
-    "lr_schedule": part_of(LR_SCHEDULES),
-    "positives": one_of("views", "labels"),
-    "freeze": either(one_of("none", "all"), COUNT),
-    "projection_dim": either(AUTO, SIZE),
-    "max_epochs": either(AUTO, COUNT),
-    "batch_size": either(AUTO, COUNT),
-    "chunk_size": either(NONE, COUNT),
-    "learning_rate": either(AUTO, number(0)),
-    "weight_decay": either(AUTO, number(0)),
-    "warmup_epochs": either(AUTO, number(0)),
-    "device": device,
-    "precision": one_of("auto", "float32", "bfloat16", "float16"),
-    "compile": FLAG,
-    "validation_fraction": either(AUTO, SHARE),
-    "early_stopping": either(FLAG, COUNT),
-    "passthrough": either(AUTO, FLAG),
-    "warm_start": FLAG,
-    "checkpoint_minutes": number(0),
-    "on_interrupt": one_of("raise", "keep"),
-    "random_state": either(NONE, whole(0, 2**32 - 1)),
-    "verbose": either(FLAG, COUNT),
-    "callbacks": never,
-    "checkpoint_dir": never,
-    "net_params": never,
-}
-
-ARGUMENTS: dict[str, Role] = {
-    # Sizes of networks.
-    "cardinalities": several(SIZE, 2**24),
-    "expansion": number(0, 2**10),
-    "gaps": several(FLAG, 2**24),
-    "hidden_dim": either(NONE, SIZE),
-    "kernel_size": whole(1, 2**12),
-    "n_blocks": DEPTH,
-    "n_classes": SIZE,
-    "n_heads": whole(1, 2**10),
-    "n_layers": DEPTH,
-    "n_prototypes": SIZE,
-    "out_features": SIZE,
-    "patch_size": either(NONE, SIZE),
-    "projection_dim": SIZE,
-    "queue_size": whole(0, 2**24),
-    "stem": one_of("auto", "cifar", "imagenet"),
-    "width": SIZE,
-    # Tensors that they begin with.
-    "table": either(NONE, tensor),
-    "token_weights": either(NONE, tensor),
-    # Other settings of encoders, frameworks and losses.
-    "bias": number(),
-    "center_decay": SHARE,
-    "covariance_weight": number(),
-    "decay": SHARE,
-    "distance": one_of("cosine", "euclidean"),
-    "dropout": SHARE,
-    "epsilon": number(),
-    "final_teacher_temperature": number(),
-    "freeze_until": number(),
-    "invariance_weight": number(),
-    "loss": object_of(LOSSES),
-    "margin": number(),
-    "mining": one_of("all", "semi_hard", "hard"),
-    "norm_weight": number(),
-    "queue_start": number(),
-    "redundancy_weight": number(),
-    "symmetric": FLAG,
-    "teacher_temperature": number(),
-    "temperature": number(),
-    "trainable": either(one_of("none", "all"), DEPTH),
-    "variance_weight": number(),
-    # Views.
-    "blur": RATE,
-    "blur_sigma": PAIR,
-    "brightness": number(),
-    "channel_mask": SHARE,
-    "contrast": number(),
-    "crop": PAIR,
-    "crop_ratio": PAIR,
-    "crop_scale": either(AUTO, PAIR),
-    "deletion": SHARE,
-    "flip": either(AUTO, SHARE),
-    "frequency_mask": SHARE,
-    "gain": number(),
-    "grey": SHARE,
-    "hue": number(),
-    "jitter": number(),
-    "jitter_probability": SHARE,
-    "local_scale": PAIR,
-    "local_size": either(NONE, whole(1, 2**9)),
-    "magnitude_warp": number(0, 100),
-    "n_local_views": whole(0, 32),
-    "n_neighbors": whole(1, 2**12),
-    "n_views": whole(1, 32),
-    "noise": SHARE,
-    "on_top": either(AUTO, object_of(VIEWS)),
-    "rate": RATE,
-    "reverb": SHARE,
-    "reverb_seconds": several(number(0, 60), 2),
-    "rotation": either(AUTO, number()),
-    "saturation": number(),
-    "scaling": number(),
-    "segments": whole(1, 2**12),
-    "shift": SHARE,
-    "shuffle": whole(0, 2**20),
-    "snr": PAIR,
-    "solarize": RATE,
-    "span": SHARE,
-    "speed": number(),
-    "time_mask": SHARE,
-    "time_warp": number(0, 100),
-    "translation": number(),
-    "vertical_flip": SHARE,
-    "view_seconds": either(AUTO, number(0)),
-    # Modalities and tokenizers; their sizes are held against what was learned.
-    "categorical_features": either(NONE, one_of("from_dtype"), chosen_columns),
-    "channel_axis": one_of(None, 1, -1),
-    "channels": either(NONE, SIZE),
-    "dynamic_range": number(1, 1e3),
-    "hop": number(1e-6, 1e6),
-    "ids_per_word": whole(1, 2**8),
-    "image_shape": either(NONE, several(SIZE, 3)),
-    "max_categories": whole(2, 2**31),
-    "max_frequency": either(NONE, number(0)),
-    "max_pieces": whole(1, 2**31),
-    "max_seconds": either(NONE, number(0)),
-    "max_tokens": whole(1, 2**20),
-    "min_frequency": number(0),
-    "n_mels": whole(1, 2**14),
-    "ngram_range": several(whole(1, 2**10), 2),
-    "normalize_level": FLAG,
-    "rgb": either(AUTO, FLAG),
-    "sampling_rate": either(NONE, number(1, 1e6)),
-    "size": either(NONE, several(SIZE, 2)),
-    "window": number(1e-6, 1e6),
-    # What reads from elsewhere, and functions.
-    "features": never,
-    "model": never,
-    "pretrained": never,
-    "tokenizer": tokenizer,
-}
-
-ENTRIES: dict[str, Mapping[str, Role]] = {
-    "encoder_params": ARGUMENTS,
-    "framework_params": ARGUMENTS,
-    "loss_params": ARGUMENTS,
-    "modality_params": ARGUMENTS,
-    "optimizer_params": {},
-    "views_params": ARGUMENTS,
-}

@@ -6,10 +6,9 @@ import copyreg
 import math
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -20,9 +19,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from skclr import assembly
+from skclr.build import build_encoder, build_framework, build_net
 from skclr.data.indexing import Indexing
-from skclr.encoders import ENCODERS
+from skclr.encoders import ENCODERS, Encoder, Preprocessed
 from skclr.files.atomic import replacing
 from skclr.files.format import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
 from skclr.files.plain import expect
@@ -32,7 +31,10 @@ from skclr.modalities import MODALITIES, Modality
 from skclr.modalities.categories import Categories
 from skclr.modalities.text import TOKENIZERS
 from skclr.modalities.tokenizers import OfModel
-from skclr.parameters import PartParameters
+from skclr.parameters import PartParameters, admission, check_parameters
+from skclr.part_choices import choose_network
+from skclr.plan import Part, Plan
+from skclr.planning import device_or_cpu, plan_fit
 from skclr.randomness import DrawsFrom
 from skclr.roles import Admission, NeededError
 from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD, undisturbed
@@ -111,9 +113,9 @@ class SavedModel(PartParameters):
     @undisturbed()
     def _load(cls, path: str | os.PathLike[str], given: dict[str, Any], trust: Collection[str]) -> Self:
         model = cls().set_params(**given)
-        admission = Admission(given, trust)
+        admitted = admission(given, trust)
         try:
-            model._from_bytes(read_file(path), admission)
+            model._from_bytes(read_file(path), admitted)
         except ModelFileError as error:
             raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
         return model
@@ -134,11 +136,11 @@ class SavedModel(PartParameters):
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "saved" in state:
             self.__init__()  # type: ignore[misc]
-            self._from_bytes(state["saved"], Admission({}, ()))
+            self._from_bytes(state["saved"], admission({}, ()))
             return
         super().__setstate__(state)
         if self.__sklearn_is_fitted__():
-            self.net_.to(assembly.device_or_cpu(self.device))
+            self.net_.to(device_or_cpu(self.device))
 
     # -- to and from bytes --------------------------------------------------------------------------
 
@@ -176,15 +178,15 @@ class SavedModel(PartParameters):
         with _one_error():
             if reader.tensors or now.keys() != defaults.keys():
                 raise ValueError("it has tensors or parameters that no part has")
-            assembly.check_parameters(then)
-            assembly.check_parameters(now)
+            check_parameters(then)
+            check_parameters(now)
             content = replace(content, modality=modality)
+            plan = _plan_of(then, content, device_or_cpu(now["device"]), given)
             # An encoder of the user's draws weights, which those in the file replace.
             with DrawsFrom(0):
-                framework = _rebuild_learner(SimpleNamespace(**then), content, given)
-                _check_changed(SimpleNamespace(**now), then, modality, given)
-            device = assembly.device_or_cpu(now["device"])
-            net = _rebuild_net(SimpleNamespace(**then), content, framework, device, given)
+                framework = _rebuild_framework(plan, content, given)
+                _check_changed(now, then, modality, given)
+            net = _rebuild_net(plan, content, framework, given)
             self.__dict__.update(then, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
             self._keep(net, modality)
             self.__dict__.update(now)
@@ -275,7 +277,27 @@ def _one_error() -> Iterator[None]:
 # -- from settings and weights to a net ---------------------------------------------------------------
 
 
-def _rebuild_learner(settings: Any, content: Content, given: Collection[str]) -> Framework:
+def _plan_of(then: Mapping[str, Any], content: Content, device: torch.device, given: Collection[str]) -> Plan:
+    """Plan the fit that a file holds, on a device of this machine.
+
+    Parameters
+    ----------
+    then : parameters of the fit.
+    content : of the file.
+    device : for the net.
+    given : names of the parameters that the user gave.
+    """
+    net = content.net
+    # As they were settled: what "auto" was then may be another number now.
+    settled = {**then, "batch_size": net["batch_size"], "max_epochs": net["max_epochs"]}
+    if "net_params" not in given:
+        # The compiler is for the next fit to start.
+        settled["compile"] = False
+    facts = {"seed": net["seed"], "given": content.given_views, "endless": net["endless"]}
+    return plan_fit(settled, content.modality, content.n_samples, device, **facts)
+
+
+def _rebuild_framework(plan: Plan, content: Content, given: Collection[str]) -> Framework:
     """Make encoder and framework around weights that were read.
 
     They are planned without memory first: no size that a file names is made before it is known to be that of a
@@ -283,19 +305,19 @@ def _rebuild_learner(settings: Any, content: Content, given: Collection[str]) ->
 
     Parameters
     ----------
-    settings : parameters of the fit.
+    plan : of the fit.
     content : of the file.
     given : names of the parameters that the user gave, who may have an encoder made of files.
     """
     weights = content.net["module"]
     n_bytes = sum(weight.nbytes for weight in weights.values())
-    encoder = assembly.find_encoder(settings.encoder, content.modality)
-    if not isinstance(encoder, type) or "encoder_params" in given:
-        settings.encoder = assembly.build_encoder(settings.encoder, settings.encoder_params, content.modality)
-        settings.encoder_params = None
-    else:
-        settings.encoder_params = _without_fetching(encoder, settings.encoder_params)
-    framework = _planned(settings, content.modality, n_calls=1_000 + 100 * len(weights), n_bytes=4 * n_bytes)
+    encoder = plan.encoder
+    if encoder.instance is not None or "encoder_params" in given:
+        encoder = Part(Preprocessed, instance=build_encoder(encoder, content.modality))
+    elif isinstance(encoder.make, type) and issubclass(encoder.make, Encoder):
+        encoder = replace(encoder, arguments=encoder.make.without_fetching(dict(encoder.arguments)))
+    parts = (plan.framework, encoder, plan.loss, plan.freeze)
+    framework = _without_memory(*parts, content.modality, n_calls=1_000 + 100 * len(weights), n_bytes=4 * n_bytes)
     planned = framework.state_dict()
     if planned.keys() != weights.keys():
         raise ValueError(f"weights of other parts: {', '.join(sorted(planned.keys() ^ weights.keys())[:3])}")
@@ -308,17 +330,21 @@ def _rebuild_learner(settings: Any, content: Content, given: Collection[str]) ->
     return framework
 
 
-def _without_fetching(encoder: Any, params: dict[str, Any] | None) -> dict[str, Any]:
-    kept: dict[str, Any] = encoder.without_fetching(params or {})
-    return kept
-
-
-def _planned(settings: Any, modality: Modality, *, n_calls: int, n_bytes: int) -> Framework:
+def _without_memory(
+    framework: Part,
+    encoder: Part,
+    loss: Part | None,
+    freeze: int | str,
+    modality: Modality,
+    *,
+    n_calls: int,
+    n_bytes: int,
+) -> Framework:
     """Make encoder and framework on the meta device, with bounds on what they ask of torch.
 
     Parameters
     ----------
-    settings : parameters of the fit.
+    framework, encoder, loss, freeze : as for `build_framework`.
     modality : fitted.
     n_calls : most calls of torch's functions.
     n_bytes : most bytes of a tensor, beside what two samples may take.
@@ -330,19 +356,20 @@ def _planned(settings: Any, modality: Modality, *, n_calls: int, n_bytes: int) -
         _FewCalls(n_calls),
         _SmallTensors(max(n_bytes, 2 * LARGEST_ACTIVATIONS)),
     ):
-        return assembly.build_learner(settings, modality.on_meta())
+        return build_framework(framework, encoder, loss, freeze, modality.on_meta())
 
 
-def _check_changed(settings: Any, then: dict[str, Any], modality: Modality, given: Collection[str]) -> None:
+def _check_changed(now: dict[str, Any], then: dict[str, Any], modality: Modality, given: Collection[str]) -> None:
     """Raise a ValueError if parameters that were set after the fit make a network beyond all bounds.
 
     Whether they fit the data is for the next fit to say.
     """
-    changed = {name for name, value in vars(settings).items() if value is not then[name]}
+    changed = {name for name, value in now.items() if value is not then[name]}
     if not changed & set(_STRUCTURE) or "encoder" in given:
         return
     try:
-        framework = _planned(settings, modality, n_calls=_MOST_CALLS, n_bytes=0)
+        network = {name: part for name, (part, _) in choose_network(now, modality).items()}
+        framework = _without_memory(**network, freeze=now["freeze"], modality=modality, n_calls=_MOST_CALLS, n_bytes=0)
     except TooLargeError:
         raise
     except Exception:
@@ -351,24 +378,8 @@ def _check_changed(settings: Any, then: dict[str, Any], modality: Modality, give
         raise TooLargeError("the parameters that were set after the fit make a network of more than 1 GiB")
 
 
-def _rebuild_net(
-    settings: Any, content: Content, framework: Framework, device: torch.device, given: Collection[str]
-) -> ContrastiveNet:
-    # As they were settled: what "auto" was then may be another number now.
-    settings.batch_size, settings.max_epochs = content.net["batch_size"], content.net["max_epochs"]
-    if "net_params" not in given:
-        # The compiler is for the next fit to start.
-        settings.compile = False
-    net = assembly.build_net(
-        settings,
-        framework,
-        content.modality,
-        content.n_samples,
-        device,
-        given=content.given_views,
-        endless=content.net["endless"],
-        seed=content.net["seed"],
-    )
+def _rebuild_net(plan: Plan, content: Content, framework: Framework, given: Collection[str]) -> ContrastiveNet:
+    net = build_net(plan, framework, content.modality)
     _check_views(net.view_maker, content.modality, given)
     net.set_state(content.net)
     return net

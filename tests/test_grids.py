@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from skclr import ContrastiveEmbedder
-from skclr.assembly import choose_device
+from skclr.planning import choose_device
 
 GRID = [
     {"embed__framework": ["moco", "barlow_twins"]},
@@ -114,7 +114,7 @@ def fit_on_simulated_gpus(embedder, X):
         chosen.append(str(choose_on_simulated_gpus(device)))
         return torch.device("cpu")
 
-    with mock.patch("skclr.assembly.choose_device", choose):
+    with mock.patch("skclr.planning.choose_device", choose):
         embedder.fit(X)
     return chosen, os.environ["CUDA_VISIBLE_DEVICES"]
 

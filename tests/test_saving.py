@@ -567,7 +567,7 @@ def test_a_device_of_free_choice_is_chosen_anew(saved, monkeypatch):
     embedder = copy.deepcopy(saved[0])
     # As after training on a GPU with device="auto".
     embedder.net_.device = "cuda"
-    assert pickled(embedder).device_ == skclr.assembly.choose_device("auto")
+    assert pickled(embedder).device_ == skclr.planning.choose_device("auto")
 
 
 @pytest.mark.gpu

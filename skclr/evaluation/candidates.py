@@ -14,12 +14,14 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from skclr import assembly
+from skclr.build import build_modality
 from skclr.data.samples import Samples
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.judges import Judge
 from skclr.frameworks import FRAMEWORKS
 from skclr.modalities import views_in
+from skclr.part_choices import reading_of
+from skclr.planning import choose_device
 from skclr.semi_supervised import fine_tune
 from skclr.training import embed
 from skclr.views import is_paired
@@ -146,8 +148,8 @@ class RawFeatures(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         self.reader_ = reader = untrained(self.embedder)
         first = views_in(X, paired=False)[0]
-        self.modality_ = assembly.build_modality(first, reader.modality, reader.modality_params)
-        if reading := assembly.reading_of(reader.encoder):
+        self.modality_ = build_modality(first, reader.modality, reader.modality_params)
+        if reading := reading_of(reader.encoder):
             self.modality_.keep_vocabulary(*reading)
         self.modality_.read(first, reader, reset=True)
         return self
@@ -155,7 +157,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> np.ndarray:
         modality = self.modality_
         rows = modality.read(X, self.reader_, reset=False)
-        samples = Samples(rows, modality.to_tensor, assembly.choose_device(self.reader_.device))
+        samples = Samples(rows, modality.to_tensor, choose_device(self.reader_.device))
         features = np.empty((len(samples), modality.n_features()), dtype=np.float32)
         embed(modality.features, samples, out=features, any_length=modality.any_length)
         return features

@@ -4,7 +4,7 @@ from skclr.data import check_length
 from skclr.data.row_groups import row_groups
 from skclr.data.samples import Batches, HoldOut, Samples, validation_size
 from skclr.ranks.process_group import agree, check_alike, data_parallel
-from skclr.training.checkpoint import Checkpoints, described, fingerprint
+from skclr.training.checkpoint import Checkpoints, fingerprint
 from skclr.training.chunks import check_chunk_size
 from skclr.training.inference import embed, embed_views, make_views
 from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
@@ -32,7 +32,6 @@ __all__ = [
     "check_chunk_size",
     "check_length",
     "data_parallel",
-    "described",
     "embed",
     "embed_views",
     "fingerprint",

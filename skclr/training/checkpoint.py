@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from skclr.data.samples import Samples
 from skclr.files.atomic import make_folder, replacing
 from skclr.files.plain import Plain
+from skclr.plan import in_words
 from skclr.ranks.collectives import world
 from skclr.ranks.process_group import agree
 from skclr.training.interruption import StopTraining
@@ -55,16 +56,16 @@ class Checkpoints(Callback):
     ----------
     folder : of one run; "{run}" in it becomes a name that follows from the run's settings and data.
     minutes : between two checkpoints; 0 writes one after every step.
-    settings : what tells this run from others, besides its data and its weights at the start.
+    plan : what tells this run from others, besides its data and its weights at the start; by name, in words.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], minutes: float, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], minutes: float, plan: Mapping[str, str]) -> None:
         self.folder = folder
         self.minutes = minutes
-        self.settings = settings
+        self.plan = plan
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self._run = identity(net, X, self.settings)
+        self._run = identity(net, X, self.plan)
         self._path = make_folder(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]), "checkpoint_dir")
         for unfinished in self._path.glob(".step-*.tmp"):
             # Of a process that was killed while it wrote; a read-only folder still serves to resume.
@@ -107,12 +108,15 @@ class Checkpoints(Callback):
                 self._write(net)
 
     def _check(self, run: Mapping[str, str]) -> None:
-        differences = [
-            f"{name} ({textwrap.shorten(run.get(name, 'none'), 40)}, now {textwrap.shorten(now, 40)})"
-            for name, now in self._run.items()
-            if run.get(name) != now
-        ]
-        if differences:
+        names = [name for name in {**self._run, **run} if run.get(name) != self._run.get(name)]
+        if names:
+            differences = [
+                f"{name} ({textwrap.shorten(run.get(name, 'none'), 40)}, now "
+                f"{textwrap.shorten(self._run.get(name, 'none'), 40)})"
+                # Another part has other arguments.
+                for name in names
+                if name.partition("__")[0] == name or name.partition("__")[0] not in names
+            ]
             raise ValueError(
                 f"checkpoint_dir={os.fspath(self.folder)!r} holds a run that differs in {', '.join(differences)}: "
                 "go on with what that run had, delete the folder, name another, or put '{run}' into the name, "
@@ -184,34 +188,24 @@ def _restore_parts(net: NeuralNet, state: Mapping[str, Any]) -> None:
 # -- what tells one run from another --------------------------------------------------------------
 
 
-def identity(net: NeuralNet, samples: Samples, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Give, by name, what has to be the same for a run to go on as it would have.
+def identity(net: NeuralNet, samples: Samples, described: Mapping[str, str]) -> dict[str, str]:
+    """Return, by name, what has to be the same for a run to go on as it would have.
 
     Parameters
     ----------
     net : before its first step.
     samples : what it is trained on; of many rows only some are looked at.
-    settings : told apart as `described`.
+    described : the plan in words.
     """
     n_samples = len(samples)
     telling = np.unique(np.linspace(0, n_samples - 1, min(n_samples, _N_TELLING_ROWS)).astype(np.int64))
     return {
-        "format": "1",
-        **described(settings),
-        "random_state": str(net.seed),
+        "format": "2",
+        **described,
         "device": torch.device(net.device).type,
         "data": fingerprint({"rows": samples[telling], "groups": samples.groups, "n_samples": n_samples}),
         "weights at the start": fingerprint({**net.module_.state_dict(), "step": net.step_}),
     }
-
-
-def described(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Give the representations of settings by name, without addresses in memory, which differ between processes."""
-    return {name: _described(value) for name, value in settings.items()}
-
-
-def _described(value: Any) -> str:
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:
@@ -227,7 +221,7 @@ def fingerprint(values: Mapping[str, Any]) -> str:
         elif (entries := _entries(value)) is not None:
             digest.update(f"{type(value).__name__} {fingerprint(entries)}".encode())
         else:
-            digest.update(_described(value).encode(errors="surrogatepass"))
+            digest.update(in_words(value).encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 

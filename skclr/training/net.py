@@ -14,10 +14,11 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from torch import Tensor, nn
 
-from skclr.data.samples import Batches, Samples
+from skclr.data.samples import Batches, HoldOut, Samples
 from skclr.encoders.dropout import dropout_from
 from skclr.frameworks import Framework
 from skclr.parts.queue import Queue
+from skclr.plan import Plan
 from skclr.precision import single_columns_padded
 from skclr.randomness import MODULES, derive_seeds, rank_seed
 from skclr.ranks.batch_norm import synchronized
@@ -38,6 +39,7 @@ from skclr.training.interruption import (
     largest_loss,
 )
 from skclr.training.optimizers import parameter_groups
+from skclr.training.schedules import WarmupThen
 from skclr.views import Views
 
 _TRAIN, _VALID = 0, 1
@@ -49,15 +51,9 @@ class ContrastiveNet(NeuralNet):
     Parameters
     ----------
     module : the framework.
+    plan : of the fit; the loop does what it says.
     view_maker : makes the views of a batch; it is fitted on the samples that are trained on.
-    schedule : takes (step, total_steps) to a factor of the learning rate.
-    weight_decay : of weights; biases and normalisation have none.
-    autocast : dtype of the forward pass under torch.autocast; None is float32 throughout.
-    seed : all shuffles and views follow from it and the number of the epoch or step.
-    chunk_size : samples that the encoder takes at once; None is the whole batch.
-    endless : whether the data are a stream whose end is not known, so that schedules stand still.
-    on_interrupt : after the step in which Ctrl-C comes, "keep" ends the run and "raise" raises KeyboardInterrupt.
-    **kwargs : skorch's own.
+    **kwargs : skorch's own, beside those that the plan says.
 
     Attributes
     ----------
@@ -76,30 +72,26 @@ class ContrastiveNet(NeuralNet):
     # Of a run: a generator is of a device that is not there everywhere.
     draws_: StepDraws | None = None
 
-    def __init__(
-        self,
-        module: Framework,
-        *,
-        view_maker: Views,
-        schedule: Callable[[int, int], float],
-        weight_decay: float = 0.0,
-        autocast: torch.dtype | None = None,
-        seed: int = 0,
-        chunk_size: int | None = None,
-        endless: bool = False,
-        on_interrupt: str = "raise",
-        **kwargs: Any,
-    ) -> None:
-        # A framework is its own criterion.
-        super().__init__(module, criterion=nn.Identity, iterator_train=Batches, iterator_valid=Batches, **kwargs)
-        self.view_maker: Views = view_maker
-        self.schedule = schedule
-        self.weight_decay = weight_decay
-        self.autocast = autocast
-        self.seed = seed
-        self.chunk_size = chunk_size
-        self.endless = endless
-        self.on_interrupt = on_interrupt
+    def __init__(self, module: Framework, plan: Plan, view_maker: Views, **kwargs: Any) -> None:
+        super().__init__(
+            module,
+            # A framework is its own criterion.
+            criterion=nn.Identity,
+            iterator_train=Batches,
+            iterator_valid=Batches,
+            optimizer=plan.optimizer.make,
+            lr=plan.learning_rate,
+            batch_size=plan.batch_size,
+            max_epochs=plan.max_epochs,
+            train_split=HoldOut(plan.validation_fraction, plan.random_state) if plan.validation_fraction else None,
+            device=str(plan.device),
+            compile=plan.compile,
+            verbose=0,
+            **{f"optimizer__{name}": value for name, value in plan.optimizer.arguments.items()},
+            **kwargs,
+        )
+        self.plan = plan
+        self.view_maker = view_maker
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -111,6 +103,7 @@ class ContrastiveNet(NeuralNet):
 
     def initialize(self) -> ContrastiveNet:
         self.step_ = 0
+        self.schedule_ = WarmupThen(self.plan.lr_schedule, self.plan.warmup_epochs, self.max_epochs)
         return super().initialize()
 
     def initialize_module(self) -> ContrastiveNet:
@@ -120,7 +113,7 @@ class ContrastiveNet(NeuralNet):
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> ContrastiveNet:
-        groups = parameter_groups(self.module_.parameters(), self.weight_decay)
+        groups = parameter_groups(self.module_.parameters(), self.plan.weight_decay)
         if not groups:
             raise ValueError("nothing is left to train: lower freeze, or choose a framework with a projector")
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
@@ -163,6 +156,11 @@ class ContrastiveNet(NeuralNet):
         self.optimizer_.load_state_dict({**now, "state": before["state"]})
 
     @property
+    def autocast(self) -> torch.dtype | None:
+        """The dtype of the forward pass under torch.autocast; None is float32 throughout."""
+        return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.plan.precision]
+
+    @property
     def framework_(self) -> Framework:
         """The framework itself, where `module_` may be what torch compiled of it."""
         return getattr(self.module_, "_orig_mod", self.module_)
@@ -178,8 +176,8 @@ class ContrastiveNet(NeuralNet):
             "history": to_columns(self.history_),
             "batch_size": self.batch_size,
             "max_epochs": self.max_epochs,
-            "endless": self.endless,
-            "seed": self.seed,
+            "endless": self.plan.endless,
+            "seed": self.plan.random_state,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -230,7 +228,7 @@ class ContrastiveNet(NeuralNet):
     # -- data ---------------------------------------------------------------------------------------
 
     def get_iterator(self, dataset: Samples, training: bool = False) -> Batches:
-        return Batches(dataset, self.batch_size, seed=self.seed, epoch=len(self.history), shuffle=training)
+        return Batches(dataset, self.batch_size, seed=self.plan.random_state, epoch=len(self.history), shuffle=training)
 
     # -- one run ------------------------------------------------------------------------------------
 
@@ -245,12 +243,12 @@ class ContrastiveNet(NeuralNet):
         handle_ctrl_c()
         with (
             ctrl_c_held_back(),
-            ctrl_c_kept() if self.on_interrupt == "keep" else nullcontext(),
+            ctrl_c_kept() if self.plan.on_interrupt == "keep" else nullcontext(),
             suppress(StopTraining),
             synchronized(self.module_) if world.size > 1 else nullcontext(),
             single_columns_padded(self.module_, self.autocast),
             dropout_from(self.module_, draws.generator),
-            in_chunks(self.module_, self.chunk_size, draws),
+            in_chunks(self.module_, self.plan.chunk_size, draws),
         ):
             self.notify("on_train_begin", X=X, y=y)
             # A checkpoint may have brought the first epochs along.
@@ -280,7 +278,7 @@ class ContrastiveNet(NeuralNet):
         if world.size == 1:
             # A callback may have been long.
             self.interrupted_ = ctrl_c_came()
-        if self.interrupted_ and self.on_interrupt == "raise":
+        if self.interrupted_ and self.plan.on_interrupt == "raise":
             handle_ctrl_c()
             if world.size > 1:
                 # It may have come on another rank.
@@ -306,13 +304,13 @@ class ContrastiveNet(NeuralNet):
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.first_step_ = self.step_
         if world.size > 1:
-            check_alike(identity(self, X, settings={}))
+            check_alike(identity(self, X, {"random_state": str(self.plan.random_state)}))
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
         self.steps_an_epoch_ = len(self.get_iterator(dataset_train, training=True))
-        self.total_steps_ = 0 if self.endless else self.max_epochs * self.steps_an_epoch_
+        self.total_steps_ = 0 if self.plan.endless else self.max_epochs * self.steps_an_epoch_
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         super().on_epoch_end(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
@@ -338,7 +336,7 @@ class ContrastiveNet(NeuralNet):
         n_done = len(self.history[-1]["batches"]) if training else 0
         # Validation has the same views in every epoch, so that its loss is a function of the weights.
         counter = (_TRAIN, len(self.history)) if training else (_VALID,)
-        seeds = derive_seeds(len(iterator), self.seed, *counter)[n_done:]
+        seeds = derive_seeds(len(iterator), self.plan.random_state, *counter)[n_done:]
         self.unread_losses_: list[float | Tensor] = []
         for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -382,7 +380,7 @@ class ContrastiveNet(NeuralNet):
     def train_step(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         done = self.step_ - self.first_step_
         for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr * self.schedule(done, self.total_steps_)
+            group["lr"] = self.lr * self.schedule_(done, self.total_steps_)
         self.optimizer_.zero_grad()
         step = self.train_step_single(batch, **fit_params)
         if world.size > 1:

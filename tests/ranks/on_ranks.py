@@ -10,9 +10,12 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
+from skclr import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES, tiles
+from skclr.modalities import Tabular
 from skclr.parts import queue, sinkhorn
+from skclr.planning import plan_fit
 from skclr.ranks import batch_norm
 from skclr.ranks.collectives import World
 from skclr.ranks.process_group import data_parallel
@@ -58,6 +61,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def plan(x, max_epochs):
+    settings = {"max_epochs": max_epochs, "batch_size": 24, "optimizer": MomentumSGD, "learning_rate": 0.05}
+    settings |= {"weight_decay": 0.0, "lr_schedule": "constant", "warmup_epochs": 0, "precision": "float32"}
+    embedder = ContrastiveEmbedder(**settings)
+    modality = Tabular()
+    modality.read(x.numpy(), embedder, reset=True)
+    return plan_fit(embedder.get_params(deep=False), modality, len(x), torch.device("cpu"), seed=0)
+
+
 def train(case, max_epochs):
     """Train a framework in float64, two steps an epoch; give all that the ranks should agree on."""
     name, params = CASES[case]
@@ -67,18 +79,8 @@ def train(case, max_epochs):
     # Some of the samples have another of their group.
     groups = torch.arange(48) // 2 * 2 + torch.arange(48) % 2 * (torch.arange(48) % 3 > 0)
     framework = FRAMEWORKS[name](Encoder(), **{"projection_dim": 8, **SIZES.get(name, {}), **params}).double()
-    net = ContrastiveNet(
-        framework,
-        view_maker=Jitter(),
-        schedule=lambda step, total: 1.0,
-        lr=0.05,
-        optimizer=MomentumSGD,
-        batch_size=24,
-        max_epochs=max_epochs,
-        train_split=None,
-        verbose=0,
-        callbacks=[("recorder", recorder := Recorder())],
-    )
+    recorder = Recorder()
+    net = ContrastiveNet(framework, plan(x, max_epochs), Jitter(), callbacks=[("recorder", recorder)])
     with data_parallel():
         net.partial_fit(Samples(x.numpy(), torch.from_numpy, torch.device("cpu"), groups))
     losses = [batch["train_loss"] for epoch in net.history for batch in epoch["batches"]]

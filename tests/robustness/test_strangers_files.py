@@ -15,6 +15,7 @@ from sklearn.base import clone
 from torch import nn
 
 from skclr import ContrastiveEmbedder, ModelFileError, diagnose, load
+from skclr.argument_roles import ARGUMENTS
 from skclr.encoders import ENCODERS, MLP, SentenceTransformer, Timm
 from skclr.evaluation import beside_baselines
 from skclr.files.format import sealed
@@ -23,7 +24,8 @@ from skclr.losses import LOSSES, NTXent
 from skclr.modalities import MODALITIES
 from skclr.modalities.tokenizer_files import bounded
 from skclr.modalities.tokenizers import OfModel
-from skclr.roles import ARGUMENTS, ENTRIES, PARAMETERS, TORCH_OPTIMIZERS, never
+from skclr.parameters import PARAMETERS
+from skclr.roles import TORCH_OPTIMIZERS, never
 from skclr.saving import CLASSES
 from skclr.training import OPTIMIZERS, MomentumSGD
 from skclr.training.history import from_columns
@@ -58,6 +60,7 @@ VERBS = {
     "clone_and_fit": lambda model, X: clone(model).set_params(max_epochs=1).fit(X),
 }
 BOTH = ("fitted_with", "changed")
+PLAIN = [name for name, p in PARAMETERS.items() if p.role is not never and not name.endswith("_params")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -127,7 +130,7 @@ def test_no_class_takes_the_place_of_another_kind(parameter, files, monkeypatch)
 
 
 @pytest.mark.parametrize("where", BOTH)
-@pytest.mark.parametrize("name", [name for name in PARAMETERS if PARAMETERS[name] is not never])
+@pytest.mark.parametrize("name", PLAIN)
 def test_no_class_and_no_path_where_a_plain_value_belongs(name, where, files):
     for value in (MLP, [MLP], "/etc/passwd", "https://example.org", b"".hex, {"a": MLP}, 10**30, float("nan"), [[]]):
         if callable(value) and not isinstance(value, type):
@@ -140,7 +143,7 @@ def test_no_class_and_no_path_where_a_plain_value_belongs(name, where, files):
 
 
 def test_every_parameter_has_a_role():
-    assert PARAMETERS.keys() | ENTRIES.keys() == ContrastiveEmbedder().get_params(deep=False).keys()
+    assert PARAMETERS.keys() == ContrastiveEmbedder().get_params(deep=False).keys()
 
 
 def test_every_argument_of_every_part_has_a_role():

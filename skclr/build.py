@@ -1,0 +1,263 @@
+"""From a plan to parts: what was chosen is made here, and nothing is chosen."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from skorch.callbacks import EarlyStopping
+from torch import Tensor
+
+from skclr.encoders import Preprocessed
+from skclr.frameworks import Framework
+from skclr.hints import hint
+from skclr.modalities import Aligned, Modality, stacked
+from skclr.parameters import PARAMETERS
+from skclr.part_choices import accepted_facts, plan_modality
+from skclr.plan import Part, Plan
+from skclr.ranks.collectives import world
+from skclr.training import (
+    Checkpoints,
+    ContrastiveNet,
+    ProgressLine,
+    Samples,
+    is_out_of_memory,
+    prepare_callbacks,
+)
+from skclr.views import Views
+
+# What Python and torch say of operands of the wrong type.
+_OPERANDS = re.compile(
+    "not supported between|unsupported operand|must be real number|interpreted as an|invalid combination of arguments"
+)
+
+
+def build_part(argument: str, part: Part, *given: Any, facts: Mapping[str, Any] = {}) -> Any:
+    """Make a part.
+
+    Parameters
+    ----------
+    argument : the estimator's parameter that chose the part.
+    part : as planned.
+    *given : the first arguments.
+    facts : of the data.
+
+    Raises
+    ------
+    ValueError : for values of which torch can make nothing.
+    """
+    if part.instance is not None:
+        return copy.deepcopy(part.instance)
+    with torch_errors_as_value_error(f"{argument}_params={part.changed()}: {part.name} cannot be made of them"):
+        return part.make(*given, **part.arguments, **{name: facts[name] for name in part.facts})
+
+
+@contextmanager
+def torch_errors_as_value_error(fault: str) -> Iterator[None]:
+    """Re-raise torch's errors about sizes and values as ValueErrors that begin with `fault`.
+
+    Parts of ours check the rest. Errors about memory pass through.
+    """
+    try:
+        yield
+    except (RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        raise ValueError(f"{fault} ({error})") from error
+    except TypeError as error:
+        # Parts of ours say what they take; Python and torch name operands, and none of the parameters.
+        if not _OPERANDS.search(str(error)):
+            raise
+        raise TypeError(f"{fault}: a value has the wrong type") from error
+
+
+# -- data and views -------------------------------------------------------------------------------
+
+
+def build_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> Modality:
+    """Make what reads X, from the estimator's parameters: nothing else can be planned before X has been read."""
+    built: Modality = build_part("modality", plan_modality(X, modality, params))
+    return built
+
+
+def build_samples(sides: list[Any], modality: Modality, device: torch.device, groups: Tensor | None = None) -> Samples:
+    """Make the data path of what a modality has read.
+
+    Parameters
+    ----------
+    sides : the rows of X; of each of its views where it holds several.
+    modality : that has read them.
+    device, groups : as for `Samples`.
+    """
+    if len(sides) == 1:
+        return Samples(sides[0], modality.to_tensor, device, groups)
+    return Samples(Aligned(sides), stacked(modality.to_tensor), device, groups)
+
+
+def build_views(part: Part, modality: Modality) -> Views:
+    """Make the view maker; it, and those that it holds, are told the facts of the data that they ask for."""
+    ready = part.instance is not None
+    # A copy: what the user gave as an argument stays as it is.
+    part = Part(part.make, copy.deepcopy(dict(part.arguments)), part.facts, part.instance)
+    maker: Views = build_part("views", part, facts=accepted_facts(part.make, modality))
+    for each in [maker] if ready else _held_by(maker):
+        _fill_in(each, modality)
+    return maker
+
+
+def _fill_in(maker: Views, modality: Modality) -> None:
+    """Fill in the facts of the data that a ready view maker, or one that it holds, has left at their default."""
+    parameters = inspect.signature(type(maker)).parameters
+    for name, fact in accepted_facts(type(maker), modality).items():
+        default, value = parameters[name].default, getattr(maker, name, None)
+        if type(value) is type(default) and value == default:
+            setattr(maker, name, fact)
+    for held in _held_by(maker):
+        _fill_in(held, modality)
+
+
+def _held_by(maker: Views) -> list[Views]:
+    return [held for held in vars(maker).values() if isinstance(held, Views)]
+
+
+# -- the network ----------------------------------------------------------------------------------
+
+
+def build_encoder(part: Part, modality: Modality) -> Preprocessed:
+    """Make the encoder, with the modality's fixed preprocessing as its first layer."""
+    if isinstance(part.instance, Preprocessed):
+        # One that was fitted before, with the preprocessing it was fitted with.
+        return _carried_over(part.instance, modality.example())
+    preprocessing, example = modality.preprocessing(), modality.example()
+    given = [] if part.instance is not None else [tuple(preprocessing(example).shape[1:])]
+    network = build_part("encoder", part, *given, facts=accepted_facts(part.make, modality))
+    with torch_errors_as_value_error(
+        f"encoder={type(network).__name__} takes no samples of shape {tuple(example.shape[1:])}, as X was read"
+    ):
+        return Preprocessed(preprocessing, network, example)
+
+
+def _carried_over(fitted: Preprocessed, example: Tensor) -> Preprocessed:
+    """Copy an encoder that was fitted before; a ValueError where samples are others now."""
+    encoder = copy.deepcopy(fitted)
+    if example.is_meta:
+        return encoder
+    training = encoder.training
+    try:
+        with torch.no_grad():
+            encoder.eval()(example.to(next(encoder.parameters(), example).device))
+    except (RuntimeError, ValueError, LookupError) as error:
+        raise ValueError(
+            f"encoder= was fitted on other samples than those of shape {tuple(example.shape[1:])} that X holds: give "
+            f"the same columns, channels or size, or begin with a new encoder, encoder='auto' ({error})"
+        ) from error
+    return encoder.train(training)
+
+
+def build_framework(
+    framework: Part, encoder: Part, loss: Part | None, freeze: int | str, modality: Modality
+) -> Framework:
+    """Make the framework, untrained, around an encoder of which `freeze` keeps the first layers."""
+    network = build_encoder(encoder, modality)
+    network.freeze(freeze)
+    arguments = dict(framework.arguments)
+    if loss is not None:
+        arguments["loss"] = build_part("loss", loss)
+    built: Framework = build_part("framework", Part(framework.make, arguments), network)
+    return built
+
+
+# -- training -------------------------------------------------------------------------------------
+
+
+def build_net(
+    plan: Plan, framework: Framework, modality: Modality, *, verbose: int = 0, checkpoints: Checkpoints | None = None
+) -> ContrastiveNet:
+    """Make the net, ready to train.
+
+    Parameters
+    ----------
+    plan : of the fit.
+    framework : that the plan names.
+    modality : that has read the data.
+    verbose : 1 or more shows the progress line.
+    checkpoints : saves the run; None saves nothing.
+
+    Raises
+    ------
+    ValueError : for callbacks and parameters of the net that cannot act.
+    """
+    views = build_views(plan.views, modality)
+    callbacks: list[Any] = prepare_callbacks(plan.callbacks, validates=plan.validation_fraction > 0)
+    if verbose and world.rank == 0:
+        callbacks.append(ProgressLine())
+    if plan.early_stopping:
+        # The loss may be negative, where a relative threshold has no meaning.
+        callbacks.append(EarlyStopping(patience=plan.early_stopping, threshold_mode="abs", load_best=True))
+    if checkpoints is not None:
+        callbacks.append(checkpoints)
+    _check_net_params(plan)
+    fault = f"optimizer_params={dict(plan.optimizer.arguments)}, net_params={plan.net_params}"
+    with torch_errors_as_value_error(f"{fault}: no net can be made of them"):
+        return ContrastiveNet(framework, plan, views, callbacks=callbacks, **plan.net_params).initialize()
+
+
+# -- parameters of the net ------------------------------------------------------------------------
+
+# Parameters of skorch's net, and the estimator's that set them; None where they could not act.
+_NET_PARAMETERS = {
+    "module": "framework",
+    "criterion": "loss",
+    "optimizer": "optimizer",
+    "lr": "learning_rate",
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "train_split": "validation_fraction",
+    "callbacks": "callbacks",
+    "warm_start": "warm_start",
+    "verbose": "verbose",
+    "device": "device",
+    "compile": "compile",
+    "view_maker": "views",
+    "schedule": "lr_schedule",
+    "weight_decay": "weight_decay",
+    "autocast": "precision",
+    "seed": "random_state",
+    "chunk_size": "chunk_size",
+    "on_interrupt": "on_interrupt",
+    "iterator_train": None,
+    "iterator_valid": None,
+    "dataset": None,
+    "endless": None,
+    "predict_nonlinearity": None,
+    "use_caching": None,
+}
+
+
+def _check_net_params(plan: Plan) -> None:
+    """Raise a ValueError for a parameter of the net that the estimator sets itself, or that would do nothing."""
+    for name in plan.net_params:
+        stem, _, entry = name.partition("__")
+        fault = f"net_params has {name!r}"
+        if stem == "compile" and entry:
+            if not plan.compile:
+                raise ValueError(f"{fault}, which acts with compile=True only")
+        elif name == "torch_load_kwargs":
+            if not plan.callbacks:
+                raise ValueError(
+                    f"{fault}, which acts only beside a callback that loads weights, such as LoadInitState"
+                )
+        elif stem not in _NET_PARAMETERS:
+            remedy = hint(name, PARAMETERS) or "it takes torch_load_kwargs, and with compile=True compile__*"
+            raise ValueError(f"{fault}, which the net does not take: {remedy}")
+        elif (owner := _NET_PARAMETERS[stem]) is None:
+            raise ValueError(f"{fault}, which cannot act here: the embedder reads and batches X itself, remove it")
+        elif entry and f"{owner}_params" in PARAMETERS:
+            raise ValueError(f"{fault}, which the embedder sets: use {owner}_params={{{entry!r}: ...}}")
+        else:
+            raise ValueError(f"{fault}, which the embedder sets: use its parameter {owner}")

@@ -1,0 +1,239 @@
+"""From names, classes and objects to parts: which encoder, framework, loss, views and modality a fit has."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from skclr.encoders import ENCODERS, Encoder, Preprocessed, Reading
+from skclr.files.plain import Plain, as_python
+from skclr.frameworks import FRAMEWORKS, Framework
+from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES, Modality, infer_modality
+from skclr.parameters import check_arguments, look_up
+from skclr.plan import Part, defaults_of, same
+from skclr.views import VIEWS, CallableViews, Views, is_paired
+
+# A choice, and where it came from; "" where the user made it.
+Choice = tuple[Any, str]
+
+
+def is_auto(value: Any) -> bool:
+    """Compare with "auto" only strings: arrays and modules have an idea of their own of ==."""
+    return isinstance(value, str) and value == "auto"
+
+
+def choose_part(
+    argument: str,
+    part: Any,
+    params: Mapping[str, Any] | None,
+    given: tuple[str, ...] = (),
+    facts: Mapping[str, Any] = {},
+) -> Part:
+    """Describe a part of which a class, a factory or an object is known.
+
+    Parameters
+    ----------
+    argument : the estimator's parameter that the part was given as.
+    part : class, factory or object; not a name.
+    params : the user's `<argument>_params`.
+    given : names of the first arguments, which the estimator itself passes.
+    facts : of the data, which fill in what the user left open.
+
+    Raises
+    ------
+    ValueError : for arguments that the part does not take, or that are missing.
+    """
+    if _is_object(argument, part, params):
+        return _described(part, facts)
+    arguments = as_python(dict(params or {}))
+    known = [name for name in facts if name not in arguments or same(arguments[name], facts[name])]
+    check_arguments(argument, part, arguments, given=given, filled_in=known)
+    filled = {**defaults_of(part), **arguments}
+    return Part(part, {n: v for n, v in filled.items() if n not in (*given, *known)}, facts=tuple(known))
+
+
+def _is_object(argument: str, part: Any, params: Mapping[str, Any] | None) -> bool:
+    """Return whether a part is an object, and no class or factory; an object takes no more parameters."""
+    if isinstance(part, type) or not callable(part):
+        return False
+    if params:
+        raise ValueError(
+            f"{argument}_params={params} came with an object as {argument}: set them on the object, "
+            f"or give {argument} by name or class"
+        )
+    return True
+
+
+def _described(part: Any, facts: Mapping[str, Any]) -> Part:
+    """Describe an object by its class and arguments where they say all of it."""
+    make, names = type(part), inspect.signature(type(part)).parameters
+    if not isinstance(part, Plain) or vars(part).keys() != set(names):
+        return Part(make, instance=part)
+    defaults = defaults_of(make)
+    arguments = as_python(part.state())
+    known = [
+        name for name, fact in facts.items() if same(arguments[name], defaults.get(name)) or same(arguments[name], fact)
+    ]
+    return Part(make, {n: v for n, v in arguments.items() if n not in known}, facts=tuple(known))
+
+
+def accepted_facts(part: Any, modality: Modality) -> dict[str, Any]:
+    """Return the facts of the data that an encoder or a view maker declares in `facts` and its constructor accepts."""
+    if not (isinstance(part, type) and issubclass(part, Encoder | Views)):
+        return {}
+    accepted = inspect.signature(part).parameters
+    return {name: fact for name, fact in modality.facts().items() if name in part.facts and name in accepted}
+
+
+def plan_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> Part:
+    """Choose how X is read."""
+    if is_auto(modality):
+        modality = infer_modality(X, params or {})
+    return choose_part("modality", look_up("modality", modality, MODALITIES), params)
+
+
+def choose_modality(modality: Any, params: Mapping[str, Any] | None, read_by: Modality) -> Choice:
+    """Choose how X is read, once `read_by` has read it."""
+    part = type(read_by) if is_auto(modality) else look_up("modality", modality, MODALITIES)
+    return choose_part("modality", part, params), "inferred from X" if is_auto(modality) else ""
+
+
+def choose_network(parameters: Mapping[str, Any], modality: Modality) -> dict[str, Choice]:
+    """Choose encoder, framework and loss."""
+    p = parameters
+    framework, loss = choose_framework(
+        p["framework"], p["framework_params"], p["projection_dim"], p["loss"], p["loss_params"]
+    )
+    encoder = choose_encoder(p["encoder"], p["encoder_params"], modality)
+    return {"encoder": encoder, "framework": framework, "loss": loss}
+
+
+def choose_encoder(encoder: Any, params: Mapping[str, Any] | None, modality: Modality) -> Choice:
+    """Choose the encoder; a fitted embedder brings its own."""
+    part = find_encoder(encoder, modality)
+    if isinstance(part, BaseEstimator):
+        part = fitted_encoder(part)
+    if isinstance(part, type):
+        _check_samples(encoder, part, modality)
+    # The shape of a sample is the first argument of every encoder.
+    given = tuple(inspect.signature(part).parameters)[:1] if isinstance(part, type) else ()
+    chosen = choose_part("encoder", part, params, given, accepted_facts(part, modality))
+    return chosen, f"the default for {name_of(modality)} data" if is_auto(encoder) else ""
+
+
+def find_encoder(encoder: Any, modality: Modality) -> Any:
+    """Return the class that a name means, or the object that was given."""
+    return look_up("encoder", modality.encoder if is_auto(encoder) else encoder, ENCODERS)
+
+
+def fitted_encoder(embedder: BaseEstimator) -> Preprocessed:
+    """Return the encoder of a fitted embedder.
+
+    Raises
+    ------
+    ValueError : if it has not been fitted.
+    """
+    try:
+        check_is_fitted(embedder)
+    except NotFittedError as error:
+        raise ValueError(
+            f"encoder={type(embedder).__name__}(...) has not been fitted: fit it first. Where it was, a clone "
+            "forgot it, as in a search: give its encoder_ instead"
+        ) from error
+    fitted: Preprocessed = embedder.encoder_
+    return fitted
+
+
+def reading_of(encoder: Any) -> Reading | None:
+    """Return how the samples of a fitted encoder were read, None where `encoder` is none such."""
+    part = fitted_encoder(encoder) if isinstance(encoder, BaseEstimator) else encoder
+    # One that an earlier version has pickled does not know.
+    return getattr(part, "reading", None) if isinstance(part, Preprocessed) else None
+
+
+def _check_samples(encoder: Any, part: type, modality: Modality) -> None:
+    """Raise a ValueError if an encoder of ours takes other samples than those that were read."""
+    if not issubclass(part, Encoder):
+        return
+    x = modality.preprocessing()(modality.example())
+
+    def takes(part: type[Encoder]) -> bool:
+        return part.tokens != x.is_floating_point() and part.n_dims in (None, x.ndim - 1)
+
+    if not takes(part):
+        what = "numbers" if x.is_floating_point() else "tokens"
+        raise ValueError(
+            f"encoder={encoder!r} takes no samples of shape {tuple(x.shape[1:])} of {what}, as X was read: choose one "
+            f"of {', '.join(name for name, other in ENCODERS.items() if takes(other))}, or set modality"
+        )
+
+
+def choose_framework(
+    framework: Any,
+    params: Mapping[str, Any] | None,
+    projection_dim: int | str,
+    loss: Any,
+    loss_params: Mapping[str, Any] | None,
+) -> tuple[Choice, Choice]:
+    """Choose the framework, and the loss where it takes one."""
+    part: type[Framework] = look_up("framework", framework, FRAMEWORKS)
+    given = tuple(inspect.signature(part).parameters)[:1]
+    preset = {} if is_auto(projection_dim) else {"projection_dim": projection_dim}
+    chosen = choose_part("framework", part, {**preset, **(params or {})}, given)
+    arguments = dict(chosen.arguments)
+    # At "auto" the framework's own default serves, which has the paper's temperature too.
+    default = arguments.pop("loss", None)
+    objective: Choice = None if default is None else choose_part("loss", default, None), f"{part.__name__}'s own"
+    if "loss" in (params or {}):
+        objective = objective[0], ""
+    elif not is_auto(loss) or loss_params:
+        objective = choose_loss(framework, part, loss, loss_params)
+    return (Part(part, arguments), ""), objective
+
+
+def choose_loss(name: Any, framework: type[Framework], loss: Any, params: Mapping[str, Any] | None) -> Choice:
+    """Choose the loss of a framework that takes one.
+
+    Raises
+    ------
+    ValueError : if the framework has an objective of its own.
+    """
+    if framework.default_loss is None:
+        takers = [other for other, part in FRAMEWORKS.items() if part.default_loss is not None]
+        raise ValueError(
+            f"loss={loss!r} with framework={name!r}: {framework.__name__} has an objective of its own, set "
+            f"loss='auto' and its parameters by framework_params; a loss can be chosen for {', '.join(takers)}"
+        )
+    part = look_up("loss", framework.default_loss if is_auto(loss) else loss, LOSSES)
+    return choose_part("loss", part, params), f"{framework.__name__}'s own" if is_auto(loss) else ""
+
+
+def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modality, *, given: bool) -> Choice:
+    """Choose the view maker; a plain function is called once per view."""
+    part = look_up("views", ("paired" if given else modality.views) if is_auto(views) else views, VIEWS)
+    if given and not is_paired(part):
+        raise ValueError(
+            f"X holds several views of each sample, which views={views!r} would not use: set views='paired', and "
+            "what should change them once more with views_params={'on_top': ...}"
+        )
+    source = "X holds the views" if given else f"the default for {name_of(modality)} data"
+    if isinstance(part, Views | type):
+        chosen = choose_part("views", part, params, facts=accepted_facts(_class_of(part), modality))
+    else:
+        chosen = choose_part("views", CallableViews, {"function": part, **(params or {})})
+    return chosen, source if is_auto(views) else ""
+
+
+def name_of(modality: Modality) -> str:
+    """Return the name of a modality, in words."""
+    return type(modality).__name__.lower()
+
+
+def _class_of(part: Any) -> type:
+    return part if isinstance(part, type) else type(part)

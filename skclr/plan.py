@@ -1,0 +1,179 @@
+"""What a fit will do: every choice that the user left open has been made, and nothing has been built yet."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skclr.files.plain import Plain
+
+# Of a value in a line of text; longer ones are cut.
+_LONGEST = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of a fit, and how it is made: the name, the class and an instance of one thing are equal parts.
+
+    Parameters
+    ----------
+    make : class or function that makes it.
+    arguments : of `make`, with its defaults; those that the data decide are left out.
+    facts : names of the arguments that the data decide, see `skclr.modalities.Modality.facts`.
+    instance : object to copy where class and arguments do not describe it, as for a module with weights; or None.
+    """
+
+    make: Callable[..., Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
+    instance: Any = None
+
+    @property
+    def name(self) -> str:
+        """The name of the class or function."""
+        made = self.make if self.instance is None else self.instance
+        return str(getattr(made, "__name__", type(made).__name__))
+
+    def changed(self) -> dict[str, Any]:
+        """Return the arguments that differ from the defaults of `make`."""
+        defaults = defaults_of(self.make)
+        changes = self.arguments.items()
+        return {name: value for name, value in changes if name not in defaults or not same(value, defaults[name])}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Part):
+            return NotImplemented
+        alike = self.make is other.make and self.instance is other.instance and self.facts == other.facts
+        return alike and same(self.arguments, other.arguments)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        given = [f"{name}={shown(value)}" for name, value in self.arguments.items()]
+        return f"{self.name}({', '.join(given)})" if self.instance is None else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that decides a fit, under the names of the estimator's parameters.
+
+    Parameters
+    ----------
+    modality, encoder, views, framework, optimizer : parts.
+    loss : part; None where the framework has an objective of its own.
+    freeze, positives, passthrough, chunk_size, compile, on_interrupt, callbacks, net_params : as the estimator's.
+    batch_size : samples a step, over all ranks.
+    max_epochs : passes over the data.
+    learning_rate, weight_decay : of the optimiser.
+    lr_schedule : takes progress, counted from the end of the warm-up, to a factor of the learning rate.
+    warmup_epochs : epochs in which the learning rate grows from zero.
+    precision : "float32", "bfloat16" or "float16".
+    validation_fraction : share of the samples that is kept back.
+    early_stopping : epochs without improvement after which training stops; 0 never stops.
+    device : where training runs.
+    random_state : the seed from which all weights, views and shuffles follow.
+    endless : whether this is one piece of a stream, where schedules stand still.
+    sources : where each choice came from that the user left open, by name, in words.
+    """
+
+    modality: Part
+    encoder: Part
+    views: Part
+    framework: Part
+    loss: Part | None
+    positives: str
+    freeze: int | str
+    passthrough: bool
+    batch_size: int
+    chunk_size: int | None
+    max_epochs: int
+    optimizer: Part
+    learning_rate: float
+    weight_decay: float
+    lr_schedule: Callable[[float], float]
+    warmup_epochs: float
+    validation_fraction: float
+    early_stopping: int
+    precision: str
+    device: torch.device
+    compile: bool
+    on_interrupt: str
+    callbacks: tuple[Any, ...]
+    net_params: Mapping[str, Any]
+    random_state: int
+    endless: bool
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def choices(self) -> dict[str, Any]:
+        """Return what was chosen, by name."""
+        return {choice.name: getattr(self, choice.name) for choice in fields(self) if choice.name != "sources"}
+
+    def described(self) -> dict[str, str]:
+        """Return the choices as text, the arguments of parts as `part__argument`.
+
+        No address in memory is in it, so that two processes describe the same plan alike.
+        """
+        texts: dict[str, str] = {}
+        for name, choice in self.choices().items():
+            if not isinstance(choice, Part):
+                texts[name] = in_words(choice)
+                continue
+            texts[name] = choice.name if choice.instance is None else in_words(choice.instance)
+            arguments = {**choice.arguments, **dict.fromkeys(choice.facts, "from the data")}
+            texts |= {f"{name}__{argument}": in_words(value) for argument, value in arguments.items()}
+        return texts
+
+    def __repr__(self) -> str:
+        lines = []
+        for name, choice in self.choices().items():
+            text = repr(choice) if isinstance(choice, Part) else shown(choice)
+            source = self.sources.get(name)
+            lines.append(f"    {name}={text}," + (f"  # {source}" if source else ""))
+        return "\n".join(["Plan(", *lines, ")"])
+
+
+def defaults_of(make: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults of the arguments of a class or function."""
+    parameters = inspect.signature(make).parameters
+    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Compare values of arguments; objects that cannot be compared are equal to themselves alone."""
+    if one is other:
+        return True
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, list | tuple | np.ndarray) and isinstance(other, list | tuple | np.ndarray):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, Plain) and isinstance(other, Plain):
+        return type(one) is type(other) and same(one.state(), other.state())
+    equal = one == other
+    return isinstance(equal, bool | np.bool_) and bool(equal)
+
+
+def shown(value: Any) -> str:
+    """Return a value in a few words."""
+    if callable(value) and not isinstance(value, Plain):
+        return str(getattr(value, "__name__", type(value).__name__))
+    text = " ".join(in_words(value).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def in_words(value: Any) -> str:
+    """Return the representation of a value without addresses in memory, which differ between processes."""
+    if isinstance(value, Plain):
+        state = ", ".join(f"{name}={in_words(entry)}" for name, entry in value.state().items())
+        return f"{type(value).__name__}({state})"
+    if isinstance(value, torch.device):
+        return repr(str(value))
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))

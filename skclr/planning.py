@@ -1,0 +1,308 @@
+"""From the estimator's parameters to a plan: every choice that the user left open is made here."""
+
+from __future__ import annotations
+
+import math
+import os
+import reprlib
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from numbers import Real
+from typing import Any
+
+import torch
+
+from skclr.encoders import Encoder
+from skclr.files.plain import as_python
+from skclr.frameworks import Framework, Recipe
+from skclr.modalities import Modality
+from skclr.parameters import PARAMETERS, check_arguments, look_up
+from skclr.part_choices import Choice, choose_modality, choose_network, choose_views, is_auto, name_of
+from skclr.plan import Part, Plan, shown
+from skclr.precision import multiplies_faster_in_bfloat16
+from skclr.ranks.collectives import world
+from skclr.training import LR_SCHEDULES, OPTIMIZERS, check_alike, preset_arguments, validation_size
+
+DEFAULT_BATCH_SIZE = 256
+# What `max_epochs="auto"` spends at most: of small data the modality's steps would be many more epochs.
+AUTO_EPOCHS = 100
+# Share of a run in which the learning rate grows.
+AUTO_WARMUP = 0.05
+AUTO_VALIDATION = 0.1
+AUTO_PATIENCE = 10
+
+# For an optimiser that the framework has no recipe for.
+_UNKNOWN_RECIPE = Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5)
+
+
+def plan_fit(
+    parameters: Mapping[str, Any],
+    modality: Modality,
+    n_samples: int,
+    device: torch.device,
+    *,
+    seed: int,
+    given: bool = False,
+    endless: bool = False,
+) -> Plan:
+    """Make every choice that decides a fit.
+
+    Parameters
+    ----------
+    parameters : of the estimator, by name.
+    modality : that has read the data.
+    n_samples, device : of the data.
+    seed : that `random_state` stands for.
+    given : whether X holds several views of each sample, so that none are made.
+    endless : whether this is one piece of a stream.
+
+    Raises
+    ------
+    ValueError : if parameters do not fit together, or do not fit the data.
+    """
+    p = as_python(dict(parameters))
+    network = choose_network(p, modality)
+    framework: type[Framework] = network["framework"][0].make
+    fraction = (0.0, "") if endless else choose_validation(p["validation_fraction"], p["early_stopping"])
+    n_train = n_samples - validation_size(n_samples, fraction[0]) if fraction[0] else n_samples
+    batch_size = choose_batch_size(p["batch_size"], n_train)
+    epochs = choose_epochs(p["max_epochs"], n_train // batch_size[0], modality, endless=endless)
+    optimizer = choose_optimizer(framework, p["optimizer"], p["optimizer_params"], device)
+    choices: dict[str, Choice] = {
+        "modality": choose_modality(p["modality"], p["modality_params"], modality),
+        **network,
+        "views": choose_views(p["views"], p["views_params"], modality, given=given),
+        "passthrough": _or_auto(p["passthrough"], modality.passthrough, f"the default for {name_of(modality)} data"),
+        "batch_size": batch_size,
+        "max_epochs": epochs,
+        "optimizer": optimizer,
+        **choose_rates(p["learning_rate"], p["weight_decay"], framework, optimizer[0].make, batch_size[0]),
+        "lr_schedule": (choose_schedule(p["lr_schedule"]), ""),
+        "warmup_epochs": _or_auto(p["warmup_epochs"], AUTO_WARMUP * epochs[0], "a twentieth of the run"),
+        "validation_fraction": fraction,
+        "early_stopping": choose_patience(p["early_stopping"]),
+        "precision": choose_precision(p["precision"], device),
+        "device": (device, "the fastest of this machine" if is_auto(p["device"]) else ""),
+        "callbacks": (tuple(p["callbacks"] or ()), ""),
+        "net_params": (p["net_params"] or {}, ""),
+        "random_state": choose_seed(p["random_state"], seed),
+        "endless": (endless, "partial_fit trains one epoch at the base learning rate" if endless else ""),
+    }
+    as_they_are = ("positives", "freeze", "chunk_size", "compile", "on_interrupt")
+    choices |= {name: (p[name], "") for name in as_they_are}
+    sources = {name: source for name, (_, source) in choices.items() if source}
+    return Plan(**{name: value for name, (value, _) in choices.items()}, sources=sources)
+
+
+# -- training -------------------------------------------------------------------------------------
+
+
+def _or_auto(value: Any, default: Any, source: str) -> Choice:
+    return (default, source) if is_auto(value) else (value, "")
+
+
+def choose_validation(fraction: float | str, early_stopping: bool | int) -> Choice:
+    """Choose the share of the samples that is kept back."""
+    if isinstance(fraction, str):
+        return (AUTO_VALIDATION, f"a tenth, since early_stopping={early_stopping}") if early_stopping else (0.0, "none")
+    if early_stopping and not fraction:
+        raise ValueError(
+            f"early_stopping={early_stopping!r} with validation_fraction={fraction!r} has nothing to measure: "
+            "give a share above 0, or 'auto'"
+        )
+    return float(fraction), ""
+
+
+def choose_patience(early_stopping: bool | int) -> Choice:
+    """Choose the epochs without improvement after which training stops; 0 never stops."""
+    return (AUTO_PATIENCE, "early_stopping=True") if early_stopping is True else (int(early_stopping), "")
+
+
+def choose_batch_size(batch_size: int | str, n_samples: int) -> tuple[int, str]:
+    """Choose the samples a step, over all ranks; a batch larger than the data is all of them."""
+    asked = DEFAULT_BATCH_SIZE if isinstance(batch_size, str) else int(batch_size)
+    size = min(asked, n_samples)
+    if (not isinstance(batch_size, str) and batch_size % world.size) or size < world.size:
+        raise ValueError(
+            f"batch_size={batch_size} of {n_samples} samples cannot be shared out among {world.size} ranks: give a "
+            "multiple of their number and as many samples at least, or start fewer"
+        )
+    if not isinstance(batch_size, str) and batch_size > n_samples:
+        warnings.warn(
+            f"batch_size={batch_size} is larger than the {n_samples} samples to train on: "
+            "each step takes all of them as one batch",
+            UserWarning,
+            stacklevel=2,
+        )
+    size -= size % world.size
+    if size == asked:
+        return size, "the default" if isinstance(batch_size, str) else ""
+    return size, f"{asked} at most, of {n_samples} training samples"
+
+
+def choose_epochs(max_epochs: int | str, steps_an_epoch: int, modality: Modality, *, endless: bool) -> tuple[int, str]:
+    """Choose the number of epochs; "auto" spends a budget of steps, so that small data get many."""
+    if endless:
+        return 1, "partial_fit trains one epoch"
+    if not isinstance(max_epochs, str):
+        return int(max_epochs), ""
+    epochs = min(AUTO_EPOCHS, math.ceil(modality.n_steps / steps_an_epoch))
+    return epochs, f"{modality.n_steps:,} steps of {name_of(modality)} data, in at most {AUTO_EPOCHS} epochs"
+
+
+def choose_optimizer(
+    framework: type[Framework], optimizer: Any, params: Mapping[str, Any] | None, device: torch.device
+) -> Choice:
+    """Choose the optimiser; "auto" is the first of the framework's recipes."""
+    part = look_up("optimizer", next(iter(framework.recipes)) if is_auto(optimizer) else optimizer, OPTIMIZERS)
+    arguments = as_python(dict(params or {}))
+    check_arguments("optimizer", part, arguments, given=("params", "lr", "weight_decay", "differentiable"))
+    # Defaults of torch's are torch's to change.
+    chosen = Part(part, {**preset_arguments(part, device), **arguments})
+    return chosen, f"{framework.__name__}'s recipe" if is_auto(optimizer) else ""
+
+
+def choose_rates(
+    learning_rate: float | str,
+    weight_decay: float | str,
+    framework: type[Framework],
+    optimizer: type[torch.optim.Optimizer],
+    batch_size: int,
+) -> dict[str, Choice]:
+    """Choose learning rate and weight decay by the framework's recipe for the optimiser."""
+    recipes = {OPTIMIZERS[name]: recipe for name, recipe in framework.recipes.items()}
+    base = next((base for base in optimizer.__mro__ if base in recipes), None)
+    recipe = _UNKNOWN_RECIPE if base is None else recipes[base]
+    source = "a guess" if base is None else f"{framework.__name__}'s recipe for {base.__name__}"
+    return {
+        "learning_rate": _or_auto(learning_rate, recipe.at(batch_size), f"{source} at batches of {batch_size}"),
+        "weight_decay": _or_auto(weight_decay, recipe.weight_decay, source),
+    }
+
+
+def choose_schedule(lr_schedule: Any) -> Callable[[float], float]:
+    """Choose the decay of the learning rate from its name, or a callable of progress.
+
+    Raises
+    ------
+    ValueError : if it does not take progress to a factor.
+    """
+    decay: Callable[[float], float] = look_up("lr_schedule", lr_schedule, LR_SCHEDULES)
+    try:
+        factors = [decay(progress) for progress in (0.0, 0.5)]
+    except Exception as error:
+        raise ValueError(
+            f"lr_schedule={lr_schedule!r} takes no progress: pass a function from progress in [0, 1) to a factor "
+            f"of the learning rate ({error})"
+        ) from error
+    if not all(_is_factor(as_python(factor)) for factor in factors):
+        raise ValueError(
+            f"lr_schedule={lr_schedule!r} returns {factors[0]!r}: return a factor of the learning rate, 0 or more"
+        )
+    return decay
+
+
+def _is_factor(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
+
+
+def choose_seed(random_state: Any, seed: int) -> Choice:
+    """Return the seed that `random_state` stands for, and what it was drawn from."""
+    return seed, "drawn anew at each fit" if random_state is None else f"drawn from {shown(random_state)}"
+
+
+def choose_precision(precision: str, device: torch.device) -> Choice:
+    """Choose the precision of the forward pass; "auto" is bfloat16 where that is faster."""
+    if precision != "auto":
+        return precision, ""
+    faster = multiplies_faster_in_bfloat16(device)
+    return "bfloat16" if faster else "float32", f"{'faster' if faster else 'as fast'} on {device.type}"
+
+
+def choose_device(device: Any) -> torch.device:
+    """Return the device; "auto" takes CUDA, then MPS, then the CPU."""
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    available = {"cuda": n_gpus > 0, "mps": torch.backends.mps.is_available(), "cpu": True}
+    if hasattr(torch, "xpu"):
+        available["xpu"] = torch.xpu.is_available()
+    if is_auto(device):
+        return torch.device(next(kind for kind, there in available.items() if there))
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device={device!r} is no device: give 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
+    if chosen.type not in available:
+        raise ValueError(f"device={device!r} cannot train: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'")
+    if not available[chosen.type] or (chosen.type == "cuda" and (chosen.index or 0) >= n_gpus):
+        raise ValueError(
+            f"device={device!r} is not available: use device='auto' or 'cpu' (torch sees {n_gpus} CUDA devices "
+            f"and counts them from 0, with CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r})"
+        )
+    return chosen
+
+
+def device_or_cpu(device: Any) -> torch.device:
+    """Return the device for a model that was trained elsewhere; warn, and return the CPU, if it is not available."""
+    try:
+        return choose_device(device)
+    except ValueError as error:
+        warnings.warn(f"{error}; the model is on the CPU", UserWarning, stacklevel=2)
+        return torch.device("cpu")
+
+
+# -- one plan beside another ------------------------------------------------------------------------
+
+
+def check_settled(now: Plan, then: Plan) -> None:
+    """Raise a ValueError if a fit that goes on would ignore a parameter: it reads and embeds as the first one did.
+
+    Parameters
+    ----------
+    now : plan of the fit that goes on.
+    then : plan of the last fit.
+    """
+    for name in ("modality", "encoder"):
+        part, before = getattr(now, name), getattr(then, name)
+        if part == before:
+            continue
+        alike = part.make is before.make and part.instance is before.instance
+        values = (reprlib.repr(p.changed()) if alike else p.name for p in (part, before))
+        raise ValueError(
+            f"{name}{'_params' * alike}={next(values)} differs from {next(values)} of the last fit, which this one "
+            "continues: set it back, or use fit with warm_start=False"
+        )
+
+
+def check_freeze(plan: Plan) -> None:
+    """Warn if what is to be frozen has learned nothing: its weights come from the random generator alone."""
+    part = plan.encoder.make
+    if plan.freeze in ("none", 0) or plan.encoder.instance is not None:
+        return
+    if not (isinstance(part, type) and issubclass(part, Encoder)):
+        return
+    arguments = plan.encoder.changed()
+    # It says of itself where weights come from elsewhere, and raises where it cannot be made without.
+    with suppress(ValueError):
+        if part.without_fetching(arguments) == arguments:
+            warnings.warn(
+                f"freeze={plan.freeze!r} keeps layers as they were drawn at random: give a fitted embedder or a "
+                "pretrained module as encoder=, or set freeze='none'",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def telling(plan: Plan) -> dict[str, str]:
+    """Return what has to be the same for a run to end as another does, by name: what a checkpoint compares."""
+    described = plan.described()
+    return {name: text for name, text in described.items() if _tells(name.partition("__")[0])}
+
+
+def _tells(name: str) -> bool:
+    return name not in PARAMETERS or PARAMETERS[name].tells
+
+
+def check_ranks_alike(plan: Plan) -> None:
+    """Raise a ValueError if another rank has another plan; a logger may be of one rank alone."""
+    check_alike({name: text for name, text in telling(plan).items() if name not in ("callbacks", "net_params")})
