@@ -1,5 +1,6 @@
 """`compare`: the table, the verdict, and going on where it was cut short."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,6 @@ from types import ModuleType
 
 import joblib
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -18,13 +18,16 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import FunctionTransformer
 
 from skclr import ContrastiveEmbedder, compare
-from skclr.evaluation import corrected_t_test
+from skclr.evaluation import corrected_t_test, draw_labels, linear_probe
+from skclr.evaluation.candidates import named_baselines
 from skclr.evaluation.comparison import sentence
 from skclr.evaluation.statistics import Difference
+from skclr.randomness import derive_seeds
 
-FAST = {"labels_per_class": (2, 5), "n_draws": 2, "cv": 3}
+FAST = {"labels_per_class": (2, 5), "n_draws": 1, "cv": 2}
 NAMED = ["raw features", "PCA", "untrained encoder", "supervised network"]
 TIMES = ("fit_seconds", "rows_per_second")
 
@@ -45,17 +48,12 @@ def without_times(comparison):
     return [{key: value for key, value in r.items() if key not in TIMES} for r in comparison.records]
 
 
-def test_pairs_in_one_array_are_compared_as_those_in_a_tuple(noisy):
+def test_baselines_see_the_first_of_each_pair(noisy):
     X, y = noisy
-    pairs = np.stack([X, X + 0.1], 1)
-    embedders = {"pairs": ContrastiveEmbedder(views="paired", max_epochs=1)}
-    stacked, given = (
-        compare(P, y, embedders, ["raw features", "untrained encoder"], **FAST) for P in (pairs, (X, X + 0.1))
-    )
-    assert without_times(stacked) == without_times(given)
-    # Baselines see what `transform` does.
-    alone = compare(X, y, {"alone": ContrastiveEmbedder(max_epochs=1)}, ["raw features"], **FAST)
-    assert without_times(stacked)[:2] == without_times(alone)[:2]
+    settings = {"labels_per_class": (2,), "cv": 2, "embedder_params": {"max_epochs": 0}}
+    baselines = ["raw features", "untrained encoder"]
+    pairs, alone = (compare(P, y, ["simclr"], baselines, **settings) for P in ((X, X + 0.1), X))
+    assert without_times(pairs)[:2] == without_times(alone)[:2]
 
 
 def test_the_table_has_every_row_and_number_of_labels(found):
@@ -76,21 +74,40 @@ def test_differences_are_corrected_t_tests(found):
     for record in found.records:
         scores.setdefault(record["features"], []).append(record["scores"])
     over_labels = {name: np.mean(rows, axis=0) for name, rows in scores.items()}
-    assert found.verdict.baseline == max(NAMED, key=lambda name: over_labels[name].mean())
-    assert found.verdict.embedder == max(["simclr", "byol"], key=lambda name: over_labels[name].mean())
+    for best, names in ((found.verdict.baseline, NAMED), (found.verdict.embedder, ["simclr", "byol"])):
+        assert best in names
+        assert_allclose(over_labels[best].mean(), max(over_labels[name].mean() for name in names))
     difference = over_labels[found.verdict.embedder] - over_labels[found.verdict.baseline]
-    assert_allclose(found.verdict.difference, corrected_t_test(difference, 1 / 2, n_tests=2))
+    assert_allclose(found.verdict.difference, corrected_t_test(difference, 1.0, n_tests=2))
     assert found.verdict.helped == (found.verdict.difference.low > 0)
 
 
-def test_the_same_seed_gives_the_same_table(noisy, found):
+def test_the_same_seed_gives_the_same_scores_whatever_stands_beside(noisy, found):
     params = {"max_epochs": 2}
+    rows = ["PCA", "supervised network"]
     with joblib.parallel_config("threading", n_jobs=2):
-        again = compare(*noisy, ["simclr", "byol"], NAMED, embedder_params=params, **FAST)
-    assert pd.DataFrame(without_times(again)).equals(pd.DataFrame(without_times(found)))
-    assert again.verdict == found.verdict
-    other = compare(*noisy, ["simclr"], ["PCA"], embedder_params=params, random_state=1, **FAST)
-    assert other.records[0]["scores"] != found.records[2]["scores"]
+        again = compare(*noisy, ["byol"], rows, embedder_params=params, **FAST)
+    expected = [record["scores"] for record in found.records if record["features"] in (*rows, "byol")]
+    assert [record["scores"] for record in again.records] == expected
+    other = compare(*noisy, ["simclr"], ["PCA"], embedder_params={"max_epochs": 0}, random_state=1, **FAST)
+    assert other.records[0]["scores"] != again.records[0]["scores"]
+
+
+def test_the_score_of_a_fold_is_the_mean_of_its_draws(noisy):
+    X, y = noisy
+    cv = list(StratifiedKFold(3).split(X, y))
+    settings = {"labels_per_class": (2,), "n_draws": 3, "embedder_params": {"max_epochs": 0}}
+    found = compare(X, y, ["simclr"], {"itself": FunctionTransformer()}, cv=cv, **settings)
+    expected = [
+        np.mean(
+            [
+                linear_probe(X[train][rows], y[train][rows], X[test], y[test], standardize=False)
+                for rows in draw_labels(y[train], 2, 3, *derive_seeds(1, 0, fold))
+            ]
+        )
+        for fold, (train, test) in enumerate(cv)
+    ]
+    assert_allclose(found.records[0]["scores"], expected)
 
 
 def test_own_embedders_baselines_folds_and_scorers(digits):
@@ -128,12 +145,12 @@ def test_umap_stands_beside_where_it_is_installed(table, monkeypatch):
     umap = ModuleType("umap")
     umap.UMAP, umap.__spec__ = UMAP, ModuleSpec("umap", None)
     monkeypatch.setitem(sys.modules, "umap", umap)
-    found = compare(*table, ["simclr"], embedder_params={"max_epochs": 1}, labels_per_class=[2], n_draws=1, cv=2)
-    names = [record["features"] for record in found.records]
-    assert names == ["raw features", "PCA", "untrained encoder", "supervised network", "UMAP", "simclr"]
+    embedder = ContrastiveEmbedder(max_epochs=0)
+    assert list(named_baselines("auto", embedder)) == [*NAMED, "UMAP"]
+    found = compare(*table, {"mine": embedder}, ["UMAP"], labels_per_class=[2], n_draws=1, cv=2)
+    assert found.verdict.baseline == "UMAP"
     monkeypatch.setitem(sys.modules, "umap", None)
-    found = compare(*table, ["simclr"], embedder_params={"max_epochs": 1}, labels_per_class=[2], n_draws=1, cv=2)
-    assert "UMAP" not in [record["features"] for record in found.records]
+    assert list(named_baselines("auto", embedder)) == NAMED
 
 
 @pytest.mark.parametrize(
@@ -153,10 +170,10 @@ def test_the_sentence_agrees_with_the_interval(difference, said):
 
 
 def test_verbose_says_what_is_done(table, capsys):
-    compare(*table, ["simclr"], ["PCA"], embedder_params={"max_epochs": 1}, verbose=1, **FAST)
+    compare(*table, ["simclr"], ["PCA"], embedder_params={"max_epochs": 0}, verbose=1, **FAST)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6
-    assert lines[0].startswith("fold 1/3  PCA")
+    assert len(lines) == 4
+    assert lines[0].startswith("fold 1/2  PCA")
 
 
 @pytest.mark.parametrize(
@@ -182,8 +199,8 @@ def test_errors(table, change, message):
 
 # -- going on ---------------------------------------------------------------------------------------
 
-SCRIPT = """
-import sys, time
+MODULE = """
+import time
 from pathlib import Path
 import numpy as np
 from sklearn.decomposition import PCA
@@ -191,32 +208,32 @@ from skclr import compare
 
 class Slow(PCA):
     def fit(self, X, y=None):
-        with Path(sys.argv[2]).open("a") as log:
+        with Path("log").open("a") as log:
             print(len(X), file=log, flush=True)
-        time.sleep(float(sys.argv[3]))
+        time.sleep(float(Path("pause").read_text()))
         return super().fit(X)
 
-rng = np.random.default_rng(0)
-y = np.repeat([0, 1], 30)
-X = rng.normal(size=(60, 6)) + y[:, None]
-settings = {"cv": 4, "labels_per_class": [3], "memory": sys.argv[1], "embedder_params": {"max_epochs": 1}}
-found = compare(X, y, ["simclr"], {"slow": Slow(2)}, **settings)
-print([record["scores"] for record in found.records])
+def scores(baseline, memory):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 30)
+    X = rng.normal(size=(60, 6)) + y[:, None]
+    settings = {"cv": 4, "labels_per_class": [3], "memory": memory, "embedder_params": {"max_epochs": 1}}
+    return [record["scores"] for record in compare(X, y, ["simclr"], {"slow": baseline}, **settings).records]
 """
 
 
-def test_killed_and_run_again_finished_cells_are_not_fitted_anew(tmp_path):
-    script, log = tmp_path / "script.py", tmp_path / "log"
-    script.write_text(SCRIPT)
+def test_killed_and_run_again_finished_cells_are_not_fitted_anew(tmp_path, monkeypatch):
+    log, pause = tmp_path / "log", tmp_path / "pause"
+    (tmp_path / "cells_of_a_killed_run.py").write_text(MODULE)
     log.touch()
-
-    def command(cache, pause):
-        return [sys.executable, str(script), str(tmp_path / cache), str(log), str(pause)]
+    pause.write_text("0.5")
 
     def fits():
         return len(log.read_text().splitlines())
 
-    process = subprocess.Popen(command("cache", 0.5), start_new_session=True)
+    code = "from cells_of_a_killed_run import Slow, scores; scores(Slow(2), 'cache')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, start_new_session=True)
     # The third fit has begun, so that two folds are done.
     deadline = time.monotonic() + 120
     while fits() < 3 and time.monotonic() < deadline and process.poll() is None:
@@ -224,12 +241,11 @@ def test_killed_and_run_again_finished_cells_are_not_fitted_anew(tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert fits() == 3
-    resumed = subprocess.run(command("cache", 0.0), check=True, capture_output=True, text=True)
+    pause.write_text("0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    killed = importlib.import_module("cells_of_a_killed_run")
+    resumed = killed.scores(killed.Slow(2), "cache")
     assert fits() == 3 + 2
-    # Never cut short, and by what the slow one derives from.
-    rng = np.random.default_rng(0)
-    y = np.repeat([0, 1], 30)
-    X = rng.normal(size=(60, 6)) + y[:, None]
-    settings = {"cv": 4, "labels_per_class": [3], "embedder_params": {"max_epochs": 1}}
-    whole = compare(X, y, ["simclr"], {"slow": PCA(2)}, **settings)
-    assert resumed.stdout.strip() == str([record["scores"] for record in whole.records])
+    # Never cut short, and by the class that the slow one derives from.
+    assert resumed == killed.scores(PCA(2), None)

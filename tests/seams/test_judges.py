@@ -1,4 +1,4 @@
-"""What judges an embedding: labels in any container, unlabelled rows left out, a budget of its own, clear errors."""
+"""What judges an embedding beside its baselines: one harness, labels in any container, clear errors."""
 
 from functools import cache
 
@@ -6,15 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import check_scoring
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, compare
+from skclr.data import encode_labels
 from skclr.evaluation import (
     SCORERS,
+    corrected_t_test,
     draw_labels,
     fine_tune_probe,
     knn_probe,
@@ -22,6 +28,12 @@ from skclr.evaluation import (
     linear_probe,
     transfer_probe,
 )
+from skclr.evaluation.candidates import BASELINES, Features, RawFeatures, beside
+from skclr.evaluation.harness import read_split
+from skclr.evaluation.judges import Judge, knn_judge, linear_judge
+from skclr.evaluation.statistics import Difference
+from skclr.evaluation.verdicts import best_of, effect, gain
+from skclr.modalities import MODALITIES
 from tests.seams.test_labels import CONTAINERS
 
 X, TRUTH = make_blobs(60, 5, centers=3, cluster_std=4, random_state=0)
@@ -105,6 +117,128 @@ def test_minus_one_and_one_class_are_refused(verb, y):
 def test_what_is_no_y_is_refused_in_our_words(verb, y, error, message):
     with pytest.raises(error, match=message):
         VERBS[verb](y)
+
+
+# -- the harness ----------------------------------------------------------------------------------
+
+
+class Doubled(TransformerMixin, BaseEstimator):
+    """A baseline of one line: the columns, the first of them on a scale of its own."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.c_[1000 * X[:, :1], X]
+
+
+class Trees(Features):
+    """A baseline with a classifier of its own, which is scored as the judge says."""
+
+    def score(self, train, y_train, test, y_test, *, judge):
+        return judge.score(DecisionTreeClassifier(random_state=0).fit(train, y_train), test, y_test)
+
+
+SPLIT = np.arange(0, 60, 2), np.arange(1, 60, 2)
+LABELS = encode_labels(TRUTH)
+
+
+def test_a_baseline_is_a_class_and_a_line(monkeypatch):
+    monkeypatch.setitem(BASELINES, "doubled", lambda embedder: Features(Doubled()))
+    monkeypatch.setitem(BASELINES, "trees", lambda embedder: Trees(RawFeatures(embedder)))
+    settings = {"labels_per_class": ("all",), "embedder_params": {"max_epochs": 0}}
+    found = compare(X, TRUTH, ["simclr"], ["doubled", "trees"], cv=[SPLIT, SPLIT[::-1]], **settings)
+    shown = {
+        name: read_split(candidate, X, LABELS, *SPLIT).score(linear_judge())
+        for name, candidate in beside(embedder(), ["doubled", "trees"]).items()
+    }
+    assert list(shown) == ["doubled", "trees", "embedding"]
+    for record in found.records[:2]:
+        assert record["scores"][0] == shown[record["features"]]
+    train, test = SPLIT
+    tree = DecisionTreeClassifier(random_state=0).fit(RawFeatures(embedder()).fit_transform(X[train]), TRUTH[train])
+    assert shown["trees"] == tree.score(RawFeatures(embedder()).fit(X[train]).transform(X[test]), TRUTH[test])
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_standardising_is_a_property_of_the_row(standardize):
+    train, test = SPLIT
+    reading = read_split(Features(Doubled(), standardize), X, LABELS, train, test)
+    Z = Doubled().transform(X)
+    expected = linear_probe(Z[train], TRUTH[train], Z[test], TRUTH[test], standardize=standardize)
+    assert reading.score(linear_judge()) == expected
+    # A vote by cosine takes features as they are.
+    assert reading.score(knn_judge()) == knn_probe(Z[train], TRUTH[train], Z[test], TRUTH[test])
+
+
+def test_scaled_as_one_keeps_what_the_columns_scales_tell():
+    train, test = SPLIT
+    Z = Doubled().transform(X)
+    model = LogisticRegression(max_iter=1000, tol=1e-3)
+    model.fit((Z[train] - Z[train].mean(0)) / (Z[train] - Z[train].mean(0)).std(), TRUTH[train])
+    expected = model.score((Z[test] - Z[train].mean(0)) / (Z[train] - Z[train].mean(0)).std(), TRUTH[test])
+    assert linear_probe(Z[train], TRUTH[train], Z[test], TRUTH[test], standardize=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("estimator", "scoring", "target"),
+    [
+        (DecisionTreeClassifier(random_state=0), ["accuracy", "balanced_accuracy"], TRUTH),
+        (Ridge(), "r2", X[:, 0]),
+        (OneVsRestClassifier(LogisticRegression()), "f1_macro", np.stack([TRUTH == 0, TRUTH < 2], 1).astype(int)),
+    ],
+    ids=["trees", "regression", "several labels"],
+)
+def test_any_estimator_can_judge(estimator, scoring, target):
+    train, test = SPLIT
+    Z = X[:, 1:]
+    scores = Judge([estimator], scoring)(Z[train], target[train], Z[test], target[test], standardize=True)
+    model = make_pipeline(StandardScaler(), clone(estimator)).fit(Z[train], target[train])
+    assert scores == pytest.approx(check_scoring(model, scoring)(model, Z[test], target[test]))
+
+
+def some_rows_of(modality):
+    rng = np.random.default_rng(0)
+    if modality == "tabular":
+        frame = pd.DataFrame(rng.normal(size=(12, 3)), columns=list("abc")).assign(d=pd.Categorical([*"uvw"] * 4))
+        return frame.mask(rng.random((12, 4)) < 0.1)
+    if modality == "image":
+        return rng.integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
+    if modality == "series":
+        return [rng.normal(size=(2, length)) for length in range(20, 32)]
+    if modality == "audio":
+        return rng.normal(size=(12, 2_000)).astype(np.float32)
+    return [" ".join(rng.choice(["cat", "dog", "sun", "moon"], 1 + i % 5)) for i in range(12)]
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_raw_features_are_those_beside_an_embedding_and_need_no_network(modality, monkeypatch):
+    rows = some_rows_of(modality)
+    params = {"modality_params": {"sampling_rate": 8_000}} if modality == "audio" else {}
+    fitted = ContrastiveEmbedder(max_epochs=0, passthrough=True, modality=modality, **params).fit(rows)
+    beside_it = fitted.transform(rows)[:, fitted.encoder_.out_features :]
+    unfitted = clone(fitted)
+    monkeypatch.setattr(ContrastiveEmbedder, "fit", lambda *rows: pytest.fail("a network is built"))
+    for known in (fitted, unfitted):
+        assert_array_equal(RawFeatures(known).fit(rows).transform(rows), beside_it)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.1, 0.3, "helped"),
+        (-0.3, -0.1, "did harm"),
+        (-0.1, 0.1, "did not clearly help"),
+        (0.0, 0.1, "did not clearly"),
+    ],
+)
+def test_one_verdict(low, high, words):
+    assert effect(Difference((low + high) / 2, low, high, 0.5)).startswith(words)
+    scores = {name: np.array([[0.5, 0.7], [0.6, 0.8]]) + offset for name, offset in [("a", 0), ("b", 0.1), ("c", 0.1)]}
+    assert best_of(scores, ["a", "b", "c"]) == "b"
+    scores["a"] = scores["b"] + np.array([[low, high], [high, low]]) * np.array([[1], [1.2]])
+    halves = np.array([1, 1.2]) * (low + high) / 2
+    assert gain(scores, "a", "b", 0.5, n_tests=2) == pytest.approx(corrected_t_test(halves, 0.5, n_tests=2))
 
 
 # -- unlabelled rows ------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ class TestWhereverPairsGo:
 
     def test_comparison(self, views, pairs):
         sides = pairs if isinstance(pairs, tuple) else (pairs[:, 0], pairs[:, 1])
-        baselines = ["supervised network", "raw features"]
+        baselines = ["supervised network", "raw features", "untrained encoder"]
         choices = {"baselines": baselines, "cv": 2, "labels_per_class": ("all",), "n_draws": 1}
         one = compare(pairs, CLASSES, {"mine": embedder(views)}, **choices)
         other = compare(sides, CLASSES, {"mine": embedder()}, **choices)
