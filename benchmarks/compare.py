@@ -14,8 +14,8 @@ from modalities import image, series, table, text
 from sklearn.datasets import load_digits
 
 from skclr import compare
+from skclr.data import Rows
 from skclr.evaluation import Comparison
-from skclr.modalities import take_rows
 
 SEED = 0
 LABELS = (5, 10)
@@ -82,7 +82,7 @@ def main() -> None:
         given = SETS[name]
         X, y = given.read(arguments.data)
         rows = np.random.default_rng(SEED).permutation(len(y))[: given.n_samples]
-        X, y = take_rows(X, rows), y[rows]
+        X, y = Rows.of(X)[rows].single(), y[rows]
         found, again = (run(given, X, y, arguments.folds) for _ in range(2))
         equal = without_times(found) == without_times(again)
         print(f"\n{name}\n{found}\nthe same twice: {equal}\n", flush=True)

@@ -13,8 +13,8 @@ from modalities import CLASSIFIER, LABELS, READERS
 from sklearn.model_selection import train_test_split
 
 from skclr import ContrastiveEmbedder
+from skclr.data import Rows
 from skclr.evaluation import draw_labels
-from skclr.modalities import take_rows
 
 N_DRAWS = 20
 SETS = ("covtype_20k", "PenDigits, flat")
@@ -49,9 +49,10 @@ def gains(X: Any, y: np.ndarray, params: dict[str, Any]) -> dict[str, Any]:
     rows, held = train_test_split(np.arange(len(y)), test_size=0.25, random_state=0, stratify=y)
     embedder = ContrastiveEmbedder(random_state=0, **params)
     start = time.process_time()
-    embedder.fit(take_rows(X, rows))
+    X = Rows.of(X)
+    embedder.fit(X[rows])
     seconds = time.process_time() - start
-    train, test = (embedder.transform(take_rows(X, part)) for part in (rows, held))
+    train, test = (embedder.transform(X[part]) for part in (rows, held))
     width = embedder.encoder_.out_features
     scores = [
         [

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from skclr.data import Rows
 from skclr.data.files import ImageFiles
 from skclr.files.resumable import ResumableArray
-from skclr.modalities import Modality, opened
+from skclr.modalities import Modality
 from skclr.training import ContrastiveNet, Samples, fingerprint
 
 # Enough for the cores, and few enough to lose little where a call is cut short; of large samples fewer.
@@ -93,14 +93,13 @@ class BlockwiseTransform:
                 f"X is a dask {type(X).__name__}, whose length is unknown. Use transform(X).to_parquet(folder), or "
                 "pass X.compute()."
             )
-        X = opened(X)
-        rows = _sliceable(X)
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        rows = Rows.of(X)
+        n_samples, block_rows = len(rows), _block_rows(rows.single())
         if n_samples == 0:
             raise ValueError("X has 0 samples, and there is nothing to embed. Pass at least one row.")
         shape, run = (n_samples, self._n_features_out), {**self._identity(), "number of samples": n_samples}
         inputs = ""
-        with ResumableArray(path, shape, run, _block_rows(X)) as out:
+        with ResumableArray(path, shape, run, block_rows) as out:
             for start in range(0, n_samples, out.block_rows):
                 block = rows[start : start + out.block_rows]
                 inputs = self._digest(block, inputs)
@@ -172,13 +171,6 @@ def _meta_of(X: Any, embedder: Any) -> Any:
         # The row is dask's, of values that no fit has seen.
         warnings.simplefilter("ignore")
         return _transform_frame(X._meta_nonempty[:1], embedder)[:0]
-
-
-def _sliceable(X: Any) -> Any:
-    """Return what slices of rows can be taken of."""
-    if issparse(X):
-        return X.tocsr()
-    return X.iloc if hasattr(X, "iloc") else X
 
 
 def _block_rows(X: Any) -> int:

@@ -18,11 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 from skclr import build, planning
 from skclr.blockwise import BlockwiseTransform, is_lazy
 from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
+from skclr.data import Rows
 from skclr.diagram import diagram
 from skclr.encoders import Encoder, Reading
 from skclr.exporting import ExportedModel
 from skclr.measures import info_nce_bound
-from skclr.modalities import Aligned, Modality, Text, check_two_samples, spread_sample, views_in
+from skclr.modalities import Modality, Text, check_two_samples
 from skclr.parameters import check_parameters
 from skclr.part_choices import reading_of
 from skclr.plan import Plan
@@ -45,7 +46,7 @@ from skclr.training import (
     row_groups,
     undisturbed,
 )
-from skclr.views import is_paired
+from skclr.views import shows_given
 
 # What a network is like, how X is read aside.
 _STRUCTURE = (
@@ -396,7 +397,7 @@ default=None
         -------
         In nats, at most log n; greater is better.
         """
-        views = self.make_views(spread_sample(X))[:2]
+        views = self.make_views(self._open(X).spread())[:2]
         z1, z2 = embed_views(self.encoder_, views, self.device_)
         return info_nce_bound(z1, z2)
 
@@ -427,11 +428,10 @@ default=None
         """
         check_is_fitted(self)
         maker = copy.deepcopy(self.net_.view_maker)
-        given = is_paired(maker)
-        views = views_in(X, paired=given)
-        if given != (len(views) > 1):
-            raise ValueError(f"X gives {len(views)} view(s) of each sample: give as many as in fit")
-        sides = [self._modality.read(view, self, reset=False) for view in views]
+        rows = Rows.of(X, paired=maker.shows_given)
+        if maker.shows_given != (rows.n_views > 1):
+            raise ValueError(f"X gives {rows.n_views} view(s) of each sample: give as many as in fit")
+        sides = [self._modality.read(side, self, reset=False) for side in rows.sides]
         check_two_samples(sides[0], "score and make_views need", "; use KFold in place of LeaveOneOut")
         if isinstance(self._modality, Text) and self.encoder_.any_length:
             # Memory follows X, and not the longest text that the model would take.
@@ -498,14 +498,14 @@ default=None
         """Fit, reading X by a modality that has learned from other data, and going on from a net, if given."""
         check_parameters(self.get_params(deep=False))
         reset = modality is None
-        views = views_in(X, paired=is_paired(self.views))
-        modality = modality or build.build_modality(views[0], self.modality, self.modality_params)
+        rows = self._open(X)
+        modality = modality or build.build_modality(rows.sides[0], self.modality, self.modality_params)
         if reset and (reading := reading_of(self.encoder)):
             modality.keep_vocabulary(*reading)
-        samples = self._read(modality, views, y, groups, unlabeled, reset=reset)
+        samples = self._read(modality, rows, y, groups, unlabeled, reset=reset)
         check_two_samples(samples)
         handle_ctrl_c()
-        net = self._assemble(modality, samples, before, endless=endless)
+        net = self._assemble(modality, samples, before, given=rows.n_views > 1, endless=endless)
         if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
             raise ValueError(
                 f"framework={self.framework!r} makes no use of labels or groups: set positives='views' and give no "
@@ -518,7 +518,7 @@ default=None
         # Dictionaries are copied: one that is changed in place is another.
         then = {name: dict(v) if isinstance(v, dict) else v for name, v in self.get_params(deep=False).items()}
         self._fitted_with, self._n_samples = then, len(samples)
-        with announced(self, net, X, y, lambda now: self._fitted(now, modality)):
+        with announced(self, net, rows.as_given(), y, lambda now: self._fitted(now, modality)):
             if net.max_epochs:
                 samples.settle()
                 net.partial_fit(samples)
@@ -537,35 +537,36 @@ default=None
         n_features = width + (modality.n_features() if beside else 0)
         return {"net_": net, "_modality": modality, "_embedding_width": width, "_n_features_out": n_features}
 
+    def _open(self, X: Any) -> Rows:
+        """Open X, with as many views as `views` shows."""
+        return Rows.of(X, paired=shows_given(self.views))
+
     def _samples(self, X: Any) -> Samples:
         """Read the samples that `transform` embeds."""
-        views = views_in(X, paired=False)
-        if len(views) > 1:
-            raise ValueError("X is a tuple of views, but transform embeds one: give transform(X[0])")
-        return Samples(self._modality.read(views[0], self, reset=False), self._modality.to_tensor, self.device_)
+        rows = self._modality.read(Rows.of(X).single(), self, reset=False)
+        return Samples(rows, self._modality.to_tensor, self.device_)
 
-    def _read(
-        self, modality: Modality, views: list[Any], y: Any, groups: Any, unlabeled: Any, *, reset: bool
-    ) -> Samples:
-        sides = [modality.read(views[0], self, reset=reset), *(modality.read(X, self, reset=False) for X in views[1:])]
+    def _read(self, modality: Modality, given: Rows, y: Any, groups: Any, unlabeled: Any, *, reset: bool) -> Samples:
+        first, *others = given.sides
+        sides = [modality.read(first, self, reset=reset), *(modality.read(X, self, reset=False) for X in others)]
         n_samples = sides[0].shape[0]
         if y is not None:
             check_length("y", y, n_samples)
         elif self.positives == "labels":
             raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
         if unlabeled is not None:
-            more = views_in(unlabeled, paired=is_paired(self.views))
-            if len(more) != len(sides):
-                raise ValueError(f"unlabeled gives {len(more)} view(s), but X gives {len(sides)}: give as many")
+            more = self._open(unlabeled)
+            if more.n_views != len(sides):
+                raise ValueError(f"unlabeled gives {more.n_views} view(s), but X gives {len(sides)}: give as many")
             with named("unlabeled"):
-                more = [modality.read(X, self, reset=False) for X in more]
-            sides = [modality.join(rows, others) for rows, others in zip(sides, more, strict=True)]
+                joined = [modality.read(X, self, reset=False) for X in more.sides]
+            sides = [modality.join(*parts) for parts in zip(sides, joined, strict=True)]
         labels = y if self.positives == "labels" else None
         ids = row_groups(n_samples, labels, groups, n_extra=sides[0].shape[0] - n_samples)
         return build.build_samples(sides, modality, planning.choose_device(self.device), ids)
 
     def _assemble(
-        self, modality: Modality, samples: Samples, before: ContrastiveNet | None, *, endless: bool
+        self, modality: Modality, samples: Samples, before: ContrastiveNet | None, *, given: bool, endless: bool
     ) -> ContrastiveNet:
         """Plan the fit and make its net, ready to train."""
         plan = planning.plan_fit(
@@ -574,7 +575,7 @@ default=None
             len(samples),
             samples.device,
             seed=agree(draw_seed(self.random_state)),
-            given=isinstance(samples.X, Aligned),
+            given=given,
             endless=endless,
         )
         planning.check_ranks_alike(plan)

@@ -17,7 +17,7 @@ from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality, infer_modality
 from skclr.parameters import check_arguments, look_up
 from skclr.plan import Part, defaults_of, same
-from skclr.views import VIEWS, CallableViews, Views, is_paired
+from skclr.views import VIEWS, CallableViews, Views, shows_given
 
 # A choice, and where it came from; "" where the user made it.
 Choice = tuple[Any, str]
@@ -217,7 +217,7 @@ def choose_loss(name: Any, framework: type[Framework], loss: Any, params: Mappin
 def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modality, *, given: bool) -> Choice:
     """Choose the view maker; a plain function is called once per view."""
     part = look_up("views", ("paired" if given else modality.views) if is_auto(views) else views, VIEWS)
-    if given and not is_paired(part):
+    if given and not shows_given(part):
         raise ValueError(
             f"X holds several views of each sample, which views={views!r} would not use: set views='paired', and "
             "what should change them once more with views_params={'on_top': ...}"

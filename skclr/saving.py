@@ -38,7 +38,7 @@ from skclr.planning import device_or_cpu, plan_fit
 from skclr.randomness import DrawsFrom
 from skclr.roles import Admission, NeededError
 from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD, undisturbed
-from skclr.views import VIEWS, Views, is_paired
+from skclr.views import VIEWS, Views
 
 # All that a file may name.
 CLASSES: dict[str, type] = {
@@ -155,7 +155,7 @@ class SavedModel(PartParameters):
             recorded={name: vars(self)[name] for name in _RECORDED if name in vars(self)},
             modality=self._modality,
             n_samples=self._n_samples,
-            given_views=is_paired(net.view_maker),
+            given_views=net.view_maker.shows_given,
             net=net.state(optimizer=optimizer),
         )
         return to_bytes(vars(content), CLASSES)

@@ -21,10 +21,8 @@ from torch import nn
 from skclr.data import encode_labels
 from skclr.embedder import ContrastiveEmbedder, all_or_nothing
 from skclr.frameworks import Supervised
-from skclr.modalities import take_rows, views_in
 from skclr.ranks.collectives import world
 from skclr.training import undisturbed
-from skclr.views import is_paired
 
 # The budget of fine-tuning. Few rows make few steps an epoch, but are seen so often that they are soon known by heart.
 FINE_TUNING_STEPS = 300
@@ -130,13 +128,14 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"y labels {len(self.classes_)} class(es) besides -1: pass rows of two classes or more")
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
-        if len(views_in(X, paired=is_paired(embedder.views))) > 1:
+        rows = embedder._open(X)
+        if rows.n_views > 1:
             raise ValueError(
                 "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on them "
                 "and any classifier on transform(X[0])"
             )
-        self.embedder_ = clone(embedder).fit(X, labels.codes)
-        known, codes = take_rows(X, labels.labelled), labels.codes[labels.labelled]
+        self.embedder_ = clone(embedder).fit(rows, labels.codes)
+        known, codes = rows[labels.labelled], labels.codes[labels.labelled]
         if self.fine_tune:
             self.embedder_, self.classifier_ = fine_tune(self.embedder_, known, codes)
         else:
@@ -290,10 +289,10 @@ def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple
     # Few rows say little of the columns: they are standardised as all rows were.
     columns = {"n_features_in_", "feature_names_in_"}
     vars(tuned).update({name: value for name, value in vars(embedder).items() if name in columns})
-    tuned._fit(X, codes, modality=embedder._modality)
-    first = views_in(X, paired=is_paired(tuned.net_.view_maker))[0]
-    _probe_into(tuned.net_.framework_.classifier, tuned.transform(first), codes)
-    tuned.set_params(max_epochs=max_epochs)._fit(X, codes, modality=embedder._modality, before=tuned.net_)
+    rows = tuned._open(X)
+    tuned._fit(rows, codes, modality=embedder._modality)
+    _probe_into(tuned.net_.framework_.classifier, tuned.transform(rows.first), codes)
+    tuned.set_params(max_epochs=max_epochs)._fit(rows, codes, modality=embedder._modality, before=tuned.net_)
     return tuned, _logistic_regression(tuned.net_.framework_.classifier)
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from torch.testing import assert_close
 
-from skclr.modalities import Aligned, views_in
+from skclr.data import Rows
 from skclr.views import Jitter, Paired
 from tests.conftest import DIGITS
 
@@ -129,19 +129,16 @@ def test_the_network_sees_the_pairs(pairs):
 
 def test_wrong_pairs_say_what_to_do(pairs, quick):
     X, other = pairs
-    with pytest.raises(ValueError, match=r"X gives 2 view.s. of 60, 50 samples"):
+    with pytest.raises(ValueError, match=r"X holds 2 views of 60, 50 samples"):
         quick().fit((X, other[:50]))
     with pytest.raises(ValueError, match=r"tuple of views, but transform embeds one"):
         quick().fit(pairs).transform(pairs)
     with pytest.raises(ValueError, match=r"views='corruption' would not use.*views='paired'"):
         quick(views="corruption").fit(pairs)
-    with pytest.raises(ValueError, match=r"give a tuple of aligned arrays"):
+    with pytest.raises(ValueError, match=r"pass a tuple of aligned arrays"):
         quick(views="paired").fit(X)
     with pytest.raises(ValueError, match=r"unlabeled gives 1 view"):
         quick().fit(pairs, unlabeled=X)
     with pytest.raises(ValueError, match=r"2 features.*expecting 5"):
         quick().fit((X, other[:, :2]))
-    with pytest.raises(ValueError, match=r"1 view"):
-        Aligned([X])
-    assert len(views_in(["a", "b"], paired=False)) == 1
-    assert len(views_in(("a", "b"), paired=False)) == 1
+    assert Rows.of(["a", "b"]).n_views == Rows.of(("a", "b")).n_views == 1

@@ -1,11 +1,13 @@
-"""Data as users have them, brought to arrays: labels and groups."""
+"""Data as users have them: rows, labels and groups."""
 
 from skclr.data.columns import check_length
 from skclr.data.groups import encode_groups
 from skclr.data.labels import Labels, check_splittable, encode_labels, encode_together
+from skclr.data.rows import Rows
 
 __all__ = [
     "Labels",
+    "Rows",
     "check_length",
     "check_splittable",
     "encode_groups",

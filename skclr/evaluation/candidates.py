@@ -15,16 +15,16 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
 from skclr.build import build_modality
+from skclr.data import Rows
 from skclr.data.samples import Samples
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.judges import Judge
 from skclr.frameworks import FRAMEWORKS
-from skclr.modalities import views_in
 from skclr.part_choices import reading_of
 from skclr.planning import choose_device
 from skclr.semi_supervised import fine_tune
 from skclr.training import embed
-from skclr.views import is_paired
+from skclr.views import shows_given
 
 # Name of the embedding beside its baselines.
 EMBEDDING = "embedding"
@@ -51,11 +51,11 @@ class Candidate(BaseEstimator, ABC):
     standardize: bool = True
 
     @abstractmethod
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Rows) -> Self:
         """Learn from rows of X without labels."""
 
     @abstractmethod
-    def read(self, X: Any) -> Any:
+    def read(self, X: Rows) -> Any:
         """Return for each row of X what labels are learned from."""
 
     def score(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray, *, judge: Judge) -> Any:
@@ -74,18 +74,18 @@ class Features(Candidate):
         self.transformer = transformer
         self.standardize = standardize
 
-    def fit(self, X: Any) -> Self:
-        self.transformer_ = clone(self.transformer).fit(X)
+    def fit(self, X: Rows) -> Self:
+        self.transformer_ = clone(self.transformer).fit(X.as_given())
         return self
 
-    def read(self, X: Any) -> Any:
-        return self.transformer_.transform(views_in(X, paired=False)[0])
+    def read(self, X: Rows) -> Any:
+        return self.transformer_.transform(X.first.single())
 
 
 class FittedFeatures(Features):
     """The features of a transformer that is already fitted; it is not fitted again."""
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Rows) -> Self:
         self.transformer_ = self.transformer
         return self
 
@@ -96,14 +96,14 @@ class SupervisedNetwork(Candidate):
     def __init__(self, embedder: Any) -> None:
         self.embedder = embedder
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Rows) -> Self:
         # Columns are read as all rows have them.
         self.untrained_ = clone(self.embedder).set_params(max_epochs=0, checkpoint_dir=None).fit(X)
         self.costs_: list[Costs] = []
         return self
 
-    def read(self, X: Any) -> Any:
-        return X
+    def read(self, X: Rows) -> Any:
+        return X.as_given()
 
     def score(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray, *, judge: Judge) -> Any:
         start = time.perf_counter()
@@ -147,7 +147,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         self.reader_ = reader = untrained(self.embedder)
-        first = views_in(X, paired=False)[0]
+        first = Rows.of(X).sides[0]
         self.modality_ = build_modality(first, reader.modality, reader.modality_params)
         if reading := reading_of(reader.encoder):
             self.modality_.keep_vocabulary(*reading)
@@ -156,7 +156,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> np.ndarray:
         modality = self.modality_
-        rows = modality.read(X, self.reader_, reset=False)
+        rows = modality.read(Rows.of(X).single(), self.reader_, reset=False)
         samples = Samples(rows, modality.to_tensor, choose_device(self.reader_.device))
         features = np.empty((len(samples), modality.n_features()), dtype=np.float32)
         embed(modality.features, samples, out=features, any_length=modality.any_length)
@@ -188,7 +188,7 @@ def _umap() -> Any:
 
 def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
     """Return a copy of an embedder that makes views of its own where this one takes them from X."""
-    own = {"views": "auto", "views_params": None} if is_paired(embedder.views) else {}
+    own = {"views": "auto", "views_params": None} if shows_given(embedder.views) else {}
     return clone(embedder).set_params(**own)
 
 

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_memory
 
-from skclr.data import Labels, check_splittable, encode_labels
+from skclr.data import Labels, Rows, check_splittable, encode_labels
 from skclr.data.positives import UNLABELLED
 from skclr.evaluation.budgets import Budgets, check_n_labels
 from skclr.evaluation.candidates import Candidate, Costs, Features, named_baselines, named_embedders
@@ -25,9 +25,8 @@ from skclr.evaluation.judges import Judge, linear_judge
 from skclr.evaluation.statistics import Difference, corrected_t_test
 from skclr.evaluation.verdicts import Verdict, best_of, effect, gain
 from skclr.files.atomic import make_folder
-from skclr.modalities import views_in
 from skclr.randomness import derive_seeds
-from skclr.views import is_paired
+from skclr.views import shows_given
 
 _SUFFIXES = ("", "_low", "_high", "_p_value")
 _UNTESTED = Difference(*[float("nan")] * 4)
@@ -180,12 +179,12 @@ def compare(
         check_n_labels(n_labels)
     _check_scoring(scoring)
     learners = named_embedders(embedders, embedder_params or {})
-    views = views_in(X, paired=any(is_paired(embedder.views) for embedder in learners.values()))
-    check_consistent_length(*views, labels.codes)
+    rows = Rows.of(X, paired=any(shows_given(embedder.views) for embedder in learners.values()))
+    check_consistent_length(*rows.sides, labels.codes)
     first = named_baselines(baselines, next(iter(learners.values())))
     candidates = first | {name: Features(embedder, standardize=True) for name, embedder in learners.items()}
     # Of pairs the baselines see what `transform` does, the first of each.
-    samples = dict.fromkeys(first, views[0]) | dict.fromkeys(learners, tuple(views) if len(views) > 1 else views[0])
+    samples = dict.fromkeys(first, rows.first) | dict.fromkeys(learners, rows)
     folds = _folds(cv, labels, random_state)
     settings = Budgets(tuple(labels_per_class), n_draws), linear_judge(scoring)
     run = _cache_in(memory).cache(run_cell, ignore=["X", "labels"])
@@ -229,7 +228,7 @@ class Cell(NamedTuple):
 
 def run_cell(
     candidate: Candidate,
-    X: Any,
+    X: Rows,
     labels: Labels,
     data: str,
     train: np.ndarray,

@@ -10,17 +10,15 @@ import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
-from skclr.data import Labels, encode_labels
+from skclr.data import Labels, Rows, encode_labels
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.candidates import EMBEDDING, beside, untrained
 from skclr.evaluation.judges import linear_judge
 from skclr.evaluation.scorers import embed
 from skclr.evaluation.verdicts import best_of, gain
 from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
-from skclr.modalities import take_rows, views_in
 from skclr.modalities.columns import doubtful_columns
 from skclr.training import embed_views
-from skclr.views import is_paired
 
 # Samples that are looked at: enough for every measure below.
 _MOST_ROWS = 2_000
@@ -62,7 +60,7 @@ class Evidence:
     """
 
     embedder: ContrastiveEmbedder
-    X: Any
+    X: Rows
     labels: Labels | None
     X_test: Any
     z: np.ndarray
@@ -79,7 +77,7 @@ class Evidence:
     @property
     def has_columns(self) -> bool:
         """Whether X is a table whose columns can be looked at."""
-        return self.embedder.modality_ == "tabular" and hasattr(self.X, "shape")
+        return self.embedder.modality_ == "tabular"
 
 
 def diagnose(
@@ -122,16 +120,17 @@ def diagnose(
 
 def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
     """Embed some rows of X, their views, and what the encoder made of them before training."""
-    sides = views_in(X, paired=is_paired(embedder.net_.view_maker))
-    n_samples = len(embedder.transform(sides[0]))
+    rows = Rows.of(X, paired=embedder.net_.view_maker.shows_given)
+    n_samples = len(embedder.transform(rows.first))
     labels = None if y is None else encode_labels(y, n_samples)
-    rows = spread_rows(n_samples, _MOST_ROWS)
-    views = embedder.make_views(take_rows(X, rows), random_state)[:2]
-    X = take_rows(sides[0], rows)
+    chosen = spread_rows(n_samples, _MOST_ROWS)
+    rows = rows[chosen]
+    views = embedder.make_views(rows, random_state)[:2]
+    X = rows.first
     z1, z2 = embed_views(embedder.encoder_, views, embedder.device_)
     before = embed(untrained(embedder).fit(X), X)
     if labels is not None:
-        labels = labels.take(rows)
+        labels = labels.take(chosen)
     return Evidence(embedder, X, labels, X_test, embed(embedder, X), views, z1, z2, before)
 
 
@@ -190,7 +189,7 @@ def leaking_labels(evidence: Evidence) -> str | None:
     if evidence.labels is None or not evidence.has_columns:
         return None
     known = evidence.labels.labelled
-    leaks = doubtful_columns(take_rows(evidence.X, known), evidence.labels.codes[known]).targets
+    leaks = doubtful_columns(evidence.X[known].single(), evidence.labels.codes[known]).targets
     if not leaks:
         return None
     return f"Column {', '.join(map(repr, leaks))} alone tells the class of every sample: drop it if it was made from y."
@@ -198,7 +197,7 @@ def leaking_labels(evidence: Evidence) -> str | None:
 
 def constant_columns(evidence: Evidence) -> str | None:
     """A column of one value."""
-    constants = doubtful_columns(evidence.X).constants if evidence.has_columns else []
+    constants = doubtful_columns(evidence.X.single()).constants if evidence.has_columns else []
     if not constants:
         return None
     return f"Column {', '.join(map(repr, constants))} has the same value in every sample: drop it."
@@ -246,7 +245,7 @@ def no_better_features(evidence: Evidence) -> str | None:
     # Of the rows that are looked at, which may lack a rare class.
     if np.count_nonzero(counts) < 2 or counts[counts > 0].min() < 2:
         return None
-    X, y = take_rows(evidence.X, known), evidence.labels.codes[known]
+    X, y = evidence.X[known], evidence.labels.codes[known]
     scores = _scores_beside(evidence.embedder, X, y)
     best = best_of(scores, [name for name in scores if name != EMBEDDING])
     # Training and test parts are of one size.
@@ -259,7 +258,7 @@ def no_better_features(evidence: Evidence) -> str | None:
     )
 
 
-def _scores_beside(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> dict[str, np.ndarray]:
+def _scores_beside(embedder: ContrastiveEmbedder, X: Rows, y: np.ndarray) -> dict[str, np.ndarray]:
     """Return the accuracy of a linear judge on the embedding and on its baselines, by split."""
     splits = list(StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0).split(y, y))
     judge, scores = linear_judge(), {}

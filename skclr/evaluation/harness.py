@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skclr.data import Labels
+from skclr.data import Labels, Rows
 from skclr.evaluation.budgets import Budgets, Count
 from skclr.evaluation.candidates import Candidate, Costs
 from skclr.evaluation.judges import Judge
 from skclr.evaluation.statistics import confidence_interval
-from skclr.modalities import n_rows, take_rows
 
 Record = dict[str, Any]
 # What a judge returned for each draw of labels, by number of labels.
@@ -49,7 +48,7 @@ class Reading:
     def score(self, judge: Judge) -> Any:
         """Return the judge's score of the test rows with every label of the training rows."""
         known = self.labels.labelled
-        train = take_rows(self.train, known)
+        train = Rows.of(self.train)[known].as_given()
         return self.candidate.score(train, self.labels.values(known), self.test, self.y_test, judge=judge)
 
     def score_budgets(self, judge: Judge, budgets: Budgets, random_state: int) -> Scores:
@@ -72,11 +71,12 @@ def read_split(candidate: Candidate, X: Any, labels: Labels, train: np.ndarray, 
     X, labels : rows and their labels.
     train, test : row numbers; those of `test` have labels.
     """
-    known, asked, costs = fit_and_read(candidate, take_rows(X, train), take_rows(X, test))
+    rows = Rows.of(X)
+    known, asked, costs = fit_and_read(candidate, rows[train], rows[test])
     return Reading(candidate, known, labels.take(train), asked, labels.values(test), costs)
 
 
-def fit_and_read(candidate: Candidate, X_train: Any, X_test: Any) -> tuple[Any, Any, Costs]:
+def fit_and_read(candidate: Candidate, X_train: Rows, X_test: Rows) -> tuple[Any, Any, Costs]:
     """Fit a candidate on the training rows and read both parts.
 
     Returns
@@ -89,7 +89,7 @@ def fit_and_read(candidate: Candidate, X_train: Any, X_test: Any) -> tuple[Any, 
     train, test = candidate.read(X_train), candidate.read(X_test)
     seconds = time.perf_counter() - fitted
     # A candidate that reads nothing takes no time that a clock would show.
-    return train, test, Costs(fitted - start, (n_rows(train) + n_rows(test)) / max(seconds, 1e-9))
+    return train, test, Costs(fitted - start, (len(X_train) + len(X_test)) / max(seconds, 1e-9))
 
 
 def score_budgets(
@@ -111,8 +111,9 @@ def score_budgets(
     budgets : numbers and draws of labels.
     random_state : seed of the draws.
     """
+    given = Rows.of(train)
     return {
-        n_labels: [score(take_rows(train, rows), labels.values(rows), test, y_test) for rows in draws]
+        n_labels: [score(given[rows].as_given(), labels.values(rows), test, y_test) for rows in draws]
         for n_labels, draws in budgets.draw(labels, random_state).items()
     }
 

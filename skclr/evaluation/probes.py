@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from skclr.data import Labels, check_length, encode_together
+from skclr.data import Labels, Rows, check_length, encode_together
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.budgets import Budgets
 from skclr.evaluation.candidates import beside, fine_tuned, untrained
 from skclr.evaluation.harness import Record, Scores, efficiency_records, fit_and_read, score_budgets
 from skclr.evaluation.judges import Judge, knn_judge, linear_judge
-from skclr.modalities import n_rows, take_rows
 from skclr.wording import counted
 
 Features = tuple[np.ndarray, np.ndarray]
@@ -201,7 +200,8 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     {'raw features': (75, 4), 'untrained encoder': (75, 132), 'embedding': (75, 132)}
     """
     candidates = beside(embedder, ("raw features", "untrained encoder"))
-    return {name: fit_and_read(candidate, X_train, X_test)[:2] for name, candidate in candidates.items()}
+    train, test = Rows.of(X_train), Rows.of(X_test)
+    return {name: fit_and_read(candidate, train, test)[:2] for name, candidate in candidates.items()}
 
 
 def label_efficiency(
@@ -247,9 +247,10 @@ def label_efficiency(
     scores: dict[str, Scores] = {name: {n_labels: [] for n_labels in labels_per_class} for name in features}
     for name, given in features.items():
         for train, test in [given] if isinstance(given, tuple) else given:
-            check_length("y_train", learned.codes, n_rows(train))
-            check_length("y_test", asked.codes, n_rows(test))
-            known = take_rows(test, held)
+            train, test = Rows.of(train), Rows.of(test)
+            check_length("y_train", learned.codes, len(train))
+            check_length("y_test", asked.codes, len(test))
+            known = test[held].as_given()
             found = score_budgets(score, train, learned, known, asked.values(held), budgets, random_state)
             for n_labels, values in found.items():
                 scores[name][n_labels] += values
@@ -264,8 +265,9 @@ def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np
     ValueError : where the training rows have labels of fewer than two classes, or the test rows none.
     """
     learned, asked = encode_together(y_train=y_train, y_test=y_test)
-    for part, X, labels, n_least in (("train", train, learned, 2), ("test", test, asked, 1)):
-        check_length(f"y_{part}", labels.codes, n_rows(X))
+    train, test = Rows.of(train), Rows.of(test)
+    for part, rows, labels, n_least in (("train", train, learned, 2), ("test", test, asked, 1)):
+        check_length(f"y_{part}", labels.codes, len(rows))
         n_classes = len(np.unique(labels.codes[labels.labelled]))
         if n_classes < n_least:
             found = counted(n_classes, "class", "classes")
@@ -273,6 +275,6 @@ def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np
     return *_known(train, learned), *_known(test, asked)
 
 
-def _known(X: Any, labels: Labels) -> tuple[Any, np.ndarray]:
-    rows = labels.labelled
-    return X if len(rows) == len(labels.codes) else take_rows(X, rows), labels.values(rows)
+def _known(rows: Rows, labels: Labels) -> tuple[Any, np.ndarray]:
+    known = labels.labelled
+    return (rows if len(known) == len(rows) else rows[known]).as_given(), labels.values(known)

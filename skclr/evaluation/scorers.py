@@ -10,9 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from skclr import measures
 from skclr.embedder import ContrastiveEmbedder
-from skclr.modalities import spread_sample, views_in
 from skclr.training import embed_views
-from skclr.views import is_paired
 
 
 class EmbeddingScorer:
@@ -46,7 +44,7 @@ class EmbeddingScorer:
         return self.sign * self.measure(*self._embeddings(*_embedder_of(estimator, X)))
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        return [embed(embedder, views_in(X, paired=is_paired(embedder.views))[0])]
+        return [embed(embedder, embedder._open(X).first)]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.measure.__name__}, sign={self.sign})"
@@ -72,7 +70,7 @@ class ViewsScorer(EmbeddingScorer):
     """
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        return embed_two_views(embedder, spread_sample(X))
+        return embed_two_views(embedder, embedder._open(X).spread())
 
 
 SCORERS: dict[str, EmbeddingScorer] = {

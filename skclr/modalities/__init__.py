@@ -6,12 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from skclr.data.aligned import Aligned, stacked, views_in
+from skclr.data.aligned import Aligned, stacked
 from skclr.data.columns import is_missing
 from skclr.data.parquet import ParquetRows
-from skclr.data.rows import n_rows, spread_sample, take_rows
-from skclr.data.sources import opened
-from skclr.data.stored import let_go
 from skclr.modalities.audio import Audio
 from skclr.modalities.base import Modality, check_two_samples
 from skclr.modalities.image import Image
@@ -154,11 +151,5 @@ __all__ = [
     "Text",
     "check_two_samples",
     "infer_modality",
-    "let_go",
-    "n_rows",
-    "opened",
-    "spread_sample",
     "stacked",
-    "take_rows",
-    "views_in",
 ]

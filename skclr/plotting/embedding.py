@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from skclr.modalities import n_rows, take_rows
+from skclr.data import Rows
 from skclr.plotting.base import COLORS, GREY, PALE, clear, one_axes
 from skclr.plotting.labels import UNLABELLED_NAME, label_name, read_labels
 from skclr.plotting.samples import shortened, some_rows
@@ -93,9 +93,10 @@ class EmbeddingDisplay:
         -------
         The display.
         """
+        X = Rows.of(X)
         rows = some_rows(X, max_points, random_state)
-        embedding = embedder.transform(take_rows(X, rows))
-        labels = None if y is None else read_labels(y, n_rows(X))[rows]
+        embedding = embedder.transform(X[rows].single())
+        labels = None if y is None else read_labels(y, len(X))[rows]
         return cls.from_embedding(embedding, labels, method=method, random_state=random_state, ax=ax, **scatter)
 
     @classmethod

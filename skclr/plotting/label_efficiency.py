@@ -9,12 +9,11 @@ from typing import Any, Self
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from skclr.data import check_splittable, encode_labels
+from skclr.data import Rows, check_splittable, encode_labels
 from skclr.evaluation.budgets import Budgets
 from skclr.evaluation.candidates import beside
 from skclr.evaluation.harness import efficiency_records, read_split
 from skclr.evaluation.judges import linear_judge
-from skclr.modalities import n_rows
 from skclr.plotting.base import COLORS, GREY, one_axes
 
 # What an embedding has to beat looks the same in every picture.
@@ -90,7 +89,8 @@ class LabelEfficiencyDisplay:
         -------
         The display.
         """
-        labels = encode_labels(y, n_rows(X))
+        X = Rows.of(X)
+        labels = encode_labels(y, len(X))
         check_splittable(labels, "a label-efficiency curve")
         known, codes = labels.labelled, labels.codes
         n_test = max(math.ceil(test_size * len(known)), len(labels.classes))

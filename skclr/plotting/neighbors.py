@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from skclr.modalities import n_rows, take_rows
 from skclr.plotting.base import grid_of_axes
 from skclr.plotting.labels import label_name, read_labels
 from skclr.plotting.samples import Drawing, draw_samples, shortened, some_rows
@@ -90,13 +89,14 @@ class NeighborsDisplay:
         -------
         The display.
         """
-        labels = None if y is None else read_labels(y, n_rows(X))
+        X = embedder._open(X)
+        labels = None if y is None else read_labels(y, len(X))
         chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
         found, similarities = nearest(embedder.transform(X), n_neighbors, chosen)
         rows = np.column_stack([chosen, found])
         # Once each: a row may be near to several queries.
         distinct, places = np.unique(rows, return_inverse=True)
-        drawn = draw_samples(embedder, take_rows(X, distinct))
+        drawn = draw_samples(embedder, X[distinct])
         drawings = [[drawn[i] for i in line] for line in places.reshape(rows.shape)]
         return cls(drawings, similarities, None if labels is None else labels[rows], rows).plot(ax)
 

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skclr.modalities import n_rows, take_rows, views_in
+from skclr.data import Rows
 from skclr.plotting.base import COLORS, GREY, clear, pyplot
-from skclr.views import is_paired
 
 # Rows that views are made of, the shown ones among them.
 _CONTEXT = 256
@@ -249,27 +248,30 @@ DRAWINGS: dict[str, type[Drawing]] = {
 
 def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
     """Make a drawing of each row of X."""
+    X = Rows.of(X).single()
     return _drawings(embedder, [X], [_read(embedder, X)])[0]
 
 
 def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Make a drawing of each row of X, and of each view of it, one list per view."""
+    X = embedder._open(X)
     views = [torch.from_numpy(view) for view in embedder.make_views(X, random_state=random_state)]
-    sides = views_in(X, paired=is_paired(embedder.views))
+    sides = list(X.sides)
     originals, *drawn = _drawings(embedder, sides, [_read(embedder, sides[0]), *views])
     return originals, drawn
 
 
 def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Make a drawing of some rows of X, and of each of their views, whose replacements come from other rows too."""
+    X = embedder._open(X)
     others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), rows)
-    originals, views = draw_views(embedder, take_rows(X, np.concatenate([rows, others])), random_state)
+    originals, views = draw_views(embedder, X[np.concatenate([rows, others])], random_state)
     return originals[: len(rows)], [view[: len(rows)] for view in views]
 
 
-def some_rows(X: Any, most: int, random_state: Any) -> np.ndarray:
+def some_rows(X: Rows, most: int, random_state: Any) -> np.ndarray:
     """Draw at most so many row numbers of X, in their order."""
-    n = n_rows(X)
+    n = len(X)
     return np.arange(n) if n <= most else np.sort(np.random.default_rng(random_state).choice(n, most, replace=False))
 
 

@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 
 from skclr.evaluation import embed_two_views
-from skclr.modalities import take_rows
 from skclr.plotting.base import COLORS, GREY, one_axes
 from skclr.plotting.samples import some_rows
 
@@ -71,8 +70,9 @@ class SimilarityDisplay:
         -------
         The display.
         """
-        rows = some_rows(X, max_samples, random_state)
-        return cls.from_embeddings(*embed_two_views(embedder, take_rows(X, rows), random_state), ax=ax)
+        X = embedder._open(X)
+        rows = X[some_rows(X, max_samples, random_state)]
+        return cls.from_embeddings(*embed_two_views(embedder, rows, random_state), ax=ax)
 
     @classmethod
     def from_embeddings(cls, first: np.ndarray, second: np.ndarray, *, ax: Any = None) -> Self:

@@ -75,6 +75,7 @@ class ViewsDisplay:
         -------
         The display.
         """
+        X = embedder._open(X)
         chosen = some_rows(X, n_samples, random_state) if rows is None else np.asarray(rows)
         return cls(*some_views(embedder, X, chosen, random_state)).plot(ax)
 

@@ -36,11 +36,13 @@ class Views(Plain, ABC):
     Attributes
     ----------
     n_views : number of global views that a call makes; local ones may follow them.
+    shows_given : whether the views are those that X holds, (B, n_views, *shape) a batch, and none are made.
     facts : names of the constructor's arguments that are facts of the data, which the modality fills in where the
         user leaves them at their default; see `skclr.modalities.Modality.facts`.
     """
 
     n_views: int
+    shows_given: ClassVar[bool] = False
     facts: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

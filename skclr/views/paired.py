@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ class Paired(Views):
     >>> bool((views[0] == x[:, 0]).all()), bool((views[1] == x[:, 1]).all())
     (True, True)
     """
+
+    shows_given = True
 
     def __init__(self, on_top: Views | None = None) -> None:
         check_on_top(on_top)
@@ -61,13 +63,6 @@ class Paired(Views):
             return views
         # Of the views it would make of each, the last: that it changes most.
         return [self.on_top_(view, rows, generator)[-1] for view in views]
-
-
-def is_paired(views: Any) -> bool:
-    """Return whether a `views` parameter, or a view maker, takes the views from X."""
-    if isinstance(views, str):
-        return views == "paired"
-    return isinstance(views, Paired) or (isinstance(views, type) and issubclass(views, Paired))
 
 
 class _FirstViews:

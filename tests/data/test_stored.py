@@ -13,8 +13,9 @@ from sklearn.datasets import make_blobs
 from sklearn.preprocessing import OrdinalEncoder
 
 from skclr import ContrastiveEmbedder
+from skclr.data.sources import opened
 from skclr.data.stored import Joined, Reader, Stored, is_stored
-from skclr.modalities import Image, Tabular, opened
+from skclr.modalities import Image, Tabular
 from skclr.modalities.categories import Categories
 
 

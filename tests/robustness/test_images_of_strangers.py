@@ -11,7 +11,7 @@ import pytest
 from skclr import ContrastiveEmbedder
 from skclr.command_line.files import read
 from skclr.data.files import ImageFiles, images_in
-from skclr.modalities import opened
+from skclr.data.sources import opened
 
 pillow = pytest.importorskip("PIL.Image")
 

@@ -8,7 +8,8 @@ import pytest
 from skclr import ContrastiveEmbedder
 from skclr.command_line.files import read
 from skclr.data.parquet import check_row_group
-from skclr.modalities import ParquetRows, opened
+from skclr.data.sources import opened
+from skclr.modalities import ParquetRows
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")

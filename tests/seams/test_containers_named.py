@@ -13,7 +13,9 @@ from numpy.testing import assert_array_equal
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from skclr import ContrastiveEmbedder
-from skclr.modalities import infer_modality, opened, views_in
+from skclr.data import Rows
+from skclr.data.sources import opened
+from skclr.modalities import infer_modality
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 10, 14)).astype("uint8")
@@ -127,7 +129,7 @@ def test_an_array_of_the_size_that_files_had(tmp_path):
 
 
 def n_views(X, paired=False):
-    return len(views_in(X, paired=paired))
+    return Rows.of(X, paired=paired).n_views
 
 
 @pytest.mark.parametrize("kind", [str, pathlib.Path])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skclr.modalities import n_rows, take_rows, views_in
+from skclr.data import Rows
 from skclr.modalities.text import read_texts
 from skclr.plotting.embedding import TITLES, in_order, is_scale, project
 from skclr.plotting.labels import UNLABELLED_NAME, label_name
@@ -95,16 +95,14 @@ def _unit_square(points: np.ndarray) -> np.ndarray:
     return centered / (np.abs(centered).max() or 1.0)
 
 
-def _looks(embedder: Any, X: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _looks(embedder: Any, X: Rows) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Give tiles or texts by which rows are known, or the columns of a table."""
-    n_samples = n_rows(X)
-    chunks = [np.arange(i, min(i + _CHUNK, n_samples)) for i in range(0, n_samples, _CHUNK)]
-    drawn: Any = (draw_samples(embedder, take_rows(X, chunk)) for chunk in chunks)
-    first: Any = draw_samples(embedder, take_rows(X, np.arange(1)))[0]
+    drawn: Any = (draw_samples(embedder, block) for block in X.blocks(_CHUNK))
+    first: Any = draw_samples(embedder, X[:1])[0]
     if first.kind == "picture":
-        return {"tiles": _tiles(first, (drawing for chunk in drawn for drawing in chunk), n_samples)}, {}
+        return {"tiles": _tiles(first, (drawing for chunk in drawn for drawing in chunk), len(X))}, {}
     if first.kind == "words":
-        texts = read_texts(views_in(X, paired=False)[0])
+        texts = read_texts(X.single())
         return {"texts": [shortened(text, _MOST_CHARACTERS) for text in texts]}, {}
     values = np.array([drawing.values[:_MOST_COLUMNS] for chunk in drawn for drawing in chunk])
     return {}, dict(zip(first.names, values.T, strict=False))

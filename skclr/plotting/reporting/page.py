@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skclr.data import Rows
 from skclr.files.atomic import check_writable, replacing
-from skclr.modalities import n_rows, take_rows, views_in
 from skclr.plotting.base import COLORS, GREY, PALE, pyplot
 from skclr.plotting.labels import read_labels
 from skclr.plotting.reporting import sections
@@ -22,7 +22,6 @@ from skclr.plotting.reporting.map import LABEL, encoded, map_data
 from skclr.plotting.reporting.probes import probe_table
 from skclr.plotting.samples import some_rows
 from skclr.training import check_length
-from skclr.views import is_paired
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("points.js", "page.js")
@@ -104,21 +103,21 @@ def report(
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
     check_writable(path)
-    views = views_in(X, paired=is_paired(embedder.views))
+    X = embedder._open(X)
     # Of pairs of the user's own, the map has the first of each.
-    X, own = tuple(views) if len(views) > 1 else X, views[0]
+    own = X.first
     if isinstance(y, str | os.PathLike):
         raise TypeError(f"y={y!r} is a path, where labels belong: pass report(embedder, X, path={str(y)!r})")
-    labels = None if y is None else read_labels(y, n_rows(X))
+    labels = None if y is None else read_labels(y, len(X))
     extra = _extra_columns(X, labels, metadata)
     rows = some_rows(X, max_points, random_state)
-    shown = own if len(rows) == n_rows(X) else take_rows(own, rows)
+    shown = own if len(rows) == len(X) else own[rows]
     extra = {name: np.asarray(values)[rows] for name, values in extra.items()}
     methods = [methods] if isinstance(methods, str) else methods
     embedding = embedder.transform(shown)
     probes = None if labels is None else probe_table(embedder, own, labels, random_state)
     points = map_data(embedder, shown, embedding, extra, methods, random_state)
-    points["rows"] = None if len(rows) == n_rows(X) else encoded(rows, np.int32)
+    points["rows"] = None if len(rows) == len(X) else encoded(rows, np.int32)
     data = {
         "map": points,
         "charts": [*sections.loss_chart(embedder), *(probes or {}).get("charts", [])],
@@ -133,7 +132,7 @@ def report(
         data,
         title=title or sections.title(embedder),
         summary=sections.summary(embedder, X, labels),
-        sampled=_sampled(len(rows), n_rows(X)),
+        sampled=_sampled(len(rows), len(X)),
         findings=sections.findings(embedder, X, labels if probes else None, random_state),
         probes=probes,
         views=sections.views(embedder, X, random_state),
@@ -158,10 +157,10 @@ def _engines() -> tuple[Any, str]:
     return jinja2, get_plotlyjs()
 
 
-def _extra_columns(X: Any, labels: np.ndarray | None, metadata: Any) -> dict[str, Any]:
+def _extra_columns(X: Rows, labels: np.ndarray | None, metadata: Any) -> dict[str, Any]:
     columns = {} if metadata is None else {str(name): metadata[name] for name in metadata}
     for name, values in columns.items():
-        check_length(f"metadata[{name!r}]", values, n_rows(X))
+        check_length(f"metadata[{name!r}]", values, len(X))
     return columns if labels is None else {LABEL: labels, **columns}
 
 

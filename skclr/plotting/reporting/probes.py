@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from skclr.data import encode_labels
+from skclr.data import Rows, encode_labels
 from skclr.data.positives import UNLABELLED
 from skclr.evaluation.budgets import Budgets
 from skclr.evaluation.candidates import EMBEDDING, beside
 from skclr.evaluation.harness import Record, efficiency_records, read_split
 from skclr.evaluation.judges import knn_judge, linear_judge
 from skclr.evaluation.verdicts import best_of, effect, gain
-from skclr.modalities import take_rows
 from skclr.plotting.label_efficiency import colors
 from skclr.plotting.labels import read_labels
 
@@ -46,7 +45,7 @@ def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, A
     rows = _probed_rows(labels.codes, random_state)
     if not len(rows):
         return None
-    X, labels = take_rows(X, rows), labels.take(rows)
+    X, labels = Rows.of(X)[rows], labels.take(rows)
     splitter = StratifiedShuffleSplit(_N_SPLITS, test_size=_TEST_SHARE, random_state=random_state)
     splits = list(splitter.split(labels.codes, labels.codes))
     linear, knn = linear_judge(list(_METRICS.values())), knn_judge()

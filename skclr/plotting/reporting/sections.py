@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skclr import __version__, evaluation
-from skclr.modalities import n_rows, take_rows, views_in
+from skclr.data import Rows
 from skclr.plotting.base import COLORS
 from skclr.plotting.embedding import in_order
 from skclr.plotting.labels import label_name
@@ -32,11 +32,11 @@ def title(embedder: Any) -> str:
     return f"{type(embedder.net_.framework_).__name__} on {embedder.modality_} data"
 
 
-def summary(embedder: Any, X: Any, y: Any) -> str:
+def summary(embedder: Any, X: Rows, y: Any) -> str:
     """Give the page in one line."""
     return " · ".join(
         [
-            counted(n_rows(X), "sample"),
+            counted(len(X), "sample"),
             counted(len(embedder.get_feature_names_out()), "feature"),
             counted(embedder.n_iter_, "epoch"),
             f"trained {'with' if embedder.positives == 'labels' else 'without'} labels",
@@ -45,7 +45,7 @@ def summary(embedder: Any, X: Any, y: Any) -> str:
     )
 
 
-def facts(embedder: Any, X: Any, y: Any) -> dict[str, dict[str, str]]:
+def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
     """Give what was trained on what, by heading."""
     net, encoder = embedder.net_, embedder.encoder_
     defaults = type(embedder)().get_params(deep=False)
@@ -55,7 +55,7 @@ def facts(embedder: Any, X: Any, y: Any) -> dict[str, dict[str, str]]:
         if repr(value) != repr(defaults[name])
     }
     data = {
-        "samples": f"{n_rows(X):,}",
+        "samples": f"{len(X):,}",
         "modality": embedder.modality_,
         "shape of one": " × ".join(map(str, embedder._modality.shape_)),
     }
@@ -90,7 +90,7 @@ def _describe(labels: np.ndarray) -> str:
 # -- is something wrong -----------------------------------------------------------------------------
 
 
-def findings(embedder: Any, X: Any, y: Any, random_state: int) -> list[tuple[str, str]]:
+def findings(embedder: Any, X: Rows, y: Any, random_state: int) -> list[tuple[str, str]]:
     """Give name and sentence of what the checks have found."""
     return [(name, message) for name, message in evaluation.diagnose(embedder, X, y, random_state=random_state)]
 
@@ -106,10 +106,10 @@ _MEASURES = {
 }
 
 
-def measures(embedder: Any, X: Any, random_state: Any) -> list[dict[str, str]]:
+def measures(embedder: Any, X: Rows, random_state: Any) -> list[dict[str, str]]:
     """Give measures that need no labels, and what they mean."""
-    sample = take_rows(X, some_rows(X, _MEASURED_ROWS, random_state))
-    z = evaluation.embed(embedder, views_in(sample, paired=False)[0])
+    sample = X[some_rows(X, _MEASURED_ROWS, random_state)]
+    z = evaluation.embed(embedder, sample.first)
     z1, z2 = evaluation.embed_two_views(embedder, sample, random_state)
     values = {
         "effective rank": f"{evaluation.effective_rank(z):.1f}",
@@ -142,7 +142,7 @@ def loss_chart(embedder: Any) -> list[dict[str, Any]]:
 # -- views ------------------------------------------------------------------------------------------
 
 
-def views(embedder: Any, X: Any, random_state: Any) -> dict[str, Any]:
+def views(embedder: Any, X: Rows, random_state: Any) -> dict[str, Any]:
     """Give some samples, each followed by its views: addresses of pictures, or parts of rows and texts."""
     originals, drawn = some_views(embedder, X, some_rows(X, _N_VIEWED, random_state), random_state)
     samples = [list(drawings) for drawings in zip(originals, *drawn, strict=True)]
