@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from _common import RESULTS
+from _panel_tables import markdown as panel
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "README.md")
@@ -319,6 +320,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality_losses": ("quality", quality_losses),
     "losses": ("losses", losses),
     "modalities": ("modalities", modalities),
+    "panel": ("panel", panel),
     "table_settings": ("table_settings", table_settings),
     "few_texts": ("few_texts", few_texts),
     "faults": ("faults", faults),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-GPU = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+GPU, PANEL = BENCHMARKS / "gpu.py", BENCHMARKS / "panel.py"
 FIVE = ["simclr", "moco", "byol", "swav", "barlow_twins"]
 
 
@@ -17,3 +18,10 @@ def test_the_gpus_benchmark(part, tmp_path):
     assert run.returncode == 0, run.stderr
     names = [line.partition(" ")[0] for line in run.stdout.splitlines()]
     assert [name for name in names if name in FIVE] == FIVE
+
+
+def test_the_panel():
+    run = subprocess.run([sys.executable, str(PANEL), "--smoke"], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    for kind in ("series", "tables", "text"):
+        assert f"| {kind}, 1 set" in run.stdout
