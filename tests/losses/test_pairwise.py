@@ -207,19 +207,6 @@ def test_tiles_stay_of_one_size(n_candidates, n_rows, monkeypatch):
     assert tiles.rows_per_tile(torch.empty(n_candidates, 0, dtype=torch.float64)) == max(32, n_rows // 2)
 
 
-@pytest.mark.parametrize(
-    ("known", "n_bytes"), [({}, 2**21), ({"l2_cache_size": 2**20}, 2**21), ({"l2_cache_size": 2**23}, 2**23)]
-)
-def test_a_tile_fills_the_cache_that_the_cpu_reports(known, n_bytes, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
-    assert tiles._cache_bytes.__wrapped__() == n_bytes
-
-
-def test_a_cache_of_unknown_size(monkeypatch):
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert tiles._cache_bytes.__wrapped__() == 2**21
-
-
 @pytest.mark.parametrize("name", ["nt_xent", "sup_con", "info_nce", "soft_nearest_neighbors"])
 def test_collapsed_costs_log_of_the_candidates(name):
     # All of the 2B - 1 candidates are equally similar.

@@ -1,9 +1,17 @@
 import pytest
 import torch
 
-from skclr.losses.tiles import rows_per_tile
+from skclr.losses import tiles
 
 CANDIDATES = torch.zeros(1_024, 1)
+
+
+@pytest.fixture(autouse=True)
+def nothing_known():
+    """The size of the cache is asked once a process."""
+    tiles._cache_bytes.cache_clear()
+    yield
+    tiles._cache_bytes.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -11,9 +19,9 @@ CANDIDATES = torch.zeros(1_024, 1)
 )
 def test_a_tile_fills_the_cache_that_torch_reports(known, n_bytes, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
-    assert rows_per_tile(CANDIDATES) == n_bytes // (4 * len(CANDIDATES))
+    assert tiles.rows_per_tile(CANDIDATES) == n_bytes // (4 * len(CANDIDATES))
 
 
 def test_a_tile_has_two_mebibytes_where_torch_reports_no_cache(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert rows_per_tile(CANDIDATES) == 2**21 // (4 * len(CANDIDATES))
+    assert tiles.rows_per_tile(CANDIDATES) == 2**21 // (4 * len(CANDIDATES))
