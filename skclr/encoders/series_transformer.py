@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from skclr.arguments import check_sizes
 from skclr.data.missing import masked_mean, split_missing
 from skclr.encoders.base import Encoder
+from skclr.encoders.sinusoids import sinusoids
 
 # Patches of the longest series in `fit`: attention grows with their square.
 _PATCHES = 64
@@ -72,16 +73,10 @@ class SeriesTransformer(Encoder):
         rest = -x.shape[2] % self.patch_size
         there = F.pad(there, (0, rest)).view(x.shape[0], -1, self.patch_size).any(2)
         tokens = self.patches(F.pad(x, (0, rest))).mT
-        tokens = tokens + sinusoids(tokens.shape[1], tokens.shape[2], tokens.device)
+        waves = sinusoids(torch.arange(tokens.shape[1], device=x.device), tokens.shape[2])
+        tokens = tokens + torch.stack(waves, dim=2).flatten(1)
         # A series without any step attends to zeros: a softmax over nothing is NaN.
         ignored = ~there & there.any(1, keepdim=True)
         for layer in self.layers:
             tokens = layer(tokens, src_key_padding_mask=ignored)
         return masked_mean(self.norm(tokens).mT, there)
-
-
-def sinusoids(length: int, width: int, device: torch.device) -> Tensor:
-    """Give positions 0 to length - 1 as sines and cosines (length, width) of wavelengths from 2π to 20,000π."""
-    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10_000) / width))
-    angles = torch.arange(length, device=device)[:, None] * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from skclr.arguments import check_sizes
 from skclr.encoders.base import Encoder
 from skclr.encoders.dropout import TransformerLayer
+from skclr.encoders.sinusoids import sinusoids
 from skclr.encoders.text import mean_of_tokens
 
 
@@ -70,14 +71,8 @@ class TextTransformer(Encoder):
         there = nn.functional.pad(x.view(n_samples, length, -1).any(2), (1, 0), value=True)
         words = mean_of_tokens(x.reshape(n_samples * length, -1), self.table, self.token_weights)
         words = self.normalize(self.to_width(words)).view(n_samples, length, -1)
-        words = words + positions(length, self.out_features, x.device)
+        # Position 0 is the start token's.
+        words = words + torch.cat(sinusoids(torch.arange(1, length + 1, device=x.device), self.out_features), dim=1)
         words = torch.cat([self.start.expand(n_samples, 1, -1), words], dim=1)  # (B, 1 + L, width)
         words = self.layers(words, src_key_padding_mask=~there)
         return (words * there.unsqueeze(2)).sum(1) / there.sum(1, keepdim=True)
-
-
-def positions(length: int, width: int, device: torch.device) -> Tensor:
-    """Give each place of a text its sines and cosines: (length, width)."""
-    rates = 10_000 ** (-torch.arange(0, width, 2, device=device) / width)
-    angles = torch.arange(1, length + 1, device=device).unsqueeze(1) * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)

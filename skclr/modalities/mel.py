@@ -1,15 +1,13 @@
 """From waves to log-mel spectrograms."""
 
 import math
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skclr.pitch import hertz, mel
 from skclr.precision import without_autocast
-
-Pitch = TypeVar("Pitch", float, Tensor)
 
 # 100 dB below a full-scale sine, about where 16 bits end: what stays below is silence, and is not made louder.
 _SILENCE = 1e-10
@@ -93,23 +91,8 @@ class LogMel(nn.Module):
 
 
 def mel_edges(n_mels: int, min_frequency: float, max_frequency: float) -> Tensor:
-    """Give n_mels + 2 frequencies, equally far apart on the mel scale; band i reaches from i to i + 2.
-
-    References
-    ----------
-    O'Shaughnessy 1987, the mel scale as HTK has it: 2595 log10(1 + f / 700). Differs: none.
-    """
+    """Return n_mels + 2 frequencies, equally far apart on the mel scale; band i reaches from i to i + 2."""
     return hertz(torch.linspace(mel(min_frequency), mel(max_frequency), n_mels + 2, dtype=torch.float64))
-
-
-def mel(frequency: float) -> float:
-    """Take hertz to mel."""
-    return 2595 * math.log10(1 + frequency / 700)
-
-
-def hertz(mel: Pitch) -> Pitch:
-    """Take mel to hertz."""
-    return 700 * (10 ** (mel / 2595) - 1)
 
 
 def mel_filters(edges: Tensor, n_fft: int, sampling_rate: float) -> Tensor:

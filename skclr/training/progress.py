@@ -11,8 +11,8 @@ _REFRESH_SECONDS = 0.2
 _BAR_WIDTH = 24
 
 
-def clock(seconds: float) -> str:
-    """Write seconds as 0:07, 12:05 or 3:04:05."""
+def duration(seconds: float) -> str:
+    """Return seconds as 0:07, 12:05 or 3:04:05."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -62,7 +62,7 @@ class ProgressLine(Callback):
             f"[{bar:·<{_BAR_WIDTH}}]",
             *self._losses(net),
             f"{rate:,.0f} samples/s",
-            f"{clock(left)} left",
+            f"{duration(left)} left",
         ]
         start = "\r\033[K" if sys.stderr.isatty() else ""
         sys.stderr.write(start + "  ".join(parts) + end)

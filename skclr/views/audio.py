@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skclr.arguments import check_number, check_pair
+from skclr.pitch import mel
 from skclr.randomness import randn
 from skclr.views.base import Samples, Views, check_n_views
-from skclr.views.image import Draws
+from skclr.views.draws import Draws
 
 # As many clips show how long most are.
 _LENGTH_SAMPLES = 256
@@ -265,11 +266,6 @@ def colored_noise(exponent: Tensor, n: int, generator: torch.Generator) -> Tenso
 def decibels(level: Tensor) -> Tensor:
     """Give the factor of an amplitude for a level in decibels."""
     return (level * (math.log(10) / 20)).exp()
-
-
-def mel(frequency: Tensor) -> Tensor:
-    """Take hertz to the mel scale, up to a factor."""
-    return (1 + frequency / 700).log()
 
 
 def power_of_two(n: int) -> int:

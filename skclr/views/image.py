@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from skclr.arguments import check_number, check_pair
-from skclr.randomness import rand
 from skclr.views.base import Samples, Views, check_n_views
+from skclr.views.draws import Draws
 from skclr.views.pixels import (
     affine_matrices,
     blur,
@@ -200,7 +200,7 @@ class ImageViews(Views):
         blurred = longer**2 if self.blur else 0
         return max(math.prod(shape), math.ceil(channels * height * width * zoom**2), blurred)
 
-    def _view(self, x: Tensor, index: int, draws: "Draws") -> Tensor:
+    def _view(self, x: Tensor, index: int, draws: Draws) -> Tensor:
         x = self._crop_local(x, draws) if index >= self.n_views else self._crop_global(x, draws)
         x = self._jitter(x, draws)
         if share := of_view(self.blur, index):
@@ -209,11 +209,11 @@ class ImageViews(Views):
             x = solarize(x, draws.chance(share))
         return x
 
-    def _crop_global(self, x: Tensor, draws: "Draws") -> Tensor:
+    def _crop_global(self, x: Tensor, draws: Draws) -> Tensor:
         height, width = x.shape[2:]
         return resample(x, self._draw_matrices(draws, self.crop_scale_, height, width), (height, width))
 
-    def _crop_local(self, x: Tensor, draws: "Draws") -> Tensor:
+    def _crop_local(self, x: Tensor, draws: Draws) -> Tensor:
         height, width = x.shape[2:]
         shorter = min(height, width)
         zoom = (self.local_size or shorter / 2) / shorter
@@ -223,7 +223,7 @@ class ImageViews(Views):
             x = low_pass(x, matrices, size)
         return resample(x, matrices, size)
 
-    def _draw_matrices(self, draws: "Draws", scale: tuple[float, float], height: int, width: int) -> Tensor:
+    def _draw_matrices(self, draws: Draws, scale: tuple[float, float], height: int, width: int) -> Tensor:
         rows, columns = self._draw_sides(draws, scale, height, width)
         top, left = (draws.uniform(0, rest + 1).floor() for rest in (height - rows, width - columns))
         return affine_matrices(
@@ -237,7 +237,7 @@ class ImageViews(Views):
             aspect=width / height,
         )
 
-    def _draw_sides(self, draws: "Draws", scale: tuple[float, float], height: int, width: int) -> list[Tensor]:
+    def _draw_sides(self, draws: Draws, scale: tuple[float, float], height: int, width: int) -> list[Tensor]:
         """Draw areas and ratios until a crop fits into the image; its height and width (n,) in whole pixels."""
         log_area = draws.uniform(*scale, _N_TRIES).log()
         low, high = (math.log(ratio) for ratio in self.crop_ratio)
@@ -249,7 +249,7 @@ class ImageViews(Views):
         sides = height * ((log_area - log_ratio) / 2).exp(), width * ((log_area + log_ratio) / 2).exp()
         return [side.round().clamp(min=1) for side in sides]
 
-    def _jitter(self, x: Tensor, draws: "Draws") -> Tensor:
+    def _jitter(self, x: Tensor, draws: Draws) -> Tensor:
         happens = draws.chance(self.jitter_probability)
         brightness = torch.where(happens, 1 + draws.around_zero(self.brightness), 1.0)
         contrast = torch.where(happens, 1 + draws.around_zero(self.contrast), 1.0)
@@ -287,30 +287,6 @@ class ImageViews(Views):
             raise ValueError(f"crop_ratio={self.crop_ratio}: use (smallest, largest) around 1, the image's own")
 
 
-class Draws:
-    """Independent draws for n images, one number each, from one generator."""
-
-    def __init__(self, n: int, generator: torch.Generator) -> None:
-        self.n = n
-        self.generator = generator
-
-    def uniform(self, low: float | Tensor, high: float | Tensor, *shape: int) -> Tensor:
-        """Draw (n, *shape) from [low, high)."""
-        return low + (high - low) * rand((self.n, *shape), self.generator)
-
-    def around_zero(self, spread: float | Tensor) -> Tensor:
-        """Draw (n,) from [-spread, spread)."""
-        return self.uniform(-spread, spread)
-
-    def chance(self, probability: float) -> Tensor:
-        """Draw (n,) bool, true with the given probability."""
-        return self.uniform(0, 1) < probability
-
-    def order(self, n_things: int) -> Tensor:
-        """Draw (n, n_things), the numbers from 0 in an order of their own in each row."""
-        return self.uniform(0, 1, n_things).argsort(1)
-
-
 def of_view(value: float | Sequence[float], index: int) -> float:
-    """Give the value of a view; the last of a sequence holds for all views behind it."""
+    """Return the value of a view; the last of a sequence holds for all views after it."""
     return value[min(index, len(value) - 1)] if isinstance(value, Sequence) else value

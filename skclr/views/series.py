@@ -10,9 +10,8 @@ from torch import Tensor
 
 from skclr.arguments import check_number, check_pair
 from skclr.data.missing import channel_statistics
-from skclr.randomness import rand, randn
 from skclr.views.base import Samples, Views, check_n_views
-from skclr.views.image import Draws
+from skclr.views.draws import Draws
 
 # As many series show the scale of all.
 _STATISTICS_SAMPLES = 256
@@ -135,60 +134,47 @@ class SeriesViews(Views):
         """
         mean, deviation = (values.to(x.device, non_blocking=True) for values in (self.mean_, self.deviation_))
         x = (x - mean) / deviation
-        clock, draws = Clock(x), SeriesDraws(len(x), generator)
-        return [self._view(x, clock, draws) * deviation + mean for _ in range(self.n_views)]
+        time, draws = RelativeTime(x), Draws(len(x), generator)
+        return [self._view(x, time, draws) * deviation + mean for _ in range(self.n_views)]
 
-    def _view(self, x: Tensor, clock: "Clock", draws: "SeriesDraws") -> Tensor:
-        x = resample(x, clock.steps_at(self._move(clock.time, draws)))
+    def _view(self, x: Tensor, time: "RelativeTime", draws: Draws) -> Tensor:
+        x = resample(x, time.steps_at(self._move(time.values, draws)))
         if self.scaling:
             x = x * draws.curves(self.scaling, x.shape[1], 1).exp()
         if self.magnitude_warp:
             knots = draws.curves(self.magnitude_warp, x.shape[1], _KNOTS)
-            x = x * resample(knots, clock.time * (_KNOTS - 1)).exp()
+            x = x * resample(knots, time.values * (_KNOTS - 1)).exp()
         if self.frequency_mask:
-            masked = draws.each(x.shape[2] // 2 + 1) < draws.uniform(0, self.frequency_mask)[:, None]
+            masked = draws.uniform(0, 1, x.shape[2] // 2 + 1) < draws.uniform(0, self.frequency_mask)[:, None]
             # The frequency 0 is the level of the series.
             masked[:, 0] = False
             x = mask_frequencies(x, masked)
         if self.jitter:
             x = x + draws.curves(self.jitter, *x.shape[1:])
-        return torch.where(self._masked(x, clock.time, draws), 0.0, x)
+        return torch.where(self._masked(x, time.values, draws), 0.0, x)
 
-    def _move(self, time: Tensor, draws: "SeriesDraws") -> Tensor:
+    def _move(self, time: Tensor, draws: Draws) -> Tensor:
         """Say at which relative times (B, T) of its series a view looks: crop, warp and permutation in one."""
         if self.segments > 1:
             n_segments = draws.uniform(1, self.segments + 1).long()
             unused = torch.arange(self.segments, device=time.device) >= n_segments[:, None]
-            time = permute(time, n_segments, draws.each(self.segments).masked_fill(unused, 2.0).argsort(1))
+            time = permute(time, n_segments, draws.uniform(0, 1, self.segments).masked_fill(unused, 2.0).argsort(1))
         if self.time_warp:
             time = warp(time, draws.curves(self.time_warp, 1, _KNOTS)[:, 0])
         share = draws.uniform(*self.crop_scale)
         return draws.uniform(0, 1 - share)[:, None] + share[:, None] * time
 
-    def _masked(self, x: Tensor, time: Tensor, draws: "SeriesDraws") -> Tensor:
+    def _masked(self, x: Tensor, time: Tensor, draws: Draws) -> Tensor:
         """Say which values (B, C, T) of a view are masked."""
         share = draws.uniform(0, self.time_mask)[:, None]
         since = time - draws.uniform(0, 1)[:, None] * (1 - share)
-        luck = draws.each(x.shape[1])
+        luck = draws.uniform(0, 1, x.shape[1])
         # One channel at least is kept.
         channels = (luck < self.channel_mask) & (luck < luck.amax(1, keepdim=True))
         return (((since >= 0) & (since < share))[:, None] | channels[:, :, None]) & ~x.isnan()
 
 
-class SeriesDraws(Draws):
-    """Draws for n series: besides one number each, several."""
-
-    def each(self, n: int) -> Tensor:
-        """Draw (B, n) from [0, 1)."""
-        return rand((self.n, n), self.generator)
-
-    def curves(self, largest: float, n_channels: int, n_knots: int) -> Tensor:
-        """Draw normal (B, n_channels, n_knots), each series with a deviation of its own of up to `largest`."""
-        normal = randn((self.n, n_channels, n_knots), self.generator)
-        return self.uniform(0, largest)[:, None, None] * normal
-
-
-class Clock:
+class RelativeTime:
     """Relative time of each series: 0 at its first step that is there, 1 at its last.
 
     Parameters
@@ -197,7 +183,7 @@ class Clock:
 
     Attributes
     ----------
-    time : (B, T); before and after the series it is held at 0 and 1.
+    values : (B, T); before and after the series it is held at 0 and 1.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -206,7 +192,7 @@ class Clock:
         self.first = there.argmax(1, keepdim=True)
         self.last = x.shape[2] - 1 - there.flip(1).argmax(1, keepdim=True)
         self.span = self.last - self.first
-        self.time = ((self.steps - self.first) / self.span.clamp(min=1)).clamp(0, 1)
+        self.values = ((self.steps - self.first) / self.span.clamp(min=1)).clamp(0, 1)
 
     def steps_at(self, time: Tensor) -> Tensor:
         """Take times (B, T) to steps; those outside of the series stay where they are."""

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from skclr.views import AudioViews
 from skclr.views.audio import colored_noise, decibels, interpolate, mel, power_of_two, room, stretch
-from skclr.views.image import Draws
+from skclr.views.draws import Draws
 
 RATE = 8000
 # Nothing happens to a view but what a test adds.

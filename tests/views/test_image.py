@@ -10,7 +10,8 @@ from scipy.stats import ks_2samp
 from torch.testing import assert_close
 
 from skclr.randomness import DrawsFrom
-from skclr.views.image import Draws, ImageViews
+from skclr.views.draws import Draws
+from skclr.views.image import ImageViews
 from skclr.views.pixels import (
     LUMINANCE,
     affine_matrices,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skclr.views.series import Clock, SeriesViews, mask_frequencies, permute, resample, warp
+from skclr.views.series import RelativeTime, SeriesViews, mask_frequencies, permute, resample, warp
 
 # Nothing happens to a view but what a test adds.
 STILL = {"crop_scale": (1.0, 1.0), "jitter": 0.0, "scaling": 0.0, "channel_mask": 0.0, "time_mask": 0.0}
@@ -259,15 +259,15 @@ def test_beside_a_missing_value_the_nearer_step_speaks():
     assert_close(found[0, 0], torch.tensor([1.0, 1.0, *[torch.nan] * 3, 5.0, 5.0]), equal_nan=True)
 
 
-def test_the_clock_runs_from_the_first_step_to_the_last():
+def test_relative_time_runs_from_the_first_step_to_the_last():
     x = torch.full((3, 2, 6), torch.nan)
     x[0, 0, 1] = x[0, 1, 5] = x[1, 0, 3] = 1.0
     x[2] = 1.0
-    clock = Clock(x)
-    assert clock.first.flatten().tolist() == [1, 3, 0]
-    assert clock.last.flatten().tolist() == [5, 3, 5]
-    assert_close(clock.time[0], torch.tensor([0, 0, 0.25, 0.5, 0.75, 1.0]))
-    assert_close(clock.steps_at(clock.time), torch.arange(6.0).expand(3, 6))
+    time = RelativeTime(x)
+    assert time.first.flatten().tolist() == [1, 3, 0]
+    assert time.last.flatten().tolist() == [5, 3, 5]
+    assert_close(time.values[0], torch.tensor([0, 0, 0.25, 0.5, 0.75, 1.0]))
+    assert_close(time.steps_at(time.values), torch.arange(6.0).expand(3, 6))
 
 
 # -- mistakes ---------------------------------------------------------------------------------------

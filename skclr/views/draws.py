@@ -1,0 +1,35 @@
+"""What view makers draw: one number, or several, for each sample of a batch."""
+
+import torch
+from torch import Tensor
+
+from skclr.randomness import rand, randn
+
+
+class Draws:
+    """Independent draws for the n samples of a batch, from one generator."""
+
+    def __init__(self, n: int, generator: torch.Generator) -> None:
+        self.n = n
+        self.generator = generator
+
+    def uniform(self, low: float | Tensor, high: float | Tensor, *shape: int) -> Tensor:
+        """Draw (n, *shape) from [low, high)."""
+        return low + (high - low) * rand((self.n, *shape), self.generator)
+
+    def around_zero(self, spread: float | Tensor) -> Tensor:
+        """Draw (n,) from [-spread, spread)."""
+        return self.uniform(-spread, spread)
+
+    def chance(self, probability: float) -> Tensor:
+        """Draw (n,) bool, true with the given probability."""
+        return self.uniform(0, 1) < probability
+
+    def order(self, n_things: int) -> Tensor:
+        """Draw (n, n_things), a random order of the numbers from 0 in each row."""
+        return self.uniform(0, 1, n_things).argsort(1)
+
+    def curves(self, largest: float, n_channels: int, n_knots: int) -> Tensor:
+        """Draw normal (n, n_channels, n_knots), with a standard deviation per sample drawn from 0 to `largest`."""
+        normal = randn((self.n, n_channels, n_knots), self.generator)
+        return self.uniform(0, largest)[:, None, None] * normal
