@@ -19,7 +19,7 @@ from skclr.argument_roles import ARGUMENTS
 from skclr.arguments import check_types
 from skclr.encoders import ENCODERS
 from skclr.files.plain import as_python
-from skclr.frameworks import FRAMEWORKS, Framework, Supervised
+from skclr.frameworks import BY_CLASS, FRAMEWORKS, Framework
 from skclr.hints import REGISTRIES, hint, nearest_name
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality
@@ -115,7 +115,7 @@ PARAMETERS: dict[str, Parameter] = {
     "framework": Parameter(
         _name_or(_class_of(Framework)),
         "a name in skclr.frameworks.FRAMEWORKS, or a class of that kind",
-        part_of(FRAMEWORKS, Supervised),
+        part_of(FRAMEWORKS, *BY_CLASS),
     ),
     "loss": Parameter(
         _name_or(callable),

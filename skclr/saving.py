@@ -25,7 +25,7 @@ from skclr.encoders import ENCODERS, Encoder, Preprocessed
 from skclr.files.atomic import replacing
 from skclr.files.format import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
 from skclr.files.plain import expect
-from skclr.frameworks import FRAMEWORKS, Framework, Supervised
+from skclr.frameworks import BY_CLASS, FRAMEWORKS, Framework
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality
 from skclr.modalities.categories import Categories
@@ -45,7 +45,7 @@ CLASSES: dict[str, type] = {
     part.__name__: part
     for parts in (
         *(r.values() for r in (ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, OPTIMIZERS, TOKENIZERS, VIEWS)),
-        (Categories, MomentumSGD, OfModel, Supervised),
+        (Categories, MomentumSGD, OfModel, *BY_CLASS),
         (part for part in vars(torch.optim).values() if isinstance(part, type)),
     )
     for part in parts

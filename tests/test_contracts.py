@@ -319,10 +319,8 @@ def test_endless_stream(name):
 
 
 @every_framework
-def test_embeds_by_the_encoder_that_is_trained(name):
-    framework = build(name).eval()
-    x = make_views()[0]
-    assert torch.equal(framework.embed(x), framework.encoder(x))
+def test_the_encoder_is_trained(name):
+    framework = build(name)
     assert all(parameter.requires_grad for parameter in framework.encoder.parameters())
 
 

@@ -23,7 +23,8 @@ def row_groups(n_samples: int, labels: Any = None, groups: Any = None, n_extra: 
 
     Returns
     -------
-    (n_samples + n_extra,) int64.
+    (n_samples + n_extra,) int64. With labels, the id of a labelled row is the number of its class, from 0 in sorted
+    order, and ids of unlabelled rows are negative.
 
     Raises
     ------

@@ -20,6 +20,8 @@ class Encoder(nn.Module, ABC):
     tokens : whether samples are ids of tokens, and not numbers.
     facts : names of the constructor's arguments that are facts of the data, which the modality fills in where the
         user does not; see `skclr.modalities.Modality.facts`.
+    takes_missing : whether NaN in a sample, where values are missing or it has ended, means something to the network;
+        if not, `Preprocessed` passes 0 in its place.
     any_length : whether samples may be shorter or longer than `input_shape` says, and padding makes no difference.
     package : another package whose code it runs, which no model file may choose unless the user trusts it; or None.
     """
@@ -28,6 +30,7 @@ class Encoder(nn.Module, ABC):
     n_dims: ClassVar[int | None] = None
     tokens: ClassVar[bool] = False
     facts: ClassVar[tuple[str, ...]] = ()
+    takes_missing: ClassVar[bool] = True
     any_length: bool = False
     package: ClassVar[str | None] = None
 

@@ -24,6 +24,7 @@ class Conv(Encoder):
     """
 
     n_dims = 3
+    takes_missing = False
 
     def __init__(self, input_shape: tuple[int, int, int], width: int = 32, n_layers: int = 4) -> None:
         check_sizes(width=width)
@@ -45,5 +46,5 @@ class Conv(Encoder):
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, H, W) to (B, out_features); a frame of sound that is not there is as the mean."""
-        return self.layers(x.nan_to_num(0.0))
+        """Return the (B, out_features) embeddings of images (B, C, H, W)."""
+        return self.layers(x)

@@ -44,11 +44,14 @@ class Preprocessed(Encoder):
         self.preprocessing = preprocessing
         self.network = network
         self.any_length = isinstance(network, Encoder) and network.any_length
+        self.fills_missing = isinstance(network, Encoder) and not network.takes_missing
         self.out_features = self._measure(example)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, *shape) to (B, out_features)."""
-        return self.network(self.preprocessing(x))
+        """Return the (B, out_features) embeddings of samples (B, *shape)."""
+        x = self.preprocessing(x)
+        # Preprocessing standardises, so 0 is the mean.
+        return self.network(x.nan_to_num(0.0) if self.fills_missing else x)
 
     def freeze(self, layers: int | str) -> None:
         """Keep the first layers as they are from now on, statistics of normalisation included.

@@ -97,6 +97,7 @@ class ResNet(Encoder, ABC):
     """
 
     n_dims = 3
+    takes_missing = False
     block: ClassVar[type[BasicBlock] | type[Bottleneck]]
     depths: ClassVar[tuple[int, int, int, int]]
 
@@ -117,8 +118,8 @@ class ResNet(Encoder, ABC):
         self.layer4 = self._stage(512, self.depths[3], stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, H, W) to (B, out_features); a frame of sound that is not there is as the mean."""
-        x = self.maxpool(relu(self.bn1(self.conv1(x.nan_to_num(0.0)))))
+        """Return the (B, out_features) embeddings of images (B, C, H, W)."""
+        x = self.maxpool(relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x.mean((2, 3))
 

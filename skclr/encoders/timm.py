@@ -44,6 +44,7 @@ class Timm(Encoder):
     """
 
     n_dims = 3
+    takes_missing = False
     package = "timm"
 
     def __init__(
@@ -74,8 +75,8 @@ class Timm(Encoder):
         return {name: value for name, value in params.items() if name not in sources}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, H, W) to (B, out_features); a frame of sound that is not there is as the mean."""
-        return self.network(x.nan_to_num(0.0))
+        """Return the (B, out_features) embeddings of images (B, C, H, W)."""
+        return self.network(x)
 
 
 def _import_timm() -> ModuleType:

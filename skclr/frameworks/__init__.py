@@ -24,8 +24,12 @@ FRAMEWORKS: dict[str, type[Framework]] = {
     "dino": DINO,
 }
 
+# Chosen by class alone, since these need labels; files may name them too.
+BY_CLASS: tuple[type[Framework], ...] = (Supervised,)
+
 __all__ = [
     "BYOL",
+    "BY_CLASS",
     "DINO",
     "FRAMEWORKS",
     "NNCLR",

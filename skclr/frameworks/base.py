@@ -20,7 +20,7 @@ class Recipe(NamedTuple):
     scaling: float = 1.0
 
     def at(self, batch_size: int) -> float:
-        """Give the learning rate for a batch of `batch_size` samples."""
+        """Return the learning rate for a batch of `batch_size` samples."""
         return self.learning_rate * (batch_size / 256) ** self.scaling
 
 
@@ -51,7 +51,7 @@ class Framework(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
-        """Give the loss of one batch.
+        """Return the loss of one batch.
 
         Parameters
         ----------
@@ -62,10 +62,6 @@ class Framework(nn.Module, ABC):
         -------
         Scalar.
         """
-
-    def embed(self, x: Tensor) -> Tensor:
-        """Take (B, *shape) to embeddings (B, d)."""
-        return self.encoder(x)
 
     def after_step(self, progress: float) -> None:
         """Move the state that no gradient moves, after a step of the optimiser.

@@ -1,4 +1,4 @@
-"""The supervised network: what contrastive learning is held against, and how an encoder is fine-tuned."""
+"""The supervised network: what contrastive learning is compared with, and how an encoder is fine-tuned."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,12 +14,12 @@ class Supervised(Framework):
     Parameters
     ----------
     encoder : takes (B, *shape) to (B, encoder.out_features).
-    n_classes : groups 0 to n_classes - 1 are classes; samples of negative groups have no label and no share in
-        the loss.
+    n_classes : groups 0 to n_classes - 1 are the classes, as `positives="labels"` numbers them; samples of negative
+        groups have no label and do not contribute to the loss.
 
     Notes
     -----
-    It is in no registry: it needs the labels that every other framework does without. Give it as
+    No name chooses it, because it needs the labels that every other framework does without. Pass the class:
     `framework=Supervised` with `framework_params={"n_classes": k}` and `positives="labels"`.
     """
 
@@ -37,12 +37,24 @@ class Supervised(Framework):
         self.classifier = nn.Linear(encoder.out_features, n_classes)
 
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
+        """Return the mean cross-entropy of the labelled samples.
+
+        Raises
+        ------
+        ValueError : if a group is no class. On an accelerator, where this check would stall the step, torch raises.
+        """
+        n_classes = self.classifier.out_features
+        if groups.device.type == "cpu" and len(groups) and (largest := int(groups.max())) >= n_classes:
+            raise ValueError(
+                f"n_classes={n_classes}, but there is a group {largest}. Pass y with that many classes to fit, and "
+                "positives='labels'."
+            )
         classes = groups.clamp_min(-1)
         losses = [F.cross_entropy(self.logits(view), classes, ignore_index=-1, reduction="sum") for view in views]
         labelled = world.average((classes >= 0).float().mean(0))
-        # A batch may hold no label at all, and then no loss.
+        # A batch without labels has a loss of 0.
         return sum(losses) / (len(views) * len(classes) * labelled.masked_fill(labelled == 0, 1))
 
     def logits(self, x: Tensor) -> Tensor:
-        """Take (B, *shape) to the logits (B, n_classes) of the classes."""
+        """Return the logits (B, n_classes) of samples (B, *shape)."""
         return self.classifier(self.encoder(x))

@@ -36,3 +36,10 @@ def test_groups_are_ids_without_a_special_value(groups):
     together = partners(row_groups(3, groups=groups))
     assert together.sum() == 3 + 2
     assert together[0, 2]
+
+
+def test_labels_are_numbered_in_sorted_order_and_all_else_is_negative():
+    """The supervised network takes the ids for classes."""
+    ids = row_groups(4, ["b", "a", -1, "c"], n_extra=1)
+    assert ids[[0, 1, 3]].tolist() == [1, 0, 2]
+    assert (ids[[2, 4]] < 0).all()
