@@ -1,4 +1,4 @@
-"""Candidates of a comparison: ways to use rows without labels, an embedding's and those that it must beat."""
+"""Candidates of a comparison: an embedding, and the baselines that it must beat."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Candidate(BaseEstimator, ABC):
     Attributes
     ----------
     standardize : whether a linear judge takes each feature standardised, which suits embeddings; else all are divided
-        by one number, which keeps what the scale of pixels and principal components tells.
+        by one number, which keeps the relative scales of pixels and principal components.
     """
 
     standardize: bool = True
@@ -180,7 +180,7 @@ class Reduced(TransformerMixin, BaseEstimator):
 
 def _umap() -> Any:
     with warnings.catch_warnings():
-        # It tells of TensorFlow, which only its other half needs.
+        # It warns about TensorFlow, which only parametric UMAP needs.
         warnings.simplefilter("ignore", ImportWarning)
         from umap import UMAP
     return UMAP(random_state=0, n_jobs=1)

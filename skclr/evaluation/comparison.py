@@ -32,7 +32,7 @@ _SUFFIXES = ("", "_low", "_high", "_p_value")
 _UNTESTED = Difference(*[float("nan")] * 4)
 
 
-# -- what comes out ---------------------------------------------------------------------------------
+# -- results ---------------------------------------------------------------------------------------
 
 
 class Comparison:
@@ -89,7 +89,7 @@ class Comparison:
         return "\n".join([*table, "", _legend(len(self.records[0]["scores"])), self.verdict.sentence])
 
 
-# -- how it is computed ---------------------------------------------------------------------------------
+# -- computation ---------------------------------------------------------------------------------------
 
 
 def compare(
@@ -108,37 +108,37 @@ def compare(
     random_state: int = 0,
     verbose: int = 0,
 ) -> Comparison:
-    """Hold embedders against baselines on labelled data, and say whether pretraining helped.
+    """Compare embedders with baselines on labelled data, and state whether pretraining helped.
 
-    In each fold every row learns from the training samples without labels, then a logistic regression from a few
-    labels of them, the same for all rows; the test samples are seen by neither.
+    In each fold every embedder and baseline learns from the training samples without labels, then a logistic regression
+    from a few of their labels, the same for all; neither sees the test samples.
 
     Parameters
     ----------
     X : array or DataFrame of n samples
-        As for `ContrastiveEmbedder.fit`; of pairs the baselines see the first of each.
+        As for `ContrastiveEmbedder.fit`; of pairs the baselines use the first sample of each.
     y : array of shape (n,)
         Classes, in any container. Unlabelled rows (-1 or a missing value) are in the training part of every fold, for
-        the embedders, and are never drawn nor scored.
+        the embedders; they are neither drawn nor scored.
     embedders : "all", list of str, or dict of str to ContrastiveEmbedder, default="all"
         Frameworks by name, or embedders.
     baselines : "auto", list of str, or dict of str to transformer, default="auto"
         Names among "raw features", "PCA", "untrained encoder", "supervised network" (of the same shape, on the labelled
         samples alone) and "UMAP"; "auto" is all, UMAP where it is installed. The network is the first embedder's.
     labels_per_class : sequence of int or "all", default=(5, 10, 50)
-        Numbers of labels; a class that has fewer gives all.
+        Numbers of labels; a class with fewer labels uses all of them.
     embedder_params : dict, default=None
         Parameters of embedders given by name.
     n_draws : int, default=3
         Draws of labels in each fold, of which a fold's score is the mean.
     cv : int, cross-validation generator or iterable, default=5
-        A number makes so many stratified, shuffled folds. With 2 folds the intervals are very wide.
+        A number is that of stratified, shuffled folds. With 2 folds the intervals are very wide.
     scoring : str or callable, default="accuracy"
-        A scikit-learn scorer that gives one number.
+        A scikit-learn scorer that returns one number.
     memory : str, path or joblib.Memory, default=None
-        Folder that keeps finished cells, of a row and a fold each: what was cut short goes on there. Take a new one
-        after an upgrade. Of image files the paths count, not the contents. joblib unpickles what is in the folder,
-        which may run code: let nobody else write to it.
+        Folder that keeps finished cells, one for each row and fold: an interrupted run continues from them. Use a new
+        folder after an upgrade. Image files are recognised by their paths, not by their contents. joblib unpickles
+        what is in the folder, which may run code: let nobody else write to it.
     n_jobs : int, default=None
         Cells at a time, through joblib.
     random_state : int, default=0
@@ -160,10 +160,10 @@ def compare(
 
     Notes
     -----
-    Differences have the corrected resampled t-test (Nadeau & Bengio 2003), since folds share training samples, and
-    the interval of Bonferroni over the embedders, so that it holds for the one that came out best. The best baseline is
-    chosen on the same scores, to its advantage. Embeddings are standardised for the classifier, raw features and their
-    components are not: each has what suits it.
+    Differences are tested by the corrected resampled t-test (Nadeau & Bengio 2003), since folds share training samples.
+    Their intervals have Bonferroni's correction for the number of embedders, so that they hold for the best of them.
+    The best baseline is chosen on the same scores, to its advantage. Embeddings are standardised for the classifier;
+    raw features and their components are not, because their scales are informative.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def compare(
     check_consistent_length(*rows.sides, labels.codes)
     first = named_baselines(baselines, next(iter(learners.values())))
     candidates = first | {name: Features(embedder, standardize=True) for name, embedder in learners.items()}
-    # Of pairs the baselines see what `transform` does, the first of each.
+    # Of pairs the baselines use what `transform` does, the first of each.
     samples = dict.fromkeys(first, rows.first) | dict.fromkeys(learners, rows)
     folds = _folds(cv, labels, random_state)
     settings = Budgets(tuple(labels_per_class), n_draws), linear_judge(scoring)
@@ -201,14 +201,14 @@ def compare(
         results[name].append(cell)
         if verbose:
             print(f"fold {fold + 1}/{len(folds)}  {_progress(name, cell)}", flush=True)
-    # Of labelled rows: the others are in every fold's training part.
+    # Of labelled rows: unlabelled ones are in the training part of every fold.
     shares = [len(test) / np.count_nonzero(labels.codes[train] != UNLABELLED) for train, test in folds]
     test_share = float(np.mean(shares))
     return summarize_cells(results, list(learners), test_share)
 
 
 def _check_scoring(scoring: Any) -> None:
-    """Raise a ValueError before the fits for what would only be found after them."""
+    """Raise a ValueError for an unknown scorer before anything is fitted."""
     if isinstance(scoring, str) and scoring not in get_scorer_names():
         raise ValueError(f"scoring={scoring!r} is unknown. Pass a name of sklearn.metrics.get_scorer_names().")
 
@@ -325,7 +325,7 @@ def _folds(cv: Any, labels: Labels, seed: int) -> list[tuple[np.ndarray, np.ndar
     check_splittable(labels, "compare")
     known = labels.labelled
     if isinstance(cv, Iterable):
-        # Folds of the user's own have the row numbers of X.
+        # The user's own folds hold row numbers of X.
         folds = [(np.asarray(train), np.asarray(test)[np.isin(test, known)]) for train, test in cv]
     else:
         if isinstance(cv, Integral):

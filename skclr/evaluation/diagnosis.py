@@ -1,4 +1,4 @@
-"""What is known to go wrong, looked for in a fitted embedder."""
+"""Checks of a fitted embedder for known failures."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from skclr.measures import collapsed_share, effective_rank, feature_std, spread_
 from skclr.modalities.columns import doubtful_columns
 from skclr.training import embed_views
 
-# Samples that are looked at: enough for every measure below.
+# Samples that are examined: enough for every measure below.
 _MOST_ROWS = 2_000
 _SMALLEST_BATCH = 32
 _N_SPLITS = 5
 
 
 class Finding(NamedTuple):
-    """What is wrong.
+    """A failure that was found.
 
     Attributes
     ----------
-    name : of the fault.
-    message : a sentence with the number and the remedy.
+    name : of the failure.
+    message : a sentence with the measured value and the remedy.
 
     Examples
     --------
@@ -48,14 +48,14 @@ class Finding(NamedTuple):
 
 @dataclass
 class Evidence:
-    """What the checks look at.
+    """What the checks examine.
 
     Attributes
     ----------
-    embedder, X, X_test : as `diagnose` was given them, X of some rows and with its first view alone.
+    embedder, X, X_test : as passed to `diagnose`, except that X holds some rows of the first view alone.
     labels : of the rows of X; None without y.
     z : (n, d) embeddings of X.
-    views : the first two views of X as the encoder gets them, and z1, z2 their embeddings.
+    views, z1, z2 : the first two views of X as the encoder gets them, and their embeddings.
     before : (n, d) embeddings before training.
     """
 
@@ -71,32 +71,32 @@ class Evidence:
 
     @property
     def is_collapsed(self) -> bool:
-        """Whether the encoder gives one output."""
+        """Whether all embeddings are the same."""
         return feature_std(self.z) < 1e-3
 
     @property
     def has_columns(self) -> bool:
-        """Whether X is a table whose columns can be looked at."""
+        """Whether X is a table with columns to examine."""
         return self.embedder.modality_ == "tabular"
 
 
 def diagnose(
     embedder: ContrastiveEmbedder, X: Any, y: Any = None, *, X_test: Any = None, random_state: int = 0
 ) -> list[Finding]:
-    """Look for what is known to go wrong in a fitted embedder.
+    """Check a fitted embedder for known failures.
 
     Parameters
     ----------
     embedder : fitted.
-    X : samples it was fitted on, as its `fit` takes them.
-    y : (n,) classes, to look for labels that leak and to compare the embedding with its baselines; unlabelled rows (-1
-        or missing) are left out of both. None does without, and what needs two classes is left out where there is one.
-    X_test : samples it will be tested on, to look for those of X among them.
+    X : samples it was fitted on, as for its `fit`.
+    y : (n,) classes, to find columns that leak them and to compare the embedding with its baselines; unlabelled rows
+        (-1 or missing) are left out of both. Without y, or with a single class, both checks are skipped.
+    X_test : samples it will be tested on; those that are also in X are reported.
     random_state : seed of views and splits.
 
     Returns
     -------
-    Findings, none where nothing was found.
+    Findings; an empty list if there are none.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def diagnose(
 
 
 def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
-    """Embed some rows of X, their views, and what the encoder made of them before training."""
+    """Embed some rows of X and their views, and the rows by the untrained encoder."""
     rows = Rows.of(X, paired=embedder.net_.view_maker.shows_given)
     n_samples = len(embedder.transform(rows.first))
     labels = None if y is None else encode_labels(y, n_samples)
@@ -134,11 +134,11 @@ def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_st
     return Evidence(embedder, X, labels, X_test, embed(embedder, X), views, z1, z2, before)
 
 
-# -- checks: each gives a sentence, or None ---------------------------------------------------------
+# -- checks: each returns a sentence, or None ------------------------------------------------------
 
 
 def collapsed_encoder(evidence: Evidence) -> str | None:
-    """One output for all samples."""
+    """The same output for all samples."""
     if not evidence.is_collapsed:
         return None
     return (
@@ -162,7 +162,7 @@ def dimensional_collapse(evidence: Evidence) -> str | None:
 def destroyed_signal(evidence: Evidence) -> str | None:
     """Two views of a sample are no more alike than two samples."""
     auc = view_auc(evidence.z1, evidence.z2)
-    # An encoder that has hardly been trained does not recognise good views either.
+    # A hardly trained encoder does not recognise good views either.
     if evidence.is_collapsed or auc >= 0.6 or evidence.embedder.n_iter_ < 2:
         return None
     return (
@@ -185,7 +185,7 @@ def unchanged_views(evidence: Evidence) -> str | None:
 
 
 def leaking_labels(evidence: Evidence) -> str | None:
-    """A column that tells the class on its own."""
+    """A column that determines the class on its own."""
     if evidence.labels is None or not evidence.has_columns:
         return None
     known = evidence.labels.labelled
@@ -204,7 +204,7 @@ def constant_columns(evidence: Evidence) -> str | None:
 
 
 def seen_test_samples(evidence: Evidence) -> str | None:
-    """Samples of the test set among those of training."""
+    """Test samples that were trained on."""
     if evidence.X_test is None or evidence.is_collapsed:
         return None
     # Equal samples have equal embeddings, to the last bit.
@@ -216,7 +216,7 @@ def seen_test_samples(evidence: Evidence) -> str | None:
 
 
 def small_batch(evidence: Evidence) -> str | None:
-    """Few samples to contrast with."""
+    """Too few samples to contrast with."""
     size = evidence.embedder.net_.batch_size
     if size >= _SMALLEST_BATCH:
         return None
@@ -238,11 +238,11 @@ def constant_loss(evidence: Evidence) -> str | None:
 
 
 def no_better_features(evidence: Evidence) -> str | None:
-    """A linear probe that is no better than without training, by more than the noise of the splits."""
+    """A linear probe that is no better than on the baselines, beyond the noise of the splits."""
     if evidence.labels is None or not evidence.embedder.n_iter_:
         return None
     known, counts = evidence.labels.labelled, evidence.labels.counts
-    # Of the rows that are looked at, which may lack a rare class.
+    # Of the examined rows, which may lack a rare class.
     if np.count_nonzero(counts) < 2 or counts[counts > 0].min() < 2:
         return None
     X, y = evidence.X[known], evidence.labels.codes[known]

@@ -37,10 +37,10 @@ def linear_probe(
     train, test : (n, d) and (m, d) features.
     y_train, y_test : (n,) and (m,) classes, in any container; unlabelled rows (-1 or missing) are left out.
     scoring : name of a scikit-learn scorer, callable, or list of names.
-    penalties : values of C; of several, the one that is most accurate on a fifth of the training rows, or the first
-        where a class has too few rows to hold one out.
-    standardize : whether each feature is brought to one scale, which suits embeddings; else all of them are by one
-        factor, which leaves to pixels and principal components that some vary more than others.
+    penalties : values of C; of several, the one that is most accurate on a fifth of the training rows, or the first if
+        some class has too few rows to hold one out.
+    standardize : whether each feature is divided by its standard deviation, which suits embeddings; else all are
+        divided by one number, which keeps the relative scales of pixels and principal components.
 
     Returns
     -------
@@ -71,13 +71,13 @@ def knn_probe(
     n_neighbors: int = 200,
     temperature: float = 0.1,
 ) -> Any:
-    """Score a vote of the nearest training rows by cosine, each with weight exp(cosine / temperature).
+    """Score a vote of the nearest training rows by cosine similarity, each with weight exp(cosine / temperature).
 
     Parameters
     ----------
     train, y_train, test, y_test, scoring : as for `linear_probe`.
-    n_neighbors : rows that vote, all if there are fewer.
-    temperature : of the weights, above 0; Wu et al. take 0.07.
+    n_neighbors : rows that vote; all if there are fewer.
+    temperature : of the weights, above 0; Wu et al. use 0.07.
 
     Returns
     -------
@@ -110,12 +110,12 @@ def knn_probe(
 def fine_tune_probe(
     embedder: ContrastiveEmbedder, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, scoring: Any = "accuracy"
 ) -> Any:
-    """Score the encoder after it was trained further, under a linear head, on labelled samples.
+    """Score the encoder after training it further, under a linear head, on labelled samples.
 
     Parameters
     ----------
-    embedder : fitted, trained or not; left as it is.
-    X_train, X_test : samples, as its `transform` takes them.
+    embedder : fitted, trained or not; it is not changed.
+    X_train, X_test : samples, as for its `transform`.
     y_train, y_test, scoring : as for `linear_probe`.
 
     Returns
@@ -147,14 +147,14 @@ def transfer_probe(
     probe: Any = linear_probe,
     **settings: Any,
 ) -> Any:
-    """Score the encoder on another data set than it was trained on, frozen.
+    """Score the frozen encoder on another data set than it was trained on.
 
     Parameters
     ----------
-    embedder : fitted on the one set; left as it is.
-    X_train, y_train, X_test, y_test : samples and classes of the other, whose channels or columns are the same.
+    embedder : fitted on one data set; it is not changed.
+    X_train, y_train, X_test, y_test : samples and classes of the other data set, with the same channels or columns.
     probe : `linear_probe`, `knn_probe`, or a function like them.
-    **settings : the probe's own.
+    **settings : further arguments of the probe.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     Parameters
     ----------
     embedder : fitted.
-    X_train, X_test : samples, as its `transform` takes them.
+    X_train, X_test : samples, as for its `transform`.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def label_efficiency(
     random_state: int = 0,
     **settings: Any,
 ) -> list[Record]:
-    """Score features by the number of labels, the same draws of labels for all of them.
+    """Score features by the number of labels, with the same draws of labels for all of them.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def label_efficiency(
     n_draws : draws of labels for each number; "all" is one.
     probe : `linear_probe`, `knn_probe`, or a function like them that returns one number.
     random_state : seed of the draws.
-    **settings : the probe's own.
+    **settings : further arguments of the probe.
 
     Returns
     -------

@@ -16,13 +16,13 @@ from skclr.training import embed_views
 class EmbeddingScorer:
     """Measure the embeddings of X, without what `passthrough` puts beside them.
 
-    Called with (estimator, X, y=None), as scikit-learn's scorers are; y is not used, and the estimator is a fitted
-    ContrastiveEmbedder or a Pipeline with one among its steps, of which later steps have no part in the score.
+    Called with (estimator, X, y=None), as scikit-learn's scorers are; y is not used. The estimator is a fitted
+    ContrastiveEmbedder or a Pipeline with one among its steps; later steps do not affect the score.
 
     Parameters
     ----------
-    measure : takes (n, d) embeddings to a number.
-    sign : -1 for a measure of which less is better.
+    measure : function from (n, d) embeddings to a number.
+    sign : -1 if smaller values of the measure are better.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class ViewsScorer(EmbeddingScorer):
 
     Parameters
     ----------
-    measure : takes the (n, d) embeddings of both views to a number.
+    measure : function from the (n, d) embeddings of both views to a number.
     sign : as for `EmbeddingScorer`.
 
     Examples
@@ -86,12 +86,12 @@ SCORERS: dict[str, EmbeddingScorer] = {
 
 
 def embed(embedder: ContrastiveEmbedder, X: Any) -> np.ndarray:
-    """Give the (n, d) embeddings of X, without the plain features."""
+    """Return the (n, d) embeddings of X, without the plain features."""
     return embedder.transform(X)[:, : embedder.encoder_.out_features]
 
 
 def embed_two_views(embedder: ContrastiveEmbedder, X: Any, random_state: Any = 0) -> list[np.ndarray]:
-    """Give the (n, d) embeddings of the first two views of X."""
+    """Return the (n, d) embeddings of the first two views of X."""
     views = embedder.make_views(X, random_state)[:2]
     return embed_views(embedder.encoder_, views, embedder.device_)
 

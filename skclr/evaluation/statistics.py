@@ -17,7 +17,7 @@ class Difference(NamedTuple):
 
 
 def confidence_interval(scores: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Give Student's interval of the mean.
+    """Return Student's confidence interval of the mean.
 
     Parameters
     ----------

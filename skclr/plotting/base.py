@@ -1,4 +1,4 @@
-"""What all displays share: matplotlib, loaded when it is needed, a palette, and grids of small axes."""
+"""Shared by all displays: matplotlib, imported on first use, a palette, and grids of small axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PALE = "#d4d4d4"
 
 
 def pyplot() -> Any:
-    """Give matplotlib.pyplot.
+    """Return matplotlib.pyplot.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def pyplot() -> Any:
 
 
 def one_axes(ax: Any) -> Any:
-    """Give the axes to draw into, those of the user or new ones."""
+    """Return the axes to draw into, the user's or new ones."""
     return pyplot().subplots(layout="constrained")[1] if ax is None else ax
 
 

@@ -81,7 +81,7 @@ class EmbeddingDisplay:
         method : {"pca", "tsne", "umap"}, default="pca"
             How the embedding is brought to two dimensions; "umap" needs umap-learn.
         max_points : int, default=20,000
-            Of more rows so many are drawn at random.
+            If X has more rows, this many are drawn at random.
         random_state : int, default=0
             Seed of the draw and of the method.
         ax : matplotlib Axes, default=None
@@ -200,7 +200,7 @@ def project(embedding: np.ndarray, method: str, random_state: Any) -> np.ndarray
 
 
 def is_scale(labels: Any) -> bool:
-    """Tell numbers on a scale, floats of more than ten values, from classes."""
+    """Return whether labels are numbers on a scale, floats of more than ten values, and not classes."""
     values = np.asarray(labels)
     return values.dtype.kind == "f" and len(np.unique(values[~np.isnan(values)])) > len(COLORS)
 

@@ -1,4 +1,4 @@
-"""What labels are worth, with and without pretraining."""
+"""Score by the number of labels, with and without pretraining."""
 
 from __future__ import annotations
 

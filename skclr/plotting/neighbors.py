@@ -1,4 +1,4 @@
-"""What the embedding takes to be alike."""
+"""Nearest neighbours in the embedding."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class NeighborsDisplay:
         X = embedder._open(X)
         labels = None if y is None else read_labels(y, len(X))
         chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
-        found, similarities = nearest(embedder.transform(X), n_neighbors, chosen)
+        found, similarities = most_similar(embedder.transform(X), n_neighbors, chosen)
         rows = np.column_stack([chosen, found])
         # Once each: a row may be near to several queries.
         distinct, places = np.unique(rows, return_inverse=True)
@@ -128,7 +128,7 @@ class NeighborsDisplay:
         return " · ".join([*parts, f"{self.similarities[i, j - 1]:.2f}"] if j else parts or ["query"])
 
 
-def nearest(
+def most_similar(
     embedding: np.ndarray, n_neighbors: int, queries: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the nearest other rows by cosine similarity.

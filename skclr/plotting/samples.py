@@ -22,7 +22,7 @@ _LINE = 34
 
 
 class Drawing(ABC):
-    """One sample, or a view of it, as `Modality.restore` gives it, ready to be drawn.
+    """One sample, or a view of it, as `Modality.restore` returns it, ready to be drawn.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Drawing(ABC):
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
-        """Give what all drawings have in common, learned from the samples without a change."""
+        """Return settings shared by all drawings, learned from the unchanged samples."""
         return {}
 
     @abstractmethod
@@ -48,11 +48,11 @@ class Drawing(ABC):
         """Draw into matplotlib axes; where the original is given, show what of it has changed."""
 
     def tile(self, height: int) -> Any:
-        """Give a small Pillow image, where it is a picture."""
+        """Return a small Pillow image, if this is a picture."""
         raise NotImplementedError
 
     def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
-        """Give name, text and whether it has changed of every part, where it is no picture."""
+        """Return the name and text of each part and whether it has changed, if this is not a picture."""
         raise NotImplementedError
 
 
@@ -76,7 +76,7 @@ class Picture(Drawing):
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
-        """Give the limits: 0 and 1 where the values lie there, as those of uint8 do, else the extremes."""
+        """Return the limits: 0 and 1 if all values lie between them, as those of uint8 do, else the extremes."""
         low, high = float(np.nanmin(samples)), float(np.nanmax(samples))
         return {"limits": (0.0, 1.0) if low >= 0 and 0.5 < high <= 1 else (low, high)}
 
@@ -86,7 +86,7 @@ class Picture(Drawing):
         clear(ax)
 
     def tile(self, height: int) -> Any:
-        """Give the image at a height, and its own proportions."""
+        """Return the image at this height, with its own proportions."""
         from PIL import Image
 
         colors = self.pixels if self.pixels.ndim == 3 else pyplot().get_cmap(self.colormap)(self.pixels)[..., :3]
@@ -140,7 +140,7 @@ class Curves(Drawing):
         clear(ax)
 
     def tile(self, height: int) -> Any:
-        """Give the curves on white, twice as wide as high."""
+        """Return the curves on white, twice as wide as high."""
         from PIL import Image, ImageDraw
 
         # Drawn larger than shown: Pillow's lines have no soft edges.
@@ -178,7 +178,7 @@ class Row(Drawing):
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
-        """Give the names of the columns, or their numbers."""
+        """Return the names of the columns, or their numbers."""
         numbered = [f"column {j}" for j in range(samples.shape[1])]
         return {"names": [str(name) for name in getattr(embedder, "feature_names_in_", numbered)]}
 
@@ -195,7 +195,7 @@ class Row(Drawing):
             _write(ax, 0.56, 0.5 / n_lines, f"and {len(self.names) - n_shown} more", color=GREY)
 
     def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
-        """Give the columns' names and values."""
+        """Return the names and values of the columns."""
         before = (original or self).texts
         return [(name, text, text != old) for name, text, old in zip(self.names, self.texts, before, strict=True)]
 
@@ -223,7 +223,7 @@ class Words(Drawing):
         _write(ax, 0.02, 0.5, "\n".join(lines), linespacing=1.25)
 
     def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
-        """Give the original's words, and which are gone; of a view that adds to them or shuffles them its own."""
+        """Return the original's words and which are gone, or the view's own if it adds or shuffles words."""
         before = (original or self).words
         left = iter(self.words)
         upcoming, parts = next(left, None), []
@@ -247,13 +247,13 @@ DRAWINGS: dict[str, type[Drawing]] = {
 
 
 def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
-    """Make a drawing of each row of X."""
+    """Return a drawing of each row of X."""
     X = Rows.of(X).single()
     return _drawings(embedder, [X], [_read(embedder, X)])[0]
 
 
 def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
-    """Make a drawing of each row of X, and of each view of it, one list per view."""
+    """Return a drawing of each row of X, and of each of its views, one list per view."""
     X = embedder._open(X)
     views = [torch.from_numpy(view) for view in embedder.make_views(X, random_state=random_state)]
     sides = list(X.sides)
@@ -262,7 +262,7 @@ def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing],
 
 
 def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
-    """Make a drawing of some rows of X, and of each of their views, whose replacements come from other rows too."""
+    """Return a drawing of some rows of X and of each of their views, which may take values from other rows too."""
     X = embedder._open(X)
     others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), rows)
     originals, views = draw_views(embedder, X[np.concatenate([rows, others])], random_state)
@@ -270,7 +270,7 @@ def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tu
 
 
 def some_rows(X: Rows, most: int, random_state: Any) -> np.ndarray:
-    """Draw at most so many row numbers of X, in their order."""
+    """Draw at most `most` row numbers of X, in ascending order."""
     n = len(X)
     return np.arange(n) if n <= most else np.sort(np.random.default_rng(random_state).choice(n, most, replace=False))
 

@@ -1,4 +1,4 @@
-"""How far the embedding tells views of one sample from those of others."""
+"""Similarities of views of one sample and of different samples."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SimilarityDisplay:
         X : array or DataFrame of n samples
             As for `fit`.
         max_samples : int, default=1,000
-            Of more rows so many are drawn at random.
+            If X has more rows, this many are drawn at random.
         random_state : int, default=0
             Seed of the draw and of the views.
         ax : matplotlib Axes, default=None

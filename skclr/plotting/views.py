@@ -1,4 +1,4 @@
-"""What the network is shown."""
+"""Samples beside the views that the network is shown."""
 
 from __future__ import annotations
 

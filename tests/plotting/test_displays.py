@@ -21,7 +21,7 @@ from skclr.plotting import (
     SimilarityDisplay,
     ViewsDisplay,
 )
-from skclr.plotting.neighbors import nearest
+from skclr.plotting.neighbors import most_similar
 
 from .conftest import N
 
@@ -101,8 +101,8 @@ def test_similarity_of_a_collapse_is_chance():
     assert drawn(SimilarityDisplay.from_embeddings(collapsed, collapsed)).auc == pytest.approx(0.5)
 
 
-def test_nearest_never_gives_a_row_itself():
-    rows, similarities = nearest(np.repeat(RNG.normal(size=(4, 3)), 3, axis=0), 2)
+def test_most_similar_never_returns_a_row_itself():
+    rows, similarities = most_similar(np.repeat(RNG.normal(size=(4, 3)), 3, axis=0), 2)
     assert rows.shape == (12, 2)
     assert not (rows == np.arange(12)[:, None]).any()
     np.testing.assert_array_equal(rows // 3, np.repeat(np.arange(4), 3)[:, None].repeat(2, 1))
@@ -137,7 +137,7 @@ def test_maps_keep_clusters_apart(method):
     centers = 20 * np.eye(3, 10)
     embedding = np.concatenate([center + RNG.normal(size=(20, 10)) for center in centers])
     points = EmbeddingDisplay.from_embedding(embedding, np.repeat([0, 1, 2], 20), method=method).points
-    rows, _ = nearest(points - points.mean(0), 1)
+    rows, _ = most_similar(points - points.mean(0), 1)
     assert (rows[:, 0] // 20 == np.repeat([0, 1, 2], 20)).mean() > 0.9
 
 

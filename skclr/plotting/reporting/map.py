@@ -14,7 +14,7 @@ from skclr.data import Rows
 from skclr.modalities.text import read_texts
 from skclr.plotting.embedding import TITLES, in_order, is_scale, project
 from skclr.plotting.labels import UNLABELLED_NAME, label_name
-from skclr.plotting.neighbors import nearest
+from skclr.plotting.neighbors import most_similar
 from skclr.plotting.samples import Drawing, draw_samples, readable, shortened
 
 N_NEIGHBORS = 11
@@ -28,7 +28,7 @@ _CHUNK = 512
 # Pixels of all thumbnails together: some megabytes of the file.
 _PIXELS = 2**24
 _TILES_A_ROW, _TILES_A_SHEET = 32, 1024
-# Up to so many pixels PNG is small enough; JPEG is not exact.
+# Up to this many pixels PNG is small enough; JPEG is not exact.
 _PNG_PIXELS = 2**20
 _SHOWN_HEIGHT = 96
 
@@ -36,7 +36,7 @@ _SHOWN_HEIGHT = 96
 def map_data(
     embedder: Any, X: Any, embedding: np.ndarray, columns: dict[str, Any], methods: Sequence[str], random_state: Any
 ) -> dict[str, Any]:
-    """Give what the page needs to know of each row.
+    """Return what the page needs to know about each row.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def map_data(
     methods : names in PROJECTIONS.
     random_state : of the projections.
     """
-    rows, similarities = nearest(embedding, N_NEIGHBORS)
+    rows, similarities = most_similar(embedding, N_NEIGHBORS)
     projections = [
         {"name": TITLES[method], "points": encoded(_unit_square(project(embedding, method, random_state)), np.float32)}
         for method in methods
@@ -72,7 +72,7 @@ def encoded(values: Any, dtype: Any) -> str:
 
 
 def encode_column(name: str, values: Any) -> dict[str, Any]:
-    """Give a column as numbers, or as the names of its classes and their codes."""
+    """Return a column as numbers, or as the names of its classes and their codes."""
     values = np.asarray(values)
     if name == LABEL and values.dtype == object:
         return {**_encode_names(name, [label_name(label) for label in values]), "unlabelled": UNLABELLED_NAME}
@@ -96,7 +96,7 @@ def _unit_square(points: np.ndarray) -> np.ndarray:
 
 
 def _looks(embedder: Any, X: Rows) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Give tiles or texts by which rows are known, or the columns of a table."""
+    """Return tiles or texts that identify rows, or the columns of a table."""
     drawn: Any = (draw_samples(embedder, block) for block in X.blocks(_CHUNK))
     first: Any = draw_samples(embedder, X[:1])[0]
     if first.kind == "picture":
@@ -133,7 +133,7 @@ def _tiles(first: Any, drawings: Any, n_samples: int) -> dict[str, Any]:
 
 
 def tile_height(drawing: Drawing, n_samples: int) -> int:
-    """Give the height at which so many tiles are small enough together, at most that of the picture itself."""
+    """Return the height at which all tiles together are small enough, at most that of the picture itself."""
     probe = drawing.tile(_SHOWN_HEIGHT)
     affordable = math.sqrt(_PIXELS / n_samples * probe.height / probe.width)
     own = drawing.pixels.shape[0] if hasattr(drawing, "pixels") and not drawing.wide else _SHOWN_HEIGHT

@@ -60,7 +60,7 @@ def report(
     methods : str or list of str, default="pca"
         Maps, of {"pca", "tsne", "umap"}.
     max_points : int, default=20,000
-        Of more rows so many are drawn at random; the page says so.
+        If X has more rows, this many are drawn at random; the page says so.
     title : str, default=None
         Of the page.
     random_state : int, default=0

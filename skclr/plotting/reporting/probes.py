@@ -1,4 +1,4 @@
-"""Whether the embedding beats features that cost nothing."""
+"""Probes of the embedding beside its baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report says, section by section."""
+"""Sections of the report."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _COARSE = 20
 
 
 def title(embedder: Any) -> str:
-    """Give the page's title."""
+    """Return the title of the page."""
     return f"{type(embedder.net_.framework_).__name__} on {embedder.modality_} data"
 
 
 def summary(embedder: Any, X: Rows, y: Any) -> str:
-    """Give the page in one line."""
+    """Return a summary in one line."""
     return " · ".join(
         [
             counted(len(X), "sample"),
@@ -46,7 +46,7 @@ def summary(embedder: Any, X: Rows, y: Any) -> str:
 
 
 def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
-    """Give what was trained on what, by heading."""
+    """Return the facts of the data and of the training, by heading."""
     net, encoder = embedder.net_, embedder.encoder_
     defaults = type(embedder)().get_params(deep=False)
     changed = {
@@ -91,7 +91,7 @@ def _describe(labels: np.ndarray) -> str:
 
 
 def findings(embedder: Any, X: Rows, y: Any, random_state: int) -> list[tuple[str, str]]:
-    """Give name and sentence of what the checks have found."""
+    """Return the name and the sentence of each finding."""
     return [(name, message) for name, message in evaluation.diagnose(embedder, X, y, random_state=random_state)]
 
 
@@ -107,7 +107,7 @@ _MEASURES = {
 
 
 def measures(embedder: Any, X: Rows, random_state: Any) -> list[dict[str, str]]:
-    """Give measures that need no labels, and what they mean."""
+    """Return measures that need no labels, with their meanings."""
     sample = X[some_rows(X, _MEASURED_ROWS, random_state)]
     z = evaluation.embed(embedder, sample.first)
     z1, z2 = evaluation.embed_two_views(embedder, sample, random_state)
@@ -127,7 +127,7 @@ def measures(embedder: Any, X: Rows, random_state: Any) -> list[dict[str, str]]:
 
 
 def loss_chart(embedder: Any) -> list[dict[str, Any]]:
-    """Give the loss by epoch, nothing where none was run."""
+    """Return a chart of the loss by epoch; none before training."""
     if not embedder.n_iter_:
         return []
     history = embedder.history_
@@ -143,7 +143,7 @@ def loss_chart(embedder: Any) -> list[dict[str, Any]]:
 
 
 def views(embedder: Any, X: Rows, random_state: Any) -> dict[str, Any]:
-    """Give some samples, each followed by its views: addresses of pictures, or parts of rows and texts."""
+    """Return some samples, each followed by its views: data URIs of pictures, or parts of rows and texts."""
     originals, drawn = some_views(embedder, X, some_rows(X, _N_VIEWED, random_state), random_state)
     samples = [list(drawings) for drawings in zip(originals, *drawn, strict=True)]
     first = originals[0]
