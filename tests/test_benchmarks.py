@@ -24,4 +24,4 @@ def test_the_panel():
     run = subprocess.run([sys.executable, str(PANEL), "--smoke"], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     for kind in ("series", "tables", "text"):
-        assert f"| {kind}, 1 set" in run.stdout
+        assert f"| {kind}, all (1 sets) |" in run.stdout
