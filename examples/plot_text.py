@@ -50,10 +50,10 @@ train, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(tex
 print(f"{len(train)} paragraphs to learn from, {len(test)} to test on, for example: {texts[train[0]]!r}")
 
 # %%
-# Words and their n-grams come from these texts alone. With ``pip install 'skclr[text]'`` vectors learned elsewhere are
-# to be had too: ``modality_params={"tokenizer": "wordllama"}``, which is the default then.
+# Words and their n-grams come from these texts alone. With ``pip install 'skclr[text]'``,
+# ``modality_params={"tokenizer": "wordllama"}`` starts from vectors learned on large corpora.
 
-words = {"modality_params": {"tokenizer": "words"}, "random_state": 0}
+words = {"random_state": 0}
 features = {
     "TF-IDF": TfidfVectorizer(ngram_range=(1, 2)),
     "untrained encoder": ContrastiveEmbedder(**words, max_epochs=0),

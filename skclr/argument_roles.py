@@ -68,6 +68,7 @@ ARGUMENTS: dict[str, Role] = {
     "trainable": either(one_of("none", "all"), DEPTH),
     "variance_weight": number(),
     # Views.
+    "algorithm": one_of("subset", "pynndescent"),
     "blur": RATE,
     "blur_sigma": PAIR,
     "brightness": number(),

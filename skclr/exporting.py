@@ -18,6 +18,7 @@ from torch.export import Dim, ExportedProgram
 from skclr.encoders import Encoder
 from skclr.files.atomic import check_writable, replacing
 from skclr.modalities import Modality
+from skclr.optional import import_optional
 from skclr.training import ContrastiveNet, undisturbed
 
 
@@ -119,7 +120,8 @@ class ExportedModel:
         True
         """
         check_writable(path)
-        _check_onnx()
+        for module in ("onnx", "onnxscript"):
+            import_optional(module, "onnx", "to_onnx")
         program = self.to_exported_program()
         with _quiet():
             model: Any = torch.onnx.export(
@@ -151,14 +153,6 @@ class Transform(nn.Module):
         x = self.reader(X)
         embedding = self.encoder(x).float()
         return embedding if self.features is None else torch.cat([embedding, self.features(x)], 1)
-
-
-def _check_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f"to_onnx needs the package {error.name}: pip install 'skclr[onnx]'") from error
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def test_a_tokenizer_is_in_the_file(quick, file, monkeypatch):
     embedder.save(file)
     assert_same(embedder, load(file, modality_params={"tokenizer": "wordllama"}), X)
     # Where it is not installed.
-    monkeypatch.setattr("skclr.modalities.tokenizers.find_spec", lambda name: None)
+    monkeypatch.setattr("skclr.optional.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"trust=\('tokenizers',\)"):
         load(file)
     assert_same(embedder.fit(X), load(file, trust=("tokenizers",)), X)

@@ -17,6 +17,7 @@ import numpy as np
 from skclr.data.files import IMAGE_SUFFIXES, images_in
 from skclr.data.parquet import check_growth, check_row_group
 from skclr.files.atomic import check_writable, replacing
+from skclr.optional import import_optional
 
 # What may be in such a file only unpacking it tells.
 _PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
@@ -80,18 +81,12 @@ def _readable(path: Path, fault: str) -> Iterator[None]:
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError("tables are read by pandas: pip install 'skclr[cli]', or give an .npz of arrays") from error
-    return pandas
+    return import_optional("pandas", "cli", "reading a table, unlike an .npz of arrays,")
 
 
 def _read_parquet(path: Path) -> Any:
     pandas = _pandas()
-    from pyarrow.parquet import read_metadata
-
-    header, n_bytes = read_metadata(path), 0
+    header, n_bytes = import_optional("pyarrow.parquet", "cli", "reading Parquet files").read_metadata(path), 0
     for group in range(header.num_row_groups):
         n_bytes += check_row_group(path, header, group, before=n_bytes)
     return pandas.read_parquet(path)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from skclr.optional import import_optional
+
 # Decoders let go of the interpreter; more threads than this wait for the disk.
 _MOST_THREADS = 8
 # Pixels beyond which images are decoded one at a time: each takes several bytes a pixel until it is resized.
@@ -229,10 +231,7 @@ def _formats(pillow: ModuleType) -> list[str]:
 
 
 def import_pillow() -> ModuleType:
-    """Give Pillow, or the remedy where it is not there."""
-    try:
-        import PIL.Image
-        import PIL.ImageOps
-    except ImportError as error:
-        raise ImportError("X names image files, which need Pillow: pip install 'skclr[vision]'") from error
-    return PIL
+    """Return Pillow with the modules that read images."""
+    for module in ("PIL.Image", "PIL.ImageOps"):
+        import_optional(module, "vision", "reading image files")
+    return import_optional("PIL", "vision", "reading image files")

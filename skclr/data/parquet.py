@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skclr.data.files import visible_files
+from skclr.optional import import_optional
 
 # A file that grows beyond both when it is read is taken for one that was made to fill the memory.
 _MOST_BYTES = 2**30
@@ -209,9 +210,6 @@ class ParquetRows:
 
 
 def _import_pyarrow() -> tuple[ModuleType, ModuleType]:
-    try:
-        import pandas
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError("Parquet files need pyarrow and pandas: pip install 'skclr[cli]'") from error
-    return pyarrow.parquet, pandas
+    needed = ("pyarrow.parquet", "pandas")
+    parquet, pandas = (import_optional(module, "cli", "reading Parquet files") for module in needed)
+    return parquet, pandas

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skclr.encoders.base import Encoder
+from skclr.optional import import_optional
 
 
 class SentenceTransformer(Encoder):
@@ -109,12 +110,7 @@ class MeanOfStates(nn.Module):
 
 
 def _load(model: Any) -> Any:
-    try:
-        import sentence_transformers
-    except ImportError as error:
-        raise ImportError(
-            "encoder='sentence_transformer' needs the package sentence-transformers: pip install sentence-transformers"
-        ) from error
+    sentence_transformers = import_optional("sentence_transformers", "pretrained", "encoder='sentence_transformer'")
     if model is None:
         raise ValueError(
             "encoder='sentence_transformer' needs a model: set encoder_params={'model': ...} to its folder or to a "

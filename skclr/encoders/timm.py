@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from skclr.encoders.base import Encoder
+from skclr.optional import import_optional
 
 
 class Timm(Encoder):
@@ -80,11 +81,7 @@ class Timm(Encoder):
 
 
 def _import_timm() -> ModuleType:
-    try:
-        import timm
-    except ImportError as error:
-        raise ImportError("encoder='timm' needs timm: pip install 'skclr[vision]'") from error
-    return timm
+    return import_optional("timm", "vision", "encoder='timm'")
 
 
 def _check_model(timm: ModuleType, model: str) -> None:

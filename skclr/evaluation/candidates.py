@@ -6,7 +6,6 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from importlib.util import find_spec
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -20,6 +19,7 @@ from skclr.data.samples import Samples
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.judges import Judge
 from skclr.frameworks import FRAMEWORKS
+from skclr.optional import import_optional
 from skclr.part_choices import reading_of
 from skclr.planning import choose_device
 from skclr.semi_supervised import fine_tune
@@ -182,8 +182,8 @@ def _umap() -> Any:
     with warnings.catch_warnings():
         # It warns about TensorFlow, which only parametric UMAP needs.
         warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP
-    return UMAP(random_state=0, n_jobs=1)
+        umap = import_optional("umap", "umap", "the baseline UMAP")
+    return umap.UMAP(random_state=0, n_jobs=1)
 
 
 def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
@@ -232,7 +232,7 @@ def named_baselines(baselines: Any, embedder: ContrastiveEmbedder) -> dict[str, 
     if isinstance(baselines, Mapping) and baselines:
         return {name: Features(transformer) for name, transformer in baselines.items()}
     if isinstance(baselines, str) and baselines == "auto":
-        baselines = [name for name in BASELINES if name != "UMAP" or find_spec("umap")]
+        baselines = [name for name in BASELINES if name != "UMAP"]
     if not baselines:
         raise ValueError(f"baselines={baselines!r}: give one or more, or 'auto'")
     unknown = [name for name in baselines if name not in BASELINES]

@@ -25,6 +25,7 @@ from skclr.evaluation.judges import Judge, linear_judge
 from skclr.evaluation.statistics import Difference, corrected_t_test
 from skclr.evaluation.verdicts import Verdict, best_of, effect, gain
 from skclr.files.atomic import make_folder
+from skclr.optional import import_optional
 from skclr.randomness import derive_seeds
 from skclr.views import shows_given
 
@@ -70,11 +71,7 @@ class Comparison:
         ImportError
             Without pandas.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_frame needs pandas: pip install pandas, or read `records`") from error
-        return pd.DataFrame(self.records)
+        return import_optional("pandas", "cli", "to_frame").DataFrame(self.records)
 
     def __repr__(self) -> str:
         counts = list(dict.fromkeys(record["labels_per_class"] for record in self.records))
@@ -124,7 +121,7 @@ def compare(
         Frameworks by name, or embedders.
     baselines : "auto", list of str, or dict of str to transformer, default="auto"
         Names among "raw features", "PCA", "untrained encoder", "supervised network" (of the same shape, on the labelled
-        samples alone) and "UMAP"; "auto" is all, UMAP where it is installed. The network is the first embedder's.
+        samples alone) and "UMAP"; "auto" is all but UMAP. The network is the first embedder's.
     labels_per_class : sequence of int or "all", default=(5, 10, 50)
         Numbers of labels; a class with fewer labels uses all of them.
     embedder_params : dict, default=None

@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Mapping
-from importlib.util import find_spec
 from numbers import Number
 from typing import Any
 
@@ -36,14 +35,14 @@ _SCALE = 0.1
 class Text(Modality):
     """Strings: a list, an array, a Series, or a DataFrame of one column.
 
-    The plain features are a mean of the tokens' vectors, of length 1. With "wordllama" they are vectors trained on
-    large corpora, else those of a latent semantic analysis of X.
+    The plain features are the mean of the tokens' vectors, scaled to length 1. The vectors come from a latent semantic
+    analysis of X; those of "wordllama" were trained on large corpora.
 
     Parameters
     ----------
-    tokenizer : "words", words with their character n-grams; "wordllama", the tokens and vectors of that package;
-        "auto", which is "wordllama" where it is installed, so name one where results must not depend on that; a
-        `Tokenizer`; or a pretrained model's tokenizer, as `OfModel` takes it.
+    tokenizer : "words", words with their character n-grams; "wordllama", the tokens and vectors of that package
+        (`skclr[text]`); "auto", the tokenizer of a fitted embedder given as encoder, otherwise "words"; a `Tokenizer`;
+        or a pretrained model's tokenizer, as `OfModel` takes it.
     max_tokens : tokens kept of a text, from its start.
 
     Raises
@@ -189,10 +188,8 @@ def choose_tokenizer(tokenizer: Any) -> Tokenizer:
     """Make the tokenizer from its name, or from what holds a pretrained one."""
     if isinstance(tokenizer, Tokenizer):
         return copy.deepcopy(tokenizer)
-    if isinstance(tokenizer, str) and tokenizer == "auto":
-        tokenizer = "wordllama" if find_spec("wordllama") else "words"
-    if isinstance(tokenizer, str) and tokenizer in TOKENIZERS:
-        return TOKENIZERS[tokenizer]()
+    if isinstance(tokenizer, str) and tokenizer in ("auto", *TOKENIZERS):
+        return TOKENIZERS["words" if tokenizer == "auto" else tokenizer]()
     return OfModel(tokenizer)
 
 

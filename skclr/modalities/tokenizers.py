@@ -7,7 +7,6 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +19,7 @@ from torch import Tensor
 from skclr.data.ragged import Ragged
 from skclr.files.plain import Plain
 from skclr.modalities.tokenizer_files import bounded, panics_as_value_errors
+from skclr.optional import folder_of_optional, import_optional
 
 # scikit-learn drops words of one letter and all punctuation; "I", "?" and "!" tell a lot in a short text.
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -185,12 +185,7 @@ class WordLlama(Pretrained):
     """
 
     def __init__(self) -> None:
-        spec = find_spec("wordllama")
-        if spec is None or spec.origin is None:
-            raise ImportError(
-                "tokenizer='wordllama' needs the package wordllama: pip install 'skclr[text]', or set tokenizer='words'"
-            )
-        folder = Path(spec.origin).parent
+        folder = folder_of_optional("wordllama", "text", "tokenizer='wordllama', unlike 'words',")
         file = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
         self.tokenizer = _import_tokenizers().Tokenizer.from_file(str(file))
         self.table = load_file(folder / "weights" / "l2_supercat_256.safetensors")["embedding.weight"].float()
@@ -269,8 +264,4 @@ def _find(tokenizer: Any) -> Any:
 
 
 def _import_tokenizers() -> ModuleType:
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise ImportError("a pretrained tokenizer needs tokenizers: pip install 'skclr[text]'") from error
-    return tokenizers
+    return import_optional("tokenizers", "text", "a pretrained tokenizer")

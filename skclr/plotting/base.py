@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from skclr.optional import import_optional
+
 # Petroff 2021, "Accessible color sequences for data visualization": told apart with any colour vision.
 COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#92dadb", "#b9ac70", "#717581", "#94a4a2",
@@ -20,13 +22,9 @@ def pyplot() -> Any:
 
     Raises
     ------
-    ImportError : where matplotlib is not installed.
+    ImportError : if matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("displays are drawn by matplotlib, which is missing: pip install 'skclr[plot]'") from error
-    return plt
+    return import_optional("matplotlib.pyplot", "plot", "a display")
 
 
 def one_axes(ax: Any) -> Any:

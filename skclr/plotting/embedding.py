@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from skclr.data import Rows
+from skclr.optional import import_optional
 from skclr.plotting.base import COLORS, GREY, PALE, clear, one_axes
 from skclr.plotting.labels import UNLABELLED_NAME, label_name, read_labels
 from skclr.plotting.samples import shortened, some_rows
@@ -167,12 +168,13 @@ def _tsne(embedding: np.ndarray, random_state: Any) -> np.ndarray:
 
 
 def _umap(embedding: np.ndarray, random_state: Any) -> np.ndarray:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ImportError("method='umap' needs umap-learn: pip install umap-learn, or use 'tsne'") from error
-    # With a seed it runs in one thread, and would say so.
-    return UMAP(n_neighbors=min(15, len(embedding) - 1), random_state=random_state, n_jobs=1).fit_transform(embedding)
+    umap = import_optional("umap", "umap", "method='umap', unlike 'tsne',")
+    n_neighbors = min(15, len(embedding) - 1)
+    # UMAP runs in one thread if it has a seed, and warns about that unless n_jobs is 1.
+    points: np.ndarray = umap.UMAP(n_neighbors=n_neighbors, random_state=random_state, n_jobs=1).fit_transform(
+        embedding
+    )
+    return points
 
 
 def _pca(embedding: np.ndarray, random_state: Any) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Literal, Self
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from skclr.arguments import check_number
+from skclr.optional import import_optional
 from skclr.randomness import randint
 from skclr.views.base import Samples, Views, check_n_views, check_on_top
 
@@ -33,12 +33,13 @@ class Neighbors(Views):
     on_top : view maker that changes the views once more; None leaves them. "auto" is the modality's own, and None
         where there is no modality.
     features : takes samples (B, *shape) to the (B, n) in which distances are measured; the modality gives it.
+    algorithm : how neighbours of more than 50,000 rows are found: "subset" searches 50,000 rows taken at equal steps,
+        "pynndescent" (`skclr[tables]`) finds nearly all nearest neighbours.
 
     Notes
     -----
-    Up to 50,000 rows the neighbours are exact. Of more, pynndescent finds nearly all, where it is installed
-    (`skclr[tables]`). Without it they are looked for among 50,000 rows taken at equal steps, and lie farther away: of n
-    rows the k-th that is found is about the (k · n / 50,000)-th nearest.
+    Up to 50,000 rows the neighbours are exact. Beyond, those of "subset" lie farther away: the k-th neighbour found
+    among n rows is about the (k · n / 50,000)-th nearest.
 
     With validation, neighbours are training samples: also those of a held-out sample, which is itself nobody's.
 
@@ -69,6 +70,7 @@ class Neighbors(Views):
         n_views: int = 2,
         on_top: Views | Literal["auto"] | None = "auto",
         features: Callable[[Tensor], Tensor] | None = None,
+        algorithm: Literal["subset", "pynndescent"] = "subset",
     ) -> None:
         check_number("n_neighbors", n_neighbors, 1, whole=True)
         check_n_views(n_views, least=2)
@@ -78,6 +80,9 @@ class Neighbors(Views):
             check_on_top(on_top)
         self.on_top = on_top
         self.features = features
+        if algorithm not in ("subset", "pynndescent"):
+            raise ValueError(f"algorithm={algorithm!r} is unknown: give 'subset' or 'pynndescent'")
+        self.algorithm = algorithm
 
     def fit(self, samples: Samples) -> Self:
         """Find the neighbours of all samples."""
@@ -85,7 +90,7 @@ class Neighbors(Views):
         self.on_top_ = None if self.on_top == "auto" else copy.deepcopy(self.on_top)
         if self.on_top_ is not None:
             self.on_top_.fit(samples)
-        found = _without_itself(nearest(self._points(samples), self.n_neighbors + 1))
+        found = _without_itself(nearest(self._points(samples), self.n_neighbors + 1, algorithm=self.algorithm))
         groups = _groups(samples)
         self.neighbors_ = torch.from_numpy(_without_strangers(found, groups, groups))
         return self
@@ -95,7 +100,8 @@ class Neighbors(Views):
         maker = copy.copy(self)
         if self.on_top_ is not None:
             maker.on_top_ = self.on_top_.held_out(samples)
-        found = nearest(self._points(self.samples_), self.n_neighbors, self._points(samples))
+        points, queries = self._points(self.samples_), self._points(samples)
+        found = nearest(points, self.n_neighbors, queries, algorithm=self.algorithm)
         maker.neighbors_ = torch.from_numpy(_without_strangers(found, _groups(self.samples_), _groups(samples)))
         return maker
 
@@ -129,7 +135,14 @@ class Neighbors(Views):
         return x.flatten(1) if self.features is None else self.features(x)
 
 
-def nearest(points: np.ndarray, n_neighbors: int, queries: np.ndarray | None = None) -> np.ndarray:
+def nearest(
+    points: np.ndarray,
+    n_neighbors: int,
+    queries: np.ndarray | None = None,
+    *,
+    algorithm: str = "subset",
+    exact_rows: int = _EXACT_ROWS,
+) -> np.ndarray:
     """Return the rows of `points` nearest to each query: (n_queries, n_neighbors), or as many as there are points.
 
     Parameters
@@ -137,19 +150,20 @@ def nearest(points: np.ndarray, n_neighbors: int, queries: np.ndarray | None = N
     points : (n, d).
     n_neighbors : that are looked for.
     queries : (n_queries, d); None is the points themselves, each of which is found too.
+    algorithm : of `Neighbors`.
+    exact_rows : number of points up to which every algorithm is exact.
     """
     n_points = len(points)
-    if n_points > _EXACT_ROWS and find_spec("pynndescent"):
-        from pynndescent import NNDescent
-
-        index = NNDescent(points, n_neighbors=n_neighbors, random_state=0)
+    if n_points > exact_rows and algorithm == "pynndescent":
+        pynndescent = import_optional("pynndescent", "tables", "algorithm='pynndescent'")
+        index = pynndescent.NNDescent(points, n_neighbors=n_neighbors, random_state=0)
         found, _ = index.neighbor_graph if queries is None else index.query(queries, k=n_neighbors)
         # -1 is where the search has found none: the row itself, or of a query any.
         return np.where(found < 0, np.arange(n_points)[:, None] if queries is None else found[:, :1].clip(0), found)
     # Imported here: it brings all linear models along, for which `import skclr` need not wait.
     from sklearn.neighbors import NearestNeighbors
 
-    candidates = np.arange(0, n_points, -(-n_points // _EXACT_ROWS))
+    candidates = np.arange(0, n_points, -(-n_points // exact_rows))
     index = NearestNeighbors(n_neighbors=min(n_neighbors, len(candidates))).fit(points[candidates])
     return candidates[index.kneighbors(points if queries is None else queries, return_distance=False)]
 

@@ -74,5 +74,5 @@ def test_wrong_parameters(timm, params, message):
 
 def test_without_timm_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ImportError, match=r"encoder='timm' needs timm: pip install 'skclr\[vision\]'"):
+    with pytest.raises(ImportError, match=r"encoder='timm' needs the package timm"):
         Timm((3, 32, 32))

@@ -1,4 +1,5 @@
 import pickle
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
 import numpy as np
@@ -98,15 +99,14 @@ def test_wrong_parameters(params, error, message):
 
 
 def test_missing_packages_are_named(monkeypatch):
-    monkeypatch.setattr("skclr.modalities.tokenizers.find_spec", lambda name: None)
-    with pytest.raises(
-        ImportError, match=r"tokenizer='wordllama' needs the package wordllama: pip install 'skclr\[text\]"
-    ):
+    monkeypatch.setattr("skclr.optional.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"tokenizer='wordllama', unlike 'words', needs the package wordllama"):
         read(tokenizer="wordllama")
 
 
-def test_auto_is_words_without_wordllama(monkeypatch):
-    monkeypatch.setattr("skclr.modalities.text.find_spec", lambda name: None)
+@pytest.mark.parametrize("installed", [False, True])
+def test_auto_does_not_depend_on_what_is_installed(installed, monkeypatch):
+    monkeypatch.setattr("skclr.optional.find_spec", lambda name: ModuleSpec(name, None) if installed else None)
     assert isinstance(read(tokenizer="auto")[0].tokenizer_, Words)
 
 

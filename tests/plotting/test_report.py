@@ -189,7 +189,7 @@ def test_a_report_that_fails_leaves_the_last_one(blobs, tmp_path):
 
 def test_what_is_missing_is_named(blobs, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(ImportError, match=r"a report needs plotly.* pip install 'skclr\[report\]'"):
+    with pytest.raises(ImportError, match=r'a report needs the package plotly, .* pip install "skclr\[report\]"'):
         skclr.report(blobs[0], blobs[1])
 
 

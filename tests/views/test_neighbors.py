@@ -1,5 +1,4 @@
 import sys
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import numpy as np
@@ -9,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch.testing import assert_close
 
 from skclr.views import Jitter, Masking, Mixup, Neighbors, neighbors
-from skclr.views.neighbors import _without_itself
+from skclr.views.neighbors import _without_itself, nearest
 
 
 @pytest.fixture
@@ -59,15 +58,19 @@ def test_views_on_top_change_every_view(clusters):
     assert not hasattr(maker, "samples_")
 
 
-def test_without_pynndescent_large_data_look_among_some_rows(clusters, monkeypatch):
-    monkeypatch.setattr(neighbors, "_EXACT_ROWS", 30)
-    monkeypatch.setitem(sys.modules, "pynndescent", None)
+def test_large_data_look_among_some_rows(clusters):
     x, corner = clusters
-    maker = Neighbors(n_neighbors=4).fit(x)
-    found = maker.neighbors_
-    assert set(found.unique().tolist()) <= set(range(0, 120, 4))
+    found = _without_itself(nearest(x.numpy(), 5, exact_rows=30))
+    assert set(np.unique(found)) <= set(range(0, 120, 4))
     assert (corner[found] == corner[:, None]).all()
-    assert (found != torch.arange(120)[:, None]).all()
+    assert (found != np.arange(120)[:, None]).all()
+
+
+def test_large_data_look_among_some_rows_whatever_is_installed(clusters, monkeypatch):
+    x, _ = clusters
+    expected = nearest(x.numpy(), 5, exact_rows=30)
+    monkeypatch.setitem(sys.modules, "pynndescent", PyNNDescent("pynndescent"))
+    np.testing.assert_array_equal(nearest(x.numpy(), 5, exact_rows=30), expected)
 
 
 class PyNNDescent(ModuleType):
@@ -80,17 +83,24 @@ class PyNNDescent(ModuleType):
             self.neighbor_graph = found, distances
 
 
-@pytest.mark.parametrize("n_exact", [30, 120])
-def test_pynndescent_finds_the_neighbours_of_large_data(clusters, monkeypatch, n_exact):
-    x, _ = clusters
-    exact = Neighbors(n_neighbors=4).fit(x).neighbors_
-    module = PyNNDescent("pynndescent")
-    module.__spec__ = ModuleSpec("pynndescent", None)
-    monkeypatch.setitem(sys.modules, "pynndescent", module)
-    monkeypatch.setattr(neighbors, "_EXACT_ROWS", n_exact)
-    found = Neighbors(n_neighbors=4).fit(x).neighbors_
-    assert_close(found[:-1], exact[:-1])
-    assert_close(found[-1], exact[-1] if n_exact == 120 else torch.full((4,), 119))
+@pytest.mark.parametrize("exact_rows", [30, 120])
+def test_pynndescent_finds_the_neighbours_of_large_data(clusters, monkeypatch, exact_rows):
+    monkeypatch.setitem(sys.modules, "pynndescent", PyNNDescent("pynndescent"))
+    x = clusters[0].numpy()
+    exact = _without_itself(nearest(x, 5))
+    found = _without_itself(nearest(x, 5, algorithm="pynndescent", exact_rows=exact_rows))
+    np.testing.assert_array_equal(found[:-1], exact[:-1])
+    np.testing.assert_array_equal(found[-1], exact[-1] if exact_rows == 120 else [119] * 4)
+
+
+def test_neighbours_are_found_by_the_algorithm_that_was_chosen(clusters, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(neighbors, "nearest", lambda *args, algorithm: chosen.append(algorithm) or nearest(*args))
+    maker = Neighbors(n_neighbors=4, algorithm="pynndescent").fit(clusters[0])
+    maker.held_out(clusters[0])
+    assert chosen == ["pynndescent"] * 2
+    with pytest.raises(ValueError, match="algorithm='nn' is unknown: give 'subset' or 'pynndescent'"):
+        Neighbors(algorithm="nn")
 
 
 def test_a_row_is_no_neighbour_of_itself_though_others_equal_it():

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Rows
 from skclr.files.atomic import check_writable, replacing
-from skclr.plotting.base import COLORS, GREY, PALE, pyplot
+from skclr.optional import import_optional
+from skclr.plotting.base import COLORS, GREY, PALE
 from skclr.plotting.labels import read_labels
 from skclr.plotting.reporting import sections
 from skclr.plotting.reporting.map import LABEL, encoded, map_data
@@ -147,14 +148,9 @@ def report(
 
 
 def _engines() -> tuple[Any, str]:
-    try:
-        import jinja2
-        import PIL.Image  # noqa: F401
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ImportError(f"a report needs {error.name}, which is missing: pip install 'skclr[report]'") from error
-    pyplot()
-    return jinja2, get_plotlyjs()
+    needed = ("jinja2", "plotly.offline", "PIL.Image", "matplotlib.pyplot")
+    jinja2, plotly, *_ = (import_optional(module, "report", "a report") for module in needed)
+    return jinja2, plotly.get_plotlyjs()
 
 
 def _extra_columns(X: Rows, labels: np.ndarray | None, metadata: Any) -> dict[str, Any]:
