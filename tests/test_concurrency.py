@@ -7,18 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from numpy.testing import assert_array_equal
 
 from skclr.frameworks import FRAMEWORKS
 
 N_THREADS = 16
-
-
-def fit_transform(embedder, X, n_threads):
-    torch.set_num_threads(n_threads)
-    return embedder.fit_transform(X)
 
 
 @pytest.mark.parametrize("kind", ["table", "images", "texts", "audio"])
@@ -51,26 +45,6 @@ def test_frameworks_fitted_side_by_side_in_threads(table, quick):
     together = Parallel(4, backend="threading")(delayed(e.fit_transform)(table[0]) for e in embedders)
     for one, other in zip(alone, together, strict=True):
         assert_array_equal(one, other)
-
-
-def test_processes_of_joblib_share_the_cores():
-    n_threads = Parallel(2, backend="loky")(delayed(torch.get_num_threads)() for _ in range(2))
-    assert max(n_threads) <= max(1, os.cpu_count() // 2)
-
-
-@pytest.mark.filterwarnings("default")
-def test_workers_of_dask(table, quick):
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    alone = quick("moco").fit_transform(table[0])
-    with (
-        distributed.LocalCluster(1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
-        distributed.Client(cluster),
-        parallel_config(backend="dask"),
-    ):
-        n_threads = torch.get_num_threads()
-        jobs = (delayed(fit_transform)(quick("moco"), table[0], n_threads) for _ in range(4))
-        for embedding in Parallel()(jobs):
-            assert_array_equal(embedding, alone)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts by Linux's /proc")

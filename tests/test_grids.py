@@ -66,6 +66,18 @@ def test_a_grid_on_loky_is_the_local_grid(local, quick, table):
         assert_equal(search(quick(), table), local)
 
 
+@pytest.mark.usefixtures("local")
+def test_a_fit_of_images_on_loky_is_the_local_fit(digits, quick):
+    with parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        for embedding in Parallel()(delayed(quick().fit_transform)(digits[0]) for _ in range(2)):
+            assert_array_equal(embedding, quick().fit_transform(digits[0]))
+
+
+def test_processes_of_joblib_share_the_cores():
+    n_threads = Parallel(2, backend="loky")(delayed(torch.get_num_threads)() for _ in range(2))
+    assert max(n_threads) <= max(1, os.cpu_count() // 2)
+
+
 @pytest.mark.filterwarnings("default")
 def test_a_grid_on_dask_is_the_local_grid(dask, local, quick, table):
     with parallel_config("dask"):

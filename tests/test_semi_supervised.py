@@ -16,7 +16,11 @@ NAMED_IN_SCIKIT_LEARN = {
 
 @parametrize_with_checks(
     [
-        SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=5, random_state=0), fine_tune=fine_tune)
+        # Narrow and shallow, for speed.
+        SemiSupervisedClassifier(
+            ContrastiveEmbedder(encoder="mlp", encoder_params={"width": 32}, max_epochs=2, random_state=0),
+            fine_tune=fine_tune,
+        )
         for fine_tune in (False, True)
     ],
     expected_failed_checks=lambda _: NAMED_IN_SCIKIT_LEARN,
@@ -79,7 +83,7 @@ def test_the_head_is_a_logistic_regression(partly, quick, n_classes):
 
 def test_fine_tuning_takes_what_the_embedder_takes(digits, partly, quick):
     X, y = digits
-    tuned = SemiSupervisedClassifier(quick(), fine_tune=True).fit(X, y)
+    tuned = SemiSupervisedClassifier(quick(encoder_params={"width": 8}), fine_tune=True).fit(X[:40], y[:40])
     assert not hasattr(tuned, "n_features_in_")  # images have no columns
     X, labels, _ = partly
     frame = pd.DataFrame(X, columns=list("abcde"))

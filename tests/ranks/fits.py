@@ -1,4 +1,4 @@
-"""The script of test_process_group: the same for all ranks, as a user would write it."""
+"""What the ranks of test_process_group fit: the same for all, as a user would write it."""
 
 import atexit
 import os
@@ -71,10 +71,3 @@ def main(folder):
     except ConnectionError:
         traceback.print_exc()
     sys.exit(1)
-
-
-if __name__ == "__main__":
-    # By its full name: a checkpoint tells callbacks apart by where they come from.
-    from tests.ranks import fits
-
-    fits.main(Path(sys.argv[1]))

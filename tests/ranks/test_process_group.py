@@ -1,9 +1,9 @@
 """Several ranks train what one process trains: every framework and pairwise loss, in float64."""
 
-import os
+import functools
+import json
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -25,52 +25,48 @@ EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the ranks have left what they have trained."""
+def ended(tmp_path_factory):
+    """Where the ranks have left what they have trained, and the codes with which they ended."""
     folder = tmp_path_factory.mktemp("ranks")
-    subprocess.run([sys.executable, "-m", "tests.ranks.on_ranks", folder], check=True, timeout=300)
-    return folder
-
-
-@pytest.fixture(scope="module", params=[2, 4])
-def trained(request, folder):
-    return [torch.load(folder / f"{request.param}-{rank}.pt") for rank in range(request.param)]
-
-
-@pytest.mark.parametrize("case", ranks.CASES)
-def test_ranks_train_what_one_process_trains(case, trained):
-    alone = ranks.train(case, max_epochs=len(trained[0]["together"][case]["losses"]) // 2)
-    for rank in trained:
-        assert_close(rank["together"][case], alone, **EXACT)
-
-
-@pytest.mark.parametrize("trained", [2], indirect=True)
-@pytest.mark.parametrize("case", ranks.CASES)
-def test_without_gathering_they_do_not(case, trained):
-    alone = ranks.train(case, max_epochs=1)
-    with pytest.raises(AssertionError):
-        assert_close(trained[0]["without gathering"][case]["gradients"], alone["gradients"], rtol=1e-3, atol=1e-6)
+    command = [sys.executable, "-m", "tests.ranks.on_ranks", folder]
+    return folder, json.loads(subprocess.run(command, check=True, timeout=300, stdout=subprocess.PIPE).stdout)
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory):
+def trained(ended):
+    folder, codes = ended
+    assert codes["parts"] == [0] * 3
+    return [torch.load(folder / "parts" / f"{rank}.pt") for rank in range(3)]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Give what one process trains, once for all that ranks are held against."""
+    return functools.cache(lambda case, n_steps: ranks.train(case, max_epochs=n_steps // 2))
+
+
+@pytest.mark.parametrize("case", ranks.CASES)
+def test_ranks_train_what_one_process_trains(case, trained, alone):
+    expected = alone(case, len(trained[0]["together"][case]["losses"]))
+    for rank in trained:
+        assert_close(rank["together"][case], expected, **EXACT)
+
+
+@pytest.mark.parametrize("case", ranks.CASES)
+def test_without_gathering_they_do_not(case, trained, alone):
+    found = trained[0]["without gathering"][case]
+    expected = alone(case, len(found["losses"]))
+    with pytest.raises(AssertionError):
+        assert_close(found["gradients"], expected["gradients"], rtol=1e-3, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def fits(ended):
     """Two ranks fit embedders, of which the last is cut short by the end of rank 1; their folder, and what they say."""
-    folder = tmp_path_factory.mktemp("fits")
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ranks.free_port()), "WORLD_SIZE": "2"}
-    started = time.monotonic()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.ranks.fits", folder],
-            env={**os.environ, **address, "RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=100)[1] for process in processes]
-    assert [process.returncode for process in processes] == [1, 3], said
-    assert time.monotonic() - started < 60
-    return folder, said
+    folder, codes = ended
+    said = [(folder / "fits" / f"{rank}.stderr").read_text() for rank in range(2)]
+    assert codes["fits"] == [1, 3], said
+    return folder / "fits", said
 
 
 def test_ranks_end_with_one_model(fits):
@@ -133,9 +129,9 @@ def test_no_thread_outlives_the_group(fits):
 def test_group_that_is_there_before_fit_can_be_let_go():
     """Defaults of torch's functions that held it would let the others wait for a rank that has left."""
     script = (
-        "import skclr, torch.distributed as dist\n"
+        "import torch.distributed as dist\n"
         "dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)\n"
-        "skclr.ContrastiveEmbedder\n"
+        "import skclr.ranks.process_group\n"
         "from torch.distributed.nn import functional\n"
         "assert functional.broadcast.__defaults__ == (None,)"
     )
