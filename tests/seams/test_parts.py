@@ -35,7 +35,8 @@ X_OF = {
 
 def fit(kind="tabular", **params):
     X, own = X_OF[kind]
-    settings = {"modality": kind, "max_epochs": 1, "random_state": 0, **own, **params}
+    narrow = {} if "encoder" in params else {"encoder_params": {"width": 8}}
+    settings = {"modality": kind, "max_epochs": 1, "random_state": 0, **narrow, **own, **params}
     return ContrastiveEmbedder(**settings).fit(X)
 
 
@@ -122,12 +123,17 @@ def test_modality(name):
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize(
-    ("name", "optimizer"), [*OPTIMIZERS.items(), ("adamw", torch.optim.AdamW), ("sgd", MomentumSGD), ("lars", LARS)]
+    ("name", "optimizer"),
+    [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD), ("sgd", MomentumSGD), ("lars", LARS)],
 )
 def test_optimizer(name, optimizer, framework):
     named, given = (fit(framework=framework, optimizer=choice) for choice in (name, optimizer))
     assert named.net_.lr == given.net_.lr
     assert_same_fit(named, given)
+
+
+def test_every_optimizer_is_tried():
+    assert {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "lars": LARS} == OPTIMIZERS
 
 
 def test_optimizer_that_derives_from_one_with_a_recipe():
@@ -152,39 +158,48 @@ def test_device():
     assert_same_fit(fit(device="cpu"), fit(device=torch.device("cpu")))
 
 
+# Each dictionary is one fit.
 NUMPY = {
-    "framework": np.str_("simclr"),
-    "loss": np.str_("info_nce"),
-    "encoder": np.str_("mlp"),
-    "views": np.str_("corruption"),
-    "modality": np.str_("tabular"),
-    "optimizer": np.str_("sgd"),
-    "lr_schedule": np.str_("linear"),
-    "precision": np.str_("bfloat16"),
-    "device": np.str_("cpu"),
-    "freeze": np.str_("none"),
-    "projection_dim": np.int32(16),
-    "max_epochs": np.int64(2),
-    "batch_size": np.int64(10),
-    "chunk_size": np.int64(5),
-    "learning_rate": np.float32(0.5),
-    "weight_decay": np.float64(0.25),
-    "warmup_epochs": np.float32(0.5),
-    "compile": np.False_,
-    "passthrough": np.True_,
-    "validation_fraction": np.float64(0.2),
-    "early_stopping": np.True_,
-    "warm_start": np.True_,
-    "positives": np.str_("views"),
-    "on_interrupt": np.str_("keep"),
-    "checkpoint_minutes": np.float32(5),
-    "random_state": np.int64(3),
-    "verbose": np.int64(0),
-    "framework_params": {"n_layers": np.int64(1)},
-    "loss_params": {"temperature": np.float32(0.5)},
-    "encoder_params": {"width": np.int64(8), "expansion": np.float64(1.5)},
-    "views_params": {"n_neighbors": np.int16(3)},
-    "optimizer_params": {"amsgrad": np.True_},
+    "names": {
+        "framework": np.str_("simclr"),
+        "loss": np.str_("info_nce"),
+        "encoder": np.str_("mlp"),
+        "views": np.str_("corruption"),
+        "modality": np.str_("tabular"),
+        "optimizer": np.str_("sgd"),
+        "lr_schedule": np.str_("linear"),
+        "precision": np.str_("bfloat16"),
+        "device": np.str_("cpu"),
+        "freeze": np.str_("none"),
+        "positives": np.str_("views"),
+        "on_interrupt": np.str_("keep"),
+    },
+    "numbers": {
+        "projection_dim": np.int32(16),
+        "max_epochs": np.int64(2),
+        "batch_size": np.int64(10),
+        "chunk_size": np.int64(5),
+        "learning_rate": np.float32(0.5),
+        "weight_decay": np.float64(0.25),
+        "warmup_epochs": np.float32(0.5),
+        "validation_fraction": np.float64(0.2),
+        "checkpoint_minutes": np.float32(5),
+        "random_state": np.int64(3),
+        "verbose": np.int64(0),
+    },
+    "bools": {
+        "compile": np.False_,
+        "passthrough": np.True_,
+        "early_stopping": np.True_,
+        "warm_start": np.True_,
+    },
+    "parameters of parts": {
+        "framework_params": {"n_layers": np.int64(1)},
+        "loss_params": {"temperature": np.float32(0.5)},
+        "encoder_params": {"width": np.int64(8), "expansion": np.float64(1.5)},
+        "views_params": {"n_neighbors": np.int16(3)},
+        "optimizer_params": {"amsgrad": np.True_},
+    },
 }
 
 
@@ -194,9 +209,9 @@ def plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-@pytest.mark.parametrize("name", NUMPY)
-def test_numpy_scalars_are_the_values_that_they_hold(name, tmp_path):
-    given, expected = fit(**{name: NUMPY[name]}), fit(**{name: plain(NUMPY[name])})
+@pytest.mark.parametrize("kind", NUMPY)
+def test_numpy_scalars_are_the_values_that_they_hold(kind, tmp_path):
+    given, expected = fit(**NUMPY[kind]), fit(**plain(NUMPY[kind]))
     assert_same_fit(given, expected)
     assert np.array_equal(given.transform(TABLE), expected.transform(TABLE))
     given.save(tmp_path / "model.skclr")
@@ -323,7 +338,9 @@ def error_of(kind, name, parameter, value):
         modality = "audio" if name == "spectrogram" else modality_of(REGISTRIES[kind][name])
     X, own = TINY[modality]
     # Cheap parts beside the one that is tried.
-    cheap = {"encoder": "mlp", "encoder_params": {"width": 4}, "views": "masking"} if modality == "tabular" else {}
+    cheap = {"encoder_params": {"width": 4}}
+    if modality == "tabular":
+        cheap |= {"encoder": "mlp", "views": "masking"}
     params = {**own.get(f"{kind}_params", {}), parameter: value}
     settings = {**cheap, "max_epochs": 1, "random_state": 0, "modality": modality, **own}
     model = ContrastiveEmbedder(**{**settings, kind: name, f"{kind}_params": params})
