@@ -1,8 +1,10 @@
 """What a package says it exports is what it has."""
 
 import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,9 @@ PACKAGES = [
     ".training",
     ".views",
 ]
+
+DOCS = Path(__file__).parents[1] / "docs"
+needs_docs = pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not part of a source distribution")
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -45,6 +50,37 @@ def test_registries_hold_exported_classes(package, registry, base):
         assert name == name.lower()
         assert issubclass(part, getattr(module, base))
         assert part.__name__ in module.__all__
+
+
+def public_names():
+    """Return the module and the name of what users may import: the rule stands in CONTRIBUTING.md."""
+    names, module = set(), None
+    for page in (DOCS / "api.rst", DOCS / "adding.rst"):
+        for line in page.read_text().splitlines():
+            if found := re.match(r"\.\. currentmodule:: (\S+)", line):
+                module = found[1]
+            elif found := re.match(r"    (\w+)$|\.\. autoclass:: (\w+)$", line):
+                names.add((module, found[1] or found[2]))
+            names |= set(re.findall(r"``(skclr\.\w+)\.([A-Z]+)``", line))
+    return names
+
+
+@needs_docs
+def test_public_names_are_exported_where_the_documentation_says():
+    for module, name in public_names():
+        assert name in importlib.import_module(module).__all__
+    assert {name for module, name in public_names() if module == "skclr"} == set(skclr.__all__)
+
+
+@needs_docs
+def test_documentation_and_examples_import_public_names_alone():
+    pages = [DOCS.parent / "README.md", *DOCS.glob("*.rst"), *(DOCS.parent / "examples").glob("*.py")]
+    imports = [
+        pair for page in pages for pair in re.findall(r"from (skclr[\w.]*) import (\([^)]+|[^\n]+)", page.read_text())
+    ]
+    imported = {(module, name) for module, names in imports for name in re.findall(r"\w+", names)}
+    assert len(imported) > 10
+    assert imported - public_names() == set()
 
 
 def test_what_importing_leaves_for_later():

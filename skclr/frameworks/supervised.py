@@ -21,6 +21,16 @@ class Supervised(Framework):
     -----
     No name chooses it, because it needs the labels that every other framework does without. Pass the class:
     `framework=Supervised` with `framework_params={"n_classes": k}` and `positives="labels"`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skclr import ContrastiveEmbedder
+    >>> from skclr.frameworks import Supervised
+    >>> X, y = load_iris(return_X_y=True)
+    >>> params = {"positives": "labels", "framework_params": {"n_classes": 3}, "max_epochs": 2, "random_state": 0}
+    >>> ContrastiveEmbedder(Supervised, **params).fit(X, y).n_iter_
+    2
     """
 
     uses_groups = True
