@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from sklearn.base import BaseEstimator
 from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from skclr.frameworks import Framework
 from skclr.hints import hint
 from skclr.modalities import Aligned, Modality, stacked
 from skclr.parameters import PARAMETERS
-from skclr.part_choices import accepted_facts, plan_modality
+from skclr.part_choices import accepted_facts, plan_modality, reading_of
 from skclr.plan import Part, Plan
 from skclr.ranks.collectives import world
 from skclr.training import (
@@ -83,6 +84,20 @@ def build_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> M
     """Make what reads X, from the estimator's parameters: nothing else can be planned before X has been read."""
     built: Modality = build_part("modality", plan_modality(X, modality, params))
     return built
+
+
+def read_anew(modality: Modality, X: Any, estimator: BaseEstimator) -> Any:
+    """Return the rows of X that a modality learns from, read as the samples of a fitted `encoder` were, if it has one.
+
+    Parameters
+    ----------
+    modality, X : as for `Modality.read`.
+    estimator : with the parameter `encoder`.
+    """
+    reading = reading_of(estimator.encoder)
+    if reading is None or not isinstance(reading.modality, type(modality)):
+        return modality.read(X, estimator, reset=True)
+    return modality.read_as(X, estimator, *reading)
 
 
 def build_samples(sides: list[Any], modality: Modality, device: torch.device, groups: Tensor | None = None) -> Samples:

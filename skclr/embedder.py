@@ -23,9 +23,8 @@ from skclr.diagram import diagram
 from skclr.encoders import Encoder, Reading
 from skclr.exporting import ExportedModel
 from skclr.measures import info_nce_bound
-from skclr.modalities import Modality, Text, check_two_samples
+from skclr.modalities import Modality, check_two_samples
 from skclr.parameters import check_parameters
-from skclr.part_choices import reading_of
 from skclr.plan import Plan
 from skclr.randomness import DrawsFrom
 from skclr.saving import SavedModel
@@ -433,9 +432,8 @@ default=None
             raise ValueError(f"X gives {rows.n_views} view(s) of each sample: give as many as in fit")
         sides = [self._modality.read(side, self, reset=False) for side in rows.sides]
         check_two_samples(sides[0], "score and make_views need", "; use KFold in place of LeaveOneOut")
-        if isinstance(self._modality, Text) and self.encoder_.any_length:
-            # Memory follows X, and not the longest text that the model would take.
-            sides = [side.padded_to(int(side.paddings(any_length=True).max())) for side in sides]
+        if self.encoder_.any_length:
+            sides = [self._modality.shortened(side) for side in sides]
         samples = build.build_samples(sides, self._modality, self.device_)
         return make_views(maker.fit(samples), samples, self.net_.batch_size, draw_seed(random_state))
 
@@ -500,8 +498,6 @@ default=None
         reset = modality is None
         rows = self._open(X)
         modality = modality or build.build_modality(rows.sides[0], self.modality, self.modality_params)
-        if reset and (reading := reading_of(self.encoder)):
-            modality.keep_vocabulary(*reading)
         samples = self._read(modality, rows, y, groups, unlabeled, reset=reset)
         check_two_samples(samples)
         handle_ctrl_c()
@@ -548,7 +544,8 @@ default=None
 
     def _read(self, modality: Modality, given: Rows, y: Any, groups: Any, unlabeled: Any, *, reset: bool) -> Samples:
         first, *others = given.sides
-        sides = [modality.read(first, self, reset=reset), *(modality.read(X, self, reset=False) for X in others)]
+        learned = build.read_anew(modality, first, self) if reset else modality.read(first, self, reset=False)
+        sides = [learned, *(modality.read(X, self, reset=False) for X in others)]
         n_samples = sides[0].shape[0]
         if y is not None:
             check_length("y", y, n_samples)

@@ -13,14 +13,13 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from skclr.build import build_modality
+from skclr.build import build_modality, read_anew
 from skclr.data import Rows
 from skclr.data.samples import Samples
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.judges import Judge
 from skclr.frameworks import FRAMEWORKS
 from skclr.optional import import_optional
-from skclr.part_choices import reading_of
 from skclr.planning import choose_device
 from skclr.semi_supervised import fine_tune
 from skclr.training import embed
@@ -149,9 +148,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):
         self.reader_ = reader = untrained(self.embedder)
         first = Rows.of(X).sides[0]
         self.modality_ = build_modality(first, reader.modality, reader.modality_params)
-        if reading := reading_of(reader.encoder):
-            self.modality_.keep_vocabulary(*reading)
-        self.modality_.read(first, reader, reset=True)
+        read_anew(self.modality_, first, reader)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -30,19 +30,27 @@ class Modality(Plain, ABC):
 
     Attributes
     ----------
-    encoder, views : names of the defaults.
+    encoder, views : names of the defaults; `views` may follow from what was read.
     n_steps : optimiser steps that `max_epochs="auto"` spends.
     any_length : whether `features` takes samples shorter than those of the fit.
-    passthrough : whether `transform` gives the plain features beside the embedding unless told otherwise.
+    passthrough : whether `transform` returns the plain features beside the embedding by default.
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
 
     encoder: ClassVar[str]
-    views: str
     n_steps: ClassVar[int] = 1_500
     any_length: ClassVar[bool] = False
-    passthrough: bool = False
     shape_: tuple[int, ...]
+
+    @property
+    @abstractmethod
+    def views(self) -> str:
+        """Return the name of the default views."""
+
+    @property
+    def passthrough(self) -> bool:
+        """Return whether plain features are beside the embedding by default."""
+        return False
 
     @abstractmethod
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
@@ -63,20 +71,26 @@ class Modality(Plain, ABC):
         ValueError, TypeError : where X cannot be read; the message says what to do.
         """
 
-    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
-        """Let the next `read` that learns keep what ids mean, for an encoder that has been trained on them.
+    def read_as(self, X: Any, estimator: BaseEstimator, learned: Self, names: Any) -> Any:
+        """Learn from X as `read` does, but keep what categories, tokens and pixels mean to a trained encoder.
 
-        Statistics are learned anew. Where samples are numbers there is nothing to keep.
+        Statistics are learned anew. By default nothing is kept: to most encoders a number is a number.
 
         Parameters
         ----------
-        learned : the modality that has read what the encoder was trained on.
-        names : of its columns, None where they had none.
+        X, estimator : as for `read`.
+        learned : modality that read what the encoder was trained on.
+        names : of its columns; None if they had none.
 
         Raises
         ------
-        ValueError : where ids cannot mean the same; `read` says so of X.
+        ValueError : if X cannot mean the same to the encoder.
         """
+        return self.read(X, estimator, reset=True)
+
+    def shortened(self, rows: Any) -> Any:
+        """Return what `read` returned, padded no longer than its own samples need, if views ignore the padding."""
+        return rows
 
     @abstractmethod
     def to_tensor(self, rows: Any) -> Tensor:
@@ -88,13 +102,19 @@ class Modality(Plain, ABC):
             return Joined(rows, more)
         return np.concatenate([rows, more])
 
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """See `Plain.from_state`."""
+        # Earlier versions wrote `views` and `passthrough` beside what they follow from.
+        if state.get("views", "neighbors") not in VIEWS:
+            raise ValueError(f"views={state['views']!r} is unknown")
+        return super().from_state({name: v for name, v in state.items() if name not in ("views", "passthrough")})
+
     def check_state(self) -> None:
         """See `Plain.check_state`."""
         missing = [name for name in get_type_hints(type(self)) if not hasattr(self, name)]
         if missing:
             raise ValueError(f"{', '.join(missing)} is missing")
-        if self.views not in VIEWS:
-            raise ValueError(f"views={self.views!r} are not known")
         if not self.shape_ or min(self.shape_) < 1 or math.prod(self.shape_) > LARGEST_SAMPLE:
             raise ValueError(f"samples of shape {self.shape_} are empty, or larger than {LARGEST_SAMPLE:,} values")
 

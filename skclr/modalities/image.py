@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -92,6 +92,13 @@ class Image(Modality):
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 3-D, 4-D, 2-D with `image_shape`, or a sequence of paths."""
+        return self._read(X, estimator, reset=reset)
+
+    def read_as(self, X: Any, estimator: BaseEstimator, learned: Self, names: Any) -> Any:
+        """See `Modality.read_as`: pixels keep their scale."""
+        return self._read(X, estimator, reset=True, scale=learned._scale)
+
+    def _read(self, X: Any, estimator: BaseEstimator, *, reset: bool, scale: PixelScale | None = None) -> Any:
         if not reset and self.image_shape is None and getattr(X, "shape", None) == self.input_shape_:
             raise ValueError(f"X of shape {X.shape} is a single image: give X[None]")
         rows = self._open(X, estimator, reset=reset)
@@ -105,7 +112,7 @@ class Image(Modality):
                 )
             self.input_shape_ = shape
             self.axis_ = self._find_channels((rows.shape[0], *shape))
-            self._learn_statistics(rows)
+            self._learn_statistics(rows, scale)
             self._know_colors()
         elif shape != self.input_shape_:
             raise ValueError(
@@ -113,11 +120,6 @@ class Image(Modality):
                 f"{self.input_shape_}: resize them, or fit again"
             )
         return self._to_scale(rows)
-
-    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
-        """See `Modality.keep_vocabulary`: what a pixel means goes with the encoder."""
-        if isinstance(learned, Image):
-            self._learned = learned._scale
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take rows, on the scale of `fit`, to (B, C, H, W) with uint8 divided by 255."""
@@ -250,12 +252,11 @@ class Image(Modality):
             )
         return axes[0]
 
-    def _learn_statistics(self, rows: Any) -> None:
+    def _learn_statistics(self, rows: Any, scale: PixelScale | None) -> None:
         n_samples = rows.shape[0]
         step = max(1, n_samples // _STATISTICS_ROWS, math.prod(rows.shape) // _STATISTICS_VALUES)
         some = rows[np.arange(0, n_samples, step)]
-        learned = vars(self).pop("_learned", None)
-        scale = learned or PixelScale.of(rows if isinstance(rows, np.ndarray) else some)
+        scale = scale or PixelScale.of(rows if isinstance(rows, np.ndarray) else some)
         self.scale_, self.range_, self.whole_ = scale.kind, (scale.low, scale.high), scale.whole
         sample = self.to_tensor(scale(some))
         self.shape_ = tuple(sample.shape[1:])

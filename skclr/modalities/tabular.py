@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -54,10 +54,10 @@ class Tabular(Modality):
     """
 
     encoder = "residual_mlp"
-    views = "neighbors"
     # Small networks: a step takes some milliseconds, and what tables teach is not yet learned in half as many.
     n_steps = 3_000
-    passthrough = True
+    # Where the rows of the fit were: in memory, on disk, or in a sparse matrix.
+    storage_: str = "memory"
     is_categorical_: np.ndarray
     categories_: Categories
     mean_: np.ndarray
@@ -81,19 +81,31 @@ class Tabular(Modality):
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 2-D."""
         X = X if isinstance(X, Stored) else as_table(X)
-        if reset:
-            _refuse_one_text_column(X[:1] if isinstance(X, Stored) else X)
-            self._learn_categories(X, estimator)
-        if isinstance(X, Stored):
-            self._read(X[:1], estimator, reset=reset)
-            table = X.parsed(partial(self._read, estimator=estimator, reset=False))
-        else:
-            table = self._read(X, estimator, reset=reset)
-        if reset:
-            check_two_samples(table)
-            _check_two_columns(table)
-            self._learn_statistics(table)
-        return table
+        if not reset:
+            return self._coded(X, estimator, reset=False)
+        self._find_categorical(X)
+        self._learn_categories(X, estimator)
+        return self._learned(X, estimator)
+
+    def read_as(self, X: Any, estimator: BaseEstimator, learned: Self, names: Any) -> Any:
+        """See `Modality.read_as`: categories keep their codes."""
+        X = X if isinstance(X, Stored) else as_table(X)
+        self._find_categorical(X)
+        self._take_over(as_table(next(pieces(X))), learned, names)
+        return self._learned(X, estimator)
+
+    @property
+    def views(self) -> str:
+        """Return the name of the default views: neighbours would be looked for among all rows, and read one by one.
+
+        Wide, sparse rows are no neighbours of each other.
+        """
+        return "neighbors" if self.storage_ == "memory" else "corruption"
+
+    @property
+    def passthrough(self) -> bool:
+        """Return whether plain features are beside the embedding by default: sparse rows would become dense ones."""
+        return self.storage_ != "sparse"
 
     def to_tensor(self, rows: Any) -> Tensor:
         """Standardise (B, d) rows; in float64, since a time stamp loses its seconds in float32."""
@@ -150,6 +162,8 @@ class Tabular(Modality):
     def check_state(self) -> None:
         """See `Plain.check_state`."""
         super().check_state()
+        if self.storage_ not in ("memory", "disk", "sparse"):
+            raise ValueError(f"rows of the storage {self.storage_!r} are unknown")
         expect("is_categorical_", self.is_categorical_, self.shape_, bool)
         expect("mean_", self.mean_, self.shape_, np.float64)
         expect("scale_", self.scale_, self.shape_, np.float64)
@@ -158,18 +172,20 @@ class Tabular(Modality):
         if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):
             raise ValueError(f"columns of {self.cardinalities_} categories do not have the codes")
 
-    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
-        """See `Modality.keep_vocabulary`."""
-        if isinstance(learned, Tabular):
-            self._learned = learned, names
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """See `Plain.from_state`."""
+        # Earlier versions wrote what followed from the storage.
+        storage = "memory" if state.get("views", "neighbors") == "neighbors" else "disk"
+        storage = storage if state.get("passthrough", True) else "sparse"
+        return super().from_state({"storage_": storage, **state})
+
+    def _find_categorical(self, X: Any) -> None:
+        _refuse_one_text_column(X[:1] if isinstance(X, Stored) else X)
+        self.is_categorical_ = categorical_columns(as_table(next(pieces(X))), self.categorical_features)
 
     def _learn_categories(self, X: Any, estimator: BaseEstimator) -> None:
         first = as_table(next(pieces(X)))
-        self.is_categorical_ = categorical_columns(first, self.categorical_features)
-        if "_learned" in vars(self):
-            # Not a part of the state, and of no use to another fit.
-            self._take_over(first, *vars(self).pop("_learned"))
-            return
         self.categories_ = Categories(self.max_categories)
         if self.is_categorical_.any():
             if sparse.issparse(first):
@@ -206,7 +222,22 @@ class Tabular(Modality):
                 f"encoder= was fitted on other columns: {here[odd[0]]!r} held {was}, but holds {now} in X. Convert it, "
                 "or name the columns of categories in modality_params={'categorical_features': ...}"
             )
-        self.max_categories, self.categories_ = learned.max_categories, learned.categories_
+        self.categories_ = learned.categories_
+
+    def _coded(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        """Return X with categories as codes; of rows on disk, the first is read now and the rest when it is needed."""
+        if not isinstance(X, Stored):
+            return self._read(X, estimator, reset=reset)
+        self._read(X[:1], estimator, reset=reset)
+        return X.parsed(partial(self._read, estimator=estimator, reset=False))
+
+    def _learned(self, X: Any, estimator: BaseEstimator) -> Any:
+        """Return X with categories as codes, whose statistics are learned."""
+        table = self._coded(X, estimator, reset=True)
+        check_two_samples(table)
+        _check_two_columns(table)
+        self._learn_statistics(table)
+        return table
 
     def _split(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> tuple[Any, np.ndarray]:
         if is_frame(X):
@@ -254,15 +285,13 @@ class Tabular(Modality):
     def _learn_statistics(self, table: Any) -> None:
         self.shape_ = table.shape[1:]
         if sparse.issparse(table):
-            # What is 0 stays 0. Wide rows are no neighbours of each other, and nobody wants them dense beside theirs.
-            self.views, self.passthrough = "corruption", False
+            # What is 0 stays 0.
+            self.storage_ = "sparse"
             gaps, mean = np.zeros(self.shape_, dtype=bool), np.zeros(self.shape_)
             scale = StandardScaler(with_mean=False).fit(table).scale_
         else:
             gaps, mean, scale = _statistics(table)
-            if isinstance(table, Stored):
-                # Neighbours would be looked for among all rows, and read one by one.
-                self.views = "corruption"
+            self.storage_ = "disk" if isinstance(table, Stored) else "memory"
         # A column without any value has no mean.
         number = ~self.is_categorical_ & np.isfinite(mean)
         self.mean_, self.scale_ = np.where(number, mean, 0.0), np.where(number, scale, 1.0)

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Mapping
 from numbers import Number
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -63,7 +63,6 @@ class Text(Modality):
     """
 
     encoder = "text"
-    views = "neighbors"
     any_length = True
     tokenizer_: Tokenizer
     table_: Tensor
@@ -78,28 +77,13 @@ class Text(Modality):
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Ragged:
         """See `Modality.read`; X holds one string a row."""
         texts = read_texts(X)
-        if reset:
-            learned = vars(self).pop("_learned", None)
-            self.tokenizer_ = learned or choose_tokenizer(self.tokenizer).fit(texts)
-            self.views = self.tokenizer_.views
-        rows = self.tokenizer_(texts, self.max_tokens)
-        if not len(rows.values):
-            # Padding is looked up too.
-            rows.values = np.zeros((1, *rows.values.shape[1:]), np.int32)
-        if reset:
-            check_two_samples(rows)
-            if not rows.values.any():
-                raise ValueError("X has no words: all of its texts are empty, check what was read into them")
-            # Training need not see more padding than the longest text has.
-            rows.length = min(self.max_tokens, int(rows.lengths.max()))
-            self.shape_ = rows.shape[1:]
-            self._learn_vectors(rows)
-        return rows
+        if not reset:
+            return self._tokenized(texts)
+        self.tokenizer_ = choose_tokenizer(self.tokenizer).fit(texts)
+        return self._learned(texts)
 
-    def keep_vocabulary(self, learned: Modality, names: Any) -> None:
-        """See `Modality.keep_vocabulary`."""
-        if not isinstance(learned, Text):
-            return
+    def read_as(self, X: Any, estimator: BaseEstimator, learned: Self, names: Any) -> Ragged:
+        """See `Modality.read_as`: tokens keep their ids."""
         tokenizer = learned.tokenizer_
         is_auto = isinstance(self.tokenizer, str) and self.tokenizer == "auto"
         if not is_auto and type(choose_tokenizer(self.tokenizer)) is not type(tokenizer):
@@ -107,7 +91,17 @@ class Text(Modality):
                 f"tokenizer={self.tokenizer!r}, but encoder= was fitted on tokens of {type(tokenizer).__name__}: leave "
                 "tokenizer out, or begin with a new encoder, encoder='auto'"
             )
-        self._learned = tokenizer
+        self.tokenizer_ = tokenizer
+        return self._learned(read_texts(X))
+
+    @property
+    def views(self) -> str:
+        """Return the name of the default views, which the tokenizer knows."""
+        return self.tokenizer_.views
+
+    def shortened(self, rows: Ragged) -> Ragged:
+        """See `Modality.shortened`: memory follows X, and not the longest text that an encoder would take."""
+        return rows.padded_to(int(rows.paddings(any_length=True).max()))
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take ids to int64 (B, L), or (B, L, G) with G ids a word."""
@@ -170,6 +164,25 @@ class Text(Modality):
             raise ValueError(f"texts of shape {self.shape_} are not what the tokenizer makes, {read}")
         expect("table_", self.table_, (n_tokens, width), torch.float32)
         expect("token_weights_", self.token_weights_, (n_tokens,), torch.float32)
+
+    def _tokenized(self, texts: list[str]) -> Ragged:
+        rows = self.tokenizer_(texts, self.max_tokens)
+        if not len(rows.values):
+            # Padding is looked up too.
+            rows.values = np.zeros((1, *rows.values.shape[1:]), np.int32)
+        return rows
+
+    def _learned(self, texts: list[str]) -> Ragged:
+        """Return the tokens of texts, whose length and vectors are learned."""
+        rows = self._tokenized(texts)
+        check_two_samples(rows)
+        if not rows.values.any():
+            raise ValueError("X has no words: all of its texts are empty, check what was read into them")
+        # Training need not see more padding than the longest text has.
+        rows.length = min(self.max_tokens, int(rows.lengths.max()))
+        self.shape_ = rows.shape[1:]
+        self._learn_vectors(rows)
+        return rows
 
     def _learn_vectors(self, rows: Ragged) -> None:
         if self.tokenizer_.table is not None:

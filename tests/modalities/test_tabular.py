@@ -143,6 +143,23 @@ def test_sparse_rows_equal_dense_ones_that_are_scaled_alone(quick):
     assert modality.views == "corruption"
 
 
+@pytest.mark.parametrize(
+    ("earlier", "views", "passthrough"),
+    [
+        ({}, "neighbors", True),
+        ({"views": "corruption"}, "corruption", True),
+        ({"views": "corruption", "passthrough": False}, "corruption", False),
+    ],
+    ids=["memory", "disk", "sparse"],
+)
+def test_defaults_that_an_earlier_version_wrote_are_read(earlier, views, passthrough):
+    modality, _ = read(np.random.default_rng(0).normal(size=(N, 3)))
+    state = {name: value for name, value in modality.state().items() if name != "storage_"}
+    again = Tabular.from_state({**state, **earlier})
+    assert (again.views, again.passthrough) == (views, passthrough)
+    assert Tabular.from_state(again.state()).storage_ == again.storage_
+
+
 def test_a_sparse_matrix_is_never_densified_whole(quick, monkeypatch):
     from skclr.data import samples as loader
 
