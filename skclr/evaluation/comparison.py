@@ -20,10 +20,10 @@ from skclr.data import Labels, Rows, check_splittable, encode_labels
 from skclr.data.positives import UNLABELLED
 from skclr.evaluation.budgets import Budgets, check_n_labels
 from skclr.evaluation.candidates import Candidate, Costs, Features, named_baselines, named_embedders
-from skclr.evaluation.harness import Record, Scores, read_split, reseeded
+from skclr.evaluation.harness import Record, Scores, Trial, reseeded
 from skclr.evaluation.judges import Judge, linear_judge
 from skclr.evaluation.statistics import Difference, corrected_t_test
-from skclr.evaluation.verdicts import Verdict, best_of, effect, gain
+from skclr.evaluation.verdicts import Verdict, best_of, gain, sentence
 from skclr.files.atomic import make_folder
 from skclr.optional import import_optional
 from skclr.randomness import derive_seeds
@@ -239,13 +239,13 @@ def run_cell(
     Parameters
     ----------
     candidate : copied, and seeded.
-    X, labels, train, test : as for `read_split`.
+    X, labels, train, test : as for `Trial.of`.
     data : hash of X and labels, by which a finished cell is found again.
     budgets, judge : labels that are given, and to whom.
     seed : of everything random in the fold.
     """
-    reading = read_split(reseeded(candidate, seed), X, labels, train, test)
-    return Cell(reading.score_budgets(judge, budgets, seed), reading.costs)
+    trial = Trial.of(reseeded(candidate, seed), X, labels, train, test)
+    return Cell(trial.score_budgets(judge, budgets, seed), trial.costs)
 
 
 def summarize_cells(results: Mapping[str, list[Cell]], embedders: Sequence[str], test_share: float) -> Comparison:
@@ -278,19 +278,6 @@ def summarize_cells(results: Mapping[str, list[Cell]], embedders: Sequence[str],
     found = test(scores, best)
     said = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
     return Comparison(records, Verdict(best, baseline, found, said))
-
-
-def sentence(
-    embedder: str, baseline: str, difference: Difference, counts: Sequence[int | str], n_folds: int, n_embedders: int
-) -> str:
-    """Return in one sentence whether pretraining helped, with the interval that decides."""
-    mean, low, high, _ = difference
-    labels = ", ".join(map(str, counts))
-    choice = f", corrected for the choice among {n_embedders} embedders" if n_embedders > 1 else ""
-    return (
-        f"Pretraining {effect(difference)}: {embedder} scores {mean:+.3f} against {baseline}, the best baseline (95 % "
-        f"interval {low:+.3f} to {high:+.3f}; mean over {labels} labels a class and {n_folds} folds{choice})."
-    )
 
 
 def _means(cell: Cell) -> list[float]:

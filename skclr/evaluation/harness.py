@@ -27,14 +27,14 @@ Scores = dict[Count, list[Any]]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A split as a fitted candidate reads it, with the labels of its rows: what a judge is asked.
+class Trial:
+    """One candidate on one split of the rows, fitted and read, for any judge to score.
 
     Attributes
     ----------
     candidate : fitted on the training rows.
-    train, labels : what it reads of the training rows, and their labels.
-    test, y_test : what it reads of the test rows, and their labels; all of them have one.
+    train, labels : what it read of the training rows, and their labels.
+    test, y_test : what it read of the test rows, and their labels; all of them have one.
     measured : costs of fitting and reading.
     """
 
@@ -44,6 +44,20 @@ class Reading:
     test: Any
     y_test: np.ndarray
     measured: Costs
+
+    @classmethod
+    def of(cls, candidate: Candidate, X: Any, labels: Labels, train: np.ndarray, test: np.ndarray) -> Trial:
+        """Fit a candidate on the training rows of a split, and read both parts.
+
+        Parameters
+        ----------
+        candidate : fitted in place.
+        X, labels : rows and their labels.
+        train, test : row numbers; those of `test` have labels.
+        """
+        rows = Rows.of(X)
+        known, asked, costs = fit_and_read(candidate, rows[train], rows[test])
+        return cls(candidate, known, labels.take(train), asked, labels.values(test), costs)
 
     def score(self, judge: Judge) -> Any:
         """Return the judge's score of the test rows with every label of the training rows."""
@@ -60,20 +74,6 @@ class Reading:
     def costs(self) -> Costs:
         """Return the candidate's costs, once it was scored."""
         return self.candidate.costs(self.measured)
-
-
-def read_split(candidate: Candidate, X: Any, labels: Labels, train: np.ndarray, test: np.ndarray) -> Reading:
-    """Fit a candidate on the training rows of a split, and read all its rows.
-
-    Parameters
-    ----------
-    candidate : unfitted; fitted in place.
-    X, labels : rows and their labels.
-    train, test : row numbers; those of `test` have labels.
-    """
-    rows = Rows.of(X)
-    known, asked, costs = fit_and_read(candidate, rows[train], rows[test])
-    return Reading(candidate, known, labels.take(train), asked, labels.values(test), costs)
 
 
 def fit_and_read(candidate: Candidate, X_train: Rows, X_test: Rows) -> tuple[Any, Any, Costs]:

@@ -17,7 +17,8 @@ from skclr.evaluation.harness import Record, Scores, efficiency_records, fit_and
 from skclr.evaluation.judges import Judge, knn_judge, linear_judge
 from skclr.wording import counted
 
-Features = tuple[np.ndarray, np.ndarray]
+# Features of training and test rows.
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 def linear_probe(
@@ -175,7 +176,7 @@ def transfer_probe(
     return probe(carried.transform(X_train), y_train, carried.transform(X_test), y_test, **settings)
 
 
-def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -> dict[str, Features]:
+def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -> dict[str, Pair]:
     """Return the features of a fitted embedder beside those that it must beat.
 
     Parameters
@@ -205,7 +206,7 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
 
 
 def label_efficiency(
-    features: Mapping[str, Features | Iterable[Features]],
+    features: Mapping[str, Pair | Iterable[Pair]],
     y_train: Any,
     y_test: Any,
     labels_per_class: Sequence[int | str] = (1, 5, 10, 50, "all"),

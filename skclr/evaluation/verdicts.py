@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,3 +66,25 @@ def effect(difference: Difference) -> str:
     if difference.low > 0:
         return "helped"
     return "did harm" if difference.high < 0 else "did not clearly help"
+
+
+def sentence(
+    embedder: str, baseline: str, difference: Difference, counts: Sequence[int | str], n_folds: int, n_embedders: int
+) -> str:
+    """Return in one sentence whether pretraining helped, with the interval that decides."""
+    mean, low, high, _ = difference
+    labels = ", ".join(map(str, counts))
+    choice = f", corrected for the choice among {n_embedders} embedders" if n_embedders > 1 else ""
+    return (
+        f"Pretraining {effect(difference)}: {embedder} scores {mean:+.3f} against {baseline}, the best baseline (95 % "
+        f"interval {low:+.3f} to {high:+.3f}; mean over {labels} labels a class and {n_folds} folds{choice})."
+    )
+
+
+def sentence_in_points(baseline: str, difference: Difference) -> str:
+    """Return in one sentence whether pretraining helped with all labels, in percentage points of accuracy."""
+    mean, low, high = (f"{100 * value:+.1f}" for value in difference[:3])
+    return (
+        f"With all labels, pretraining {effect(difference)}: {mean} points of accuracy against the best baseline, "
+        f"{baseline} (95 % interval from {low} to {high})."
+    )

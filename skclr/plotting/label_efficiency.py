@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from skclr.data import Rows, check_splittable, encode_labels
 from skclr.evaluation.budgets import Budgets
 from skclr.evaluation.candidates import beside
-from skclr.evaluation.harness import efficiency_records, read_split
+from skclr.evaluation.harness import Trial, efficiency_records
 from skclr.evaluation.judges import linear_judge
 from skclr.plotting.base import COLORS, GREY, one_axes
 
@@ -97,7 +97,7 @@ class LabelEfficiencyDisplay:
         train, test = train_test_split(known, test_size=n_test, stratify=codes[known], random_state=random_state)
         budgets, judge = Budgets(tuple(labels_per_class), n_draws), linear_judge()
         scores = {
-            name: read_split(candidate, X, labels, train, test).score_budgets(judge, budgets, random_state)
+            name: Trial.of(candidate, X, labels, train, test).score_budgets(judge, budgets, random_state)
             for name, candidate in beside(embedder).items()
         }
         return cls(efficiency_records(scores)).plot(ax)

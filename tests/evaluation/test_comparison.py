@@ -22,8 +22,8 @@ from sklearn.preprocessing import FunctionTransformer
 from skclr import ContrastiveEmbedder, compare
 from skclr.evaluation import corrected_t_test, draw_labels, linear_probe
 from skclr.evaluation.candidates import named_baselines
-from skclr.evaluation.comparison import sentence
 from skclr.evaluation.statistics import Difference
+from skclr.evaluation.verdicts import sentence
 from skclr.randomness import derive_seeds
 
 FAST = {"labels_per_class": (2, 5), "n_draws": 1, "cv": 2}

@@ -29,10 +29,10 @@ from skclr.evaluation import (
     transfer_probe,
 )
 from skclr.evaluation.candidates import BASELINES, Features, RawFeatures, beside
-from skclr.evaluation.harness import read_split
+from skclr.evaluation.harness import Trial
 from skclr.evaluation.judges import Judge, knn_judge, linear_judge
 from skclr.evaluation.statistics import Difference
-from skclr.evaluation.verdicts import best_of, effect, gain
+from skclr.evaluation.verdicts import best_of, gain, sentence, sentence_in_points
 from skclr.modalities import MODALITIES
 from tests.seams.test_labels import CONTAINERS
 
@@ -149,7 +149,7 @@ def test_a_baseline_is_a_class_and_a_line(monkeypatch):
     settings = {"labels_per_class": ("all",), "embedder_params": {"max_epochs": 0}}
     found = compare(X, TRUTH, ["simclr"], ["doubled", "trees"], cv=[SPLIT, SPLIT[::-1]], **settings)
     shown = {
-        name: read_split(candidate, X, LABELS, *SPLIT).score(linear_judge())
+        name: Trial.of(candidate, X, LABELS, *SPLIT).score(linear_judge())
         for name, candidate in beside(embedder(), ["doubled", "trees"]).items()
     }
     assert list(shown) == ["doubled", "trees", "embedding"]
@@ -163,12 +163,12 @@ def test_a_baseline_is_a_class_and_a_line(monkeypatch):
 @pytest.mark.parametrize("standardize", [True, False])
 def test_standardising_is_a_property_of_the_row(standardize):
     train, test = SPLIT
-    reading = read_split(Features(Doubled(), standardize), X, LABELS, train, test)
+    trial = Trial.of(Features(Doubled(), standardize), X, LABELS, train, test)
     Z = Doubled().transform(X)
     expected = linear_probe(Z[train], TRUTH[train], Z[test], TRUTH[test], standardize=standardize)
-    assert reading.score(linear_judge()) == expected
+    assert trial.score(linear_judge()) == expected
     # A vote by cosine takes features as they are.
-    assert reading.score(knn_judge()) == knn_probe(Z[train], TRUTH[train], Z[test], TRUTH[test])
+    assert trial.score(knn_judge()) == knn_probe(Z[train], TRUTH[train], Z[test], TRUTH[test])
 
 
 def test_scaled_as_one_keeps_what_the_columns_scales_tell():
@@ -233,7 +233,11 @@ def test_raw_features_are_those_beside_an_embedding_and_need_no_network(modality
     ],
 )
 def test_one_verdict(low, high, words):
-    assert effect(Difference((low + high) / 2, low, high, 0.5)).startswith(words)
+    difference = Difference((low + high) / 2, low, high, 0.5)
+    assert f"Pretraining {words}" in sentence("a", "b", difference, (5,), 5, 2)
+    assert f"pretraining {words}" in sentence_in_points("b", difference)
+    points = f"b (95 % interval from {100 * low:+.1f} to {100 * high:+.1f})"
+    assert points in sentence_in_points("b", difference)
     scores = {name: np.array([[0.5, 0.7], [0.6, 0.8]]) + offset for name, offset in [("a", 0), ("b", 0.1), ("c", 0.1)]}
     assert best_of(scores, ["a", "b", "c"]) == "b"
     scores["a"] = scores["b"] + np.array([[low, high], [high, low]]) * np.array([[1], [1.2]])

@@ -12,9 +12,9 @@ from skclr.data import Rows, encode_labels
 from skclr.data.positives import UNLABELLED
 from skclr.evaluation.budgets import Budgets
 from skclr.evaluation.candidates import EMBEDDING, beside
-from skclr.evaluation.harness import Record, efficiency_records, read_split
+from skclr.evaluation.harness import Record, Trial, efficiency_records
 from skclr.evaluation.judges import knn_judge, linear_judge
-from skclr.evaluation.verdicts import best_of, effect, gain
+from skclr.evaluation.verdicts import best_of, gain, sentence_in_points
 from skclr.plotting.label_efficiency import colors
 from skclr.plotting.labels import read_labels
 
@@ -51,9 +51,9 @@ def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, A
     linear, knn = linear_judge(list(_METRICS.values())), knn_judge()
     scores, curves = {}, {}
     for name, candidate in beside(embedder).items():
-        readings = [read_split(candidate, X, labels, *split) for split in splits]
-        scores[name] = [{**reading.score(linear), "knn": reading.score(knn)} for reading in readings]
-        curves[name] = readings[0].score_budgets(linear_judge(), _BUDGETS, random_state)
+        trials = [Trial.of(candidate, X, labels, *split) for split in splits]
+        scores[name] = [{**trial.score(linear), "knn": trial.score(knn)} for trial in trials]
+        curves[name] = trials[0].score_budgets(linear_judge(), _BUDGETS, random_state)
     accuracy = {name: np.array([score["accuracy"] for score in repeated]) for name, repeated in scores.items()}
     best = best_of(accuracy, accuracy)
     return {
@@ -86,11 +86,7 @@ def _verdict(accuracy: Mapping[str, np.ndarray]) -> str:
     baselines = [name for name in accuracy if name != EMBEDDING]
     best = best_of(accuracy, baselines)
     difference = gain(accuracy, EMBEDDING, best, _TEST_SHARE / (1 - _TEST_SHARE), n_tests=len(baselines))
-    points = [f"{100 * value:+.1f}" for value in (difference.mean, difference.low, difference.high)]
-    return (
-        f"With all labels, pretraining {effect(difference)}: {points[0]} points of accuracy against the best baseline, "
-        f"{best} (95 % interval from {points[1]} to {points[2]})."
-    )
+    return sentence_in_points(best, difference)
 
 
 def _chart(records: list[Record]) -> dict[str, Any]:
