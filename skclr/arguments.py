@@ -127,3 +127,9 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise ValueError unless `value` is one of the choices."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}, but must be one of {list(choices)}")
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise ValueError unless a temperature is positive."""
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}, but must be positive: try 0.1")

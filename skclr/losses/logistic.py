@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from skclr.arguments import check_choice
+from skclr.arguments import check_choice, check_temperature
 from skclr.losses.mining import semi_hard
-from skclr.losses.pairwise import EncodedGroups, Pairs, PairwiseLoss, check_temperature, cosine_rows, mean_over_pairs
+from skclr.losses.pairwise import EncodedGroups, Pairs, PairwiseLoss, cosine_rows, mean_over_pairs
 
 
 @dataclass(frozen=True)

@@ -197,12 +197,6 @@ def _rows_of_length(length: float, rows: Tensor) -> Tensor:
     return rows * (length / norms.masked_fill(norms == 0, torch.inf))
 
 
-def check_temperature(temperature: float) -> None:
-    """Raise a ValueError unless a temperature is positive."""
-    if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}, but must be positive: try 0.1")
-
-
 def count_anchors(groups: Tensor, candidate_groups: Tensor | None = None) -> Tensor:
     """Count the anchors that have a positive, which are those that a loss averages over.
 

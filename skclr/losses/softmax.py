@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
-from skclr.losses.pairwise import EncodedGroups, Pairs, PairwiseLoss, check_temperature, cosine_rows, mean_over_pairs
+from skclr.arguments import check_temperature
+from skclr.losses.pairwise import EncodedGroups, Pairs, PairwiseLoss, cosine_rows, mean_over_pairs
 from skclr.losses.tiles import LARGEST_PRODUCT, log_sum_exp_of_others, lowest, over_counts
 
 

@@ -15,7 +15,7 @@ from skclr.training.draws import StepDraws
 
 @contextmanager
 def in_chunks(module: nn.Module, size: int | None, draws: StepDraws | None = None) -> Iterator[None]:
-    """Let every encoder in a module take at most `size` samples at once, for the time of the block.
+    """Let every encoder in a module take at most `size` samples at once within the block.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ def in_chunks(module: nn.Module, size: int | None, draws: StepDraws | None = Non
 
     Notes
     -----
-    What a chunk leaves for backward is let go, and made anew when the gradient of its embeddings is known. Embeddings,
-    and what comes after them, are those of the whole batch, so that no negative is lost. Gradients are those of the
-    batch at once but for BatchNorm in the encoder, which normalises by its chunk.
+    Activations are freed after the forward pass and recomputed in backward (gradient checkpointing). Embeddings, and
+    what comes after them, are those of the whole batch, so that no negative is lost. Gradients are those of the whole
+    batch, except for BatchNorm in the encoder, which normalises by its chunk.
 
     References
     ----------

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from skorch import NeuralNet
@@ -26,23 +24,17 @@ from skclr.ranks.collectives import world
 from skclr.ranks.process_group import average_gradients, check_alike
 from skclr.training.checkpoint import identity
 from skclr.training.chunks import in_chunks
+from skclr.training.divergence import Diverged, LastGood, check_epoch, check_losses
 from skclr.training.draws import StepDraws
-from skclr.training.history import from_columns, to_columns
-from skclr.training.interruption import (
-    Diverged,
-    LastGood,
-    StopTraining,
-    ctrl_c_came,
-    ctrl_c_held_back,
-    ctrl_c_kept,
-    handle_ctrl_c,
-    largest_loss,
-)
+from skclr.training.history import to_columns
+from skclr.training.interruption import StopTraining, ctrl_c_came, handle_ctrl_c, stoppable
 from skclr.training.optimizers import parameter_groups
 from skclr.training.schedules import WarmupThen
+from skclr.training.state import check_counters, check_optimizer, continue_optimizer, read_history
 from skclr.views import Views
 
 _TRAIN, _VALID = 0, 1
+_AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class ContrastiveNet(NeuralNet):
@@ -134,7 +126,7 @@ class ContrastiveNet(NeuralNet):
         try:
             self.framework_.load_state_dict(other.framework_.state_dict())
             if optimizer:
-                self._continue_optimizer(other.optimizer_)
+                continue_optimizer(self.optimizer_, other.optimizer_)
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 "framework, encoder, projection_dim, freeze or optimizer differ from the last fit's, so it cannot go "
@@ -147,18 +139,10 @@ class ContrastiveNet(NeuralNet):
         # The other's epochs are over, and are not written to any more.
         self.history_ = History(other.history_)
 
-    def _continue_optimizer(self, other: torch.optim.Optimizer) -> None:
-        """Take over an optimiser's state, but not its settings: those are as they are asked for now."""
-        before, now = other.state_dict(), self.optimizer_.state_dict()
-        parameters = [[group["params"] for group in state["param_groups"]] for state in (before, now)]
-        if type(other) is not type(self.optimizer_) or parameters[0] != parameters[1]:
-            raise ValueError(f"the last fit trained other weights, or by another optimizer, {type(other).__name__}")
-        self.optimizer_.load_state_dict({**now, "state": before["state"]})
-
     @property
     def autocast(self) -> torch.dtype | None:
         """The dtype of the forward pass under torch.autocast; None is float32 throughout."""
-        return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.plan.precision]
+        return _AUTOCAST[self.plan.precision]
 
     @property
     def framework_(self) -> Framework:
@@ -168,7 +152,7 @@ class ContrastiveNet(NeuralNet):
     # -- what is kept -------------------------------------------------------------------------------
 
     def state(self, *, optimizer: bool) -> dict[str, Any]:
-        """Give what training has changed, in plain values and tensors, with the optimiser's state or without."""
+        """Return what training has changed, in plain values and tensors, with or without the state of the optimiser."""
         return {
             "module": dict(self.framework_.state_dict()),
             "optimizer": self.optimizer_.state_dict()["state"] if optimizer else {},
@@ -181,7 +165,7 @@ class ContrastiveNet(NeuralNet):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave; the framework has its weights already.
+        """Restore what `state` returned; the framework has its weights already.
 
         Raises
         ------
@@ -189,30 +173,11 @@ class ContrastiveNet(NeuralNet):
         """
         if state.keys() != self.state(optimizer=False).keys():
             raise ValueError(f"a net has no {', '.join(state)}")
-        for name, least in {"step": 0, "batch_size": 1, "max_epochs": 0, "seed": 0}.items():
-            if type(state[name]) is not int or state[name] < least:
-                raise ValueError(f"{name}={state[name]!r} is not a number of {least} or more")
-        if type(state["endless"]) is not bool:
-            raise ValueError(f"endless={state['endless']!r} is not True or False")
-        # Earlier versions wrote records.
-        history = from_columns(state["history"]) if isinstance(state["history"], dict) else state["history"]
-        _check_history(history)
-        self._check_optimizer(state["optimizer"])
+        check_counters(state)
+        history = read_history(state["history"])
+        check_optimizer(self.optimizer_, state["optimizer"])
         self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": state["optimizer"]})
         self.step_, self.history_ = state["step"], History(history)
-
-    def _check_optimizer(self, states: dict[int, dict[str, Tensor]]) -> None:
-        """Raise a ValueError unless a state is what the optimiser itself would hold of its parameters."""
-        parameters = [(p, group) for group in self.optimizer_.param_groups for p in group["params"]]
-        expected: dict[tuple[int, int], dict[str, Tensor]] = {}
-        for place, values in states.items():
-            if type(place) is not int or not 0 <= place < len(parameters):
-                raise ValueError(f"the optimiser has no weight {place!r}")
-            parameter, group = parameters[place]
-            kind = id(group), parameter.ndim
-            if kind not in expected:
-                expected[kind] = _first_state(type(self.optimizer_), group, parameter)
-            _check_state(place, values, expected[kind], parameter)
 
     def to(self, device: torch.device) -> None:
         """Move weights and the optimiser's state."""
@@ -241,15 +206,7 @@ class ContrastiveNet(NeuralNet):
         n_before = len(self.history)
         self._fit_views(X)
         handle_ctrl_c()
-        with (
-            ctrl_c_held_back(),
-            ctrl_c_kept() if self.plan.on_interrupt == "keep" else nullcontext(),
-            suppress(StopTraining),
-            synchronized(self.module_) if world.size > 1 else nullcontext(),
-            single_columns_padded(self.module_, self.autocast),
-            dropout_from(self.module_, draws.generator),
-            in_chunks(self.module_, self.plan.chunk_size, draws),
-        ):
+        with stoppable(self.plan.on_interrupt), self._adapted(draws):
             self.notify("on_train_begin", X=X, y=y)
             # A checkpoint may have brought the first epochs along.
             self._run(X, n_epochs=self.max_epochs - (len(self.history) - n_before))
@@ -258,6 +215,17 @@ class ContrastiveNet(NeuralNet):
         del self.last_good_, self.held_out_views_
         self.draws_ = None
         return self
+
+    @contextmanager
+    def _adapted(self, draws: StepDraws) -> Iterator[None]:
+        """Adapt the module to this run within the block: to its draws, precision, chunks and ranks."""
+        with ExitStack() as stack:
+            stack.enter_context(dropout_from(self.module_, draws.generator))
+            stack.enter_context(single_columns_padded(self.module_, self.autocast))
+            stack.enter_context(in_chunks(self.module_, self.plan.chunk_size, draws))
+            if world.size > 1:
+                stack.enter_context(synchronized(self.module_))
+            yield
 
     def _fit_views(self, X: Samples) -> None:
         """Fit the view maker on the samples that are trained on; it never sees those that are held out."""
@@ -271,7 +239,7 @@ class ContrastiveNet(NeuralNet):
         try:
             self.fit_loop(X, epochs=n_epochs)
         except Diverged as error:
-            self.last_good_.go_back(self, error)
+            self.last_good_.restore(self, error)
 
     def _stops(self) -> bool:
         """Return whether Ctrl-C ends the run here, or raise KeyboardInterrupt where it is to."""
@@ -314,12 +282,7 @@ class ContrastiveNet(NeuralNet):
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         super().on_epoch_end(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
-        # The median: one batch of strange rows is no divergence.
-        loss = statistics.median(b["train_loss"] for b in self.history[-1]["batches"] if "train_loss" in b)
-        if loss > (largest := largest_loss(self.history)):
-            self._diverged(f"train_loss grew to {loss:.3g}, beyond {largest:.3g}, a hundred times what it began with,")
-        if not nn.utils.get_total_norm(self.module_.parameters()).isfinite():
-            self._diverged("a weight became infinite or NaN")
+        check_epoch(self)
         self.last_good_.remember(self)
 
     def run_single_epoch(
@@ -366,14 +329,7 @@ class ContrastiveNet(NeuralNet):
         records = self.history[-1]["batches"]
         for record, value in zip(records[len(records) - len(values) :], values, strict=True):
             record[name] = value
-        if not all(map(math.isfinite, values)):
-            self._diverged(f"{name} became {next(v for v in values if not math.isfinite(v))}")
-
-    def _diverged(self, what: str) -> NoReturn:
-        raise Diverged(
-            f"{what} in epoch {len(self.history)}: lower learning_rate (now {self.lr:g}), raise the loss's "
-            "temperature, or use precision='float32'"
-        )
+        check_losses(self, name, values)
 
     # -- one step -----------------------------------------------------------------------------------
 
@@ -437,42 +393,3 @@ class ContrastiveNet(NeuralNet):
                 f"views made {len(views)} views, but {type(self.framework_).__name__} takes "
                 f"{f'exactly {exact}' if exact else 'two or more'}: set views_params={{'n_views': {exact or 2}}}"
             )
-
-
-# -- what a stranger says of a run --------------------------------------------------------------------
-
-
-def _check_history(history: Any) -> None:
-    """Raise a ValueError unless a history is one that training writes."""
-    for epoch in history:
-        if not all(isinstance(name, str) for name in epoch) or type(epoch["train_loss"]) is not float:
-            raise ValueError("an epoch has no train_loss")
-        for batch in epoch["batches"]:
-            if not all(isinstance(name, str) and isinstance(value, _RECORDED) for name, value in batch.items()):
-                raise ValueError("a batch of the history holds other things than numbers")
-    if history and type(history[0]["batches"][0]["train_loss"]) is not float:
-        raise ValueError("the first batch has no train_loss")
-
-
-_RECORDED = int | float | str | None
-
-
-def _first_state(optimizer: Any, group: dict[str, Any], like: Tensor) -> dict[str, Tensor]:
-    """Return what an optimiser holds of a parameter after one step, at the size of 2 in each dimension."""
-    parameter = nn.Parameter(like.new_zeros([2] * like.ndim))
-    parameter.grad = torch.zeros_like(parameter)
-    settings = {name: value for name, value in group.items() if name != "params"}
-    probe = optimizer([{**settings, "params": [parameter]}], lr=settings["lr"])
-    probe.step()
-    return dict(probe.state[parameter])
-
-
-def _check_state(place: int, state: dict[str, Tensor], like: dict[str, Tensor], parameter: Tensor) -> None:
-    if state.keys() != like.keys():
-        raise ValueError(f"the optimiser's state {place} holds {', '.join(map(str, state))}, not {', '.join(like)}")
-    for name, value in state.items():
-        shape = tuple(parameter.shape[axis] if size == 2 else size for axis, size in enumerate(like[name].shape))
-        if value.shape != shape:
-            raise ValueError(f"the optimiser's state {place} is of another shape than the weights")
-        if value.dtype != like[name].dtype or not value.isfinite().all() or (value.ndim == 0 and value < 0):
-            raise ValueError(f"{name} of the optimiser's state {place} holds no finite {like[name].dtype}")
