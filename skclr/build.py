@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -200,7 +201,7 @@ def build_net(
     plan : of the fit.
     framework : that the plan names.
     modality : that has read the data.
-    verbose : 1 or more shows the progress line.
+    verbose : 1 shows the progress line, 2 the plan before it.
     checkpoints : saves the run; None saves nothing.
 
     Raises
@@ -211,6 +212,8 @@ def build_net(
     callbacks: list[Any] = prepare_callbacks(plan.callbacks, validates=plan.validation_fraction > 0)
     if verbose and world.rank == 0:
         callbacks.append(ProgressLine())
+        if verbose > 1:
+            sys.stderr.write(f"{plan!r}\n")
     if plan.early_stopping:
         # The loss may be negative, where a relative threshold has no meaning.
         callbacks.append(EarlyStopping(patience=plan.early_stopping, threshold_mode="abs", load_best=True))
@@ -224,33 +227,19 @@ def build_net(
 
 # -- parameters of the net ------------------------------------------------------------------------
 
-# Parameters of skorch's net, and the estimator's that set them; None where they could not act.
+# What other parameters of the net are called in the estimator; None where they could not act.
 _NET_PARAMETERS = {
     "module": "framework",
     "criterion": "loss",
-    "optimizer": "optimizer",
     "lr": "learning_rate",
-    "max_epochs": "max_epochs",
-    "batch_size": "batch_size",
     "train_split": "validation_fraction",
-    "callbacks": "callbacks",
-    "warm_start": "warm_start",
-    "verbose": "verbose",
-    "device": "device",
-    "compile": "compile",
     "view_maker": "views",
     "schedule": "lr_schedule",
-    "weight_decay": "weight_decay",
     "autocast": "precision",
     "seed": "random_state",
-    "chunk_size": "chunk_size",
-    "on_interrupt": "on_interrupt",
-    "iterator_train": None,
-    "iterator_valid": None,
-    "dataset": None,
-    "endless": None,
-    "predict_nonlinearity": None,
-    "use_caching": None,
+    **dict.fromkeys(
+        ["iterator_train", "iterator_valid", "dataset", "plan", "endless", "predict_nonlinearity", "use_caching"]
+    ),
 }
 
 
@@ -267,10 +256,10 @@ def _check_net_params(plan: Plan) -> None:
                 raise ValueError(
                     f"{fault}, which acts only beside a callback that loads weights, such as LoadInitState"
                 )
-        elif stem not in _NET_PARAMETERS:
+        elif stem not in {*PARAMETERS, *_NET_PARAMETERS}:
             remedy = hint(name, PARAMETERS) or "it takes torch_load_kwargs, and with compile=True compile__*"
             raise ValueError(f"{fault}, which the net does not take: {remedy}")
-        elif (owner := _NET_PARAMETERS[stem]) is None:
+        elif (owner := _NET_PARAMETERS.get(stem, stem)) is None:
             raise ValueError(f"{fault}, which cannot act here: the embedder reads and batches X itself, remove it")
         elif entry and f"{owner}_params" in PARAMETERS:
             raise ValueError(f"{fault}, which the embedder sets: use {owner}_params={{{entry!r}: ...}}")

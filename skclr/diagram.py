@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from skclr.wording import counted
@@ -26,27 +25,22 @@ def diagram(embedder: Any, *, fitted: bool) -> Any:
 
 
 def _made(embedder: Any) -> dict[str, tuple[str, Any]]:
-    """Give what each part has become, in short and at length."""
-    net = embedder.net_
-    framework, modality, views = net.framework_, embedder._modality, net.view_maker
+    """Return what each part has become, in short and at length."""
+    net, plan = embedder.net_, embedder.net_.plan
     encoder, epochs = embedder.encoder_, embedder.loss_curve_
     trained = f"{counted(len(epochs), 'epoch')}, loss {epochs[-1]:.4g}" if epochs else "untrained"
     width = counted(encoder.out_features, "feature")
     n_weights = sum(parameter.numel() for parameter in encoder.parameters())
-    loss = getattr(framework, "loss", None)
-    settings = {name: getattr(views, name, "") for name in inspect.signature(type(views)).parameters}
+    loss = ("the framework's own", "") if plan.loss is None else (plan.loss.name, plan.loss)
     return {
-        "modality": (type(modality).__name__, f"samples of shape {modality.shape_}"),
-        "views": (f"{type(views).__name__}: {counted(views.n_views, 'view')}", settings),
-        "encoder": (
-            f"{type(encoder.network).__name__}: {width}, {counted(n_weights, 'weight')}",
-            encoder.network,
-        ),
+        "modality": (plan.modality.name, f"samples of shape {embedder._modality.shape_}"),
+        "views": (f"{plan.views.name}: {counted(net.view_maker.n_views, 'view')}", plan.views.arguments),
+        "encoder": (f"{type(encoder.network).__name__}: {width}, {counted(n_weights, 'weight')}", encoder.network),
         "framework": (
-            f"{type(framework).__name__}: {trained} on {embedder.device_}",
+            f"{plan.framework.name}: {trained} on {embedder.device_}",
             f"n_features_out: {embedder._n_features_out}",
         ),
-        "loss": (type(loss).__name__, loss) if loss is not None else ("the framework's own", ""),
+        "loss": loss,
     }
 
 

@@ -25,6 +25,7 @@ from skclr.exporting import ExportedModel
 from skclr.measures import info_nce_bound
 from skclr.modalities import Modality, check_two_samples
 from skclr.parameters import check_parameters
+from skclr.part_choices import network_parameters
 from skclr.plan import Plan
 from skclr.randomness import DrawsFrom
 from skclr.saving import SavedModel
@@ -46,18 +47,6 @@ from skclr.training import (
     undisturbed,
 )
 from skclr.views import shows_given
-
-# What a network is like, how X is read aside.
-_STRUCTURE = (
-    "framework",
-    "framework_params",
-    "loss",
-    "loss_params",
-    "encoder",
-    "encoder_params",
-    "projection_dim",
-    "passthrough",
-)
 
 
 class ContrastiveEmbedder(
@@ -151,7 +140,8 @@ default=None
     random_state : int, RandomState or None, default=None
         Seed of weights, views and shuffles. The same seed gives the same bits at the same number of threads.
     verbose : int, default=0
-        1 shows a line with epoch, loss, samples per second and time left.
+        1 shows a line with epoch, loss, samples per second and time left; 2 shows before it what was chosen for each
+        parameter, and why.
 
     Attributes
     ----------
@@ -470,13 +460,12 @@ default=None
 
     def _structure(self) -> dict[str, Any]:
         """Return the parameters that build the fitted network anew, whatever was set after the fit."""
-        then = self._fitted_with
         return {
-            **{name: then[name] for name in _STRUCTURE},
+            **network_parameters(self.net_.plan),
             "modality": type(self._modality),
             "modality_params": self._modality.settings(),
             # A copy: the user's own generator does not move.
-            "random_state": copy.deepcopy(then["random_state"]),
+            "random_state": copy.deepcopy(self._fitted_with["random_state"]),
             "device": self.device,
         }
 
@@ -529,8 +518,7 @@ default=None
         encoder: Any = net.module_.eval().encoder
         encoder.reading = Reading(modality, getattr(self, "feature_names_in_", None))
         width = encoder.out_features
-        beside = modality.passthrough if self.passthrough == "auto" else self.passthrough
-        n_features = width + (modality.n_features() if beside else 0)
+        n_features = width + (modality.n_features() if net.plan.passthrough else 0)
         return {"net_": net, "_modality": modality, "_embedding_width": width, "_n_features_out": n_features}
 
     def _open(self, X: Any) -> Rows:

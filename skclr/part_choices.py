@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -13,10 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from skclr.encoders import ENCODERS, Encoder, Preprocessed, Reading
 from skclr.files.plain import Plain, as_python
 from skclr.frameworks import FRAMEWORKS, Framework
+from skclr.hints import REGISTRIES
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality, infer_modality
 from skclr.parameters import check_arguments, look_up
-from skclr.plan import Part, defaults_of, same
+from skclr.plan import Part, Plan, defaults_of, same, shown
 from skclr.views import VIEWS, CallableViews, Views, shows_given
 
 # A choice, and where it came from; "" where the user made it.
@@ -55,7 +57,9 @@ def choose_part(
     known = [name for name in facts if name not in arguments or same(arguments[name], facts[name])]
     check_arguments(argument, part, arguments, given=given, filled_in=known)
     filled = {**defaults_of(part), **arguments}
-    return Part(part, {n: v for n, v in filled.items() if n not in (*given, *known)}, facts=tuple(known))
+    return Part(
+        part, {n: v for n, v in filled.items() if n not in (*given, *known)}, facts={n: shown(facts[n]) for n in known}
+    )
 
 
 def _is_object(argument: str, part: Any, params: Mapping[str, Any] | None) -> bool:
@@ -80,7 +84,7 @@ def _described(part: Any, facts: Mapping[str, Any]) -> Part:
     known = [
         name for name, fact in facts.items() if same(arguments[name], defaults.get(name)) or same(arguments[name], fact)
     ]
-    return Part(make, {n: v for n, v in arguments.items() if n not in known}, facts=tuple(known))
+    return Part(make, {n: v for n, v in arguments.items() if n not in known}, facts={n: shown(facts[n]) for n in known})
 
 
 def accepted_facts(part: Any, modality: Modality) -> dict[str, Any]:
@@ -161,7 +165,10 @@ def _check_samples(encoder: Any, part: type, modality: Modality) -> None:
     """Raise a ValueError if an encoder of ours takes other samples than those that were read."""
     if not issubclass(part, Encoder):
         return
-    x = modality.preprocessing()(modality.example())
+    with torch.device("meta"):
+        # Shapes alone: a stranger's file may name any.
+        planned = modality.on_meta()
+        x = planned.preprocessing()(planned.example())
 
     def takes(part: type[Encoder]) -> bool:
         return part.tokens != x.is_floating_point() and part.n_dims in (None, x.ndim - 1)
@@ -237,3 +244,62 @@ def name_of(modality: Modality) -> str:
 
 def _class_of(part: Any) -> type:
     return part if isinstance(part, type) else type(part)
+
+
+# -- from parts back to parameters ----------------------------------------------------------------
+
+
+def network_parameters(plan: Plan) -> dict[str, Any]:
+    """Return the parameters of an estimator with the network of a plan, every choice made."""
+    parameters: dict[str, Any] = {"projection_dim": "auto", "passthrough": plan.passthrough}
+    for name in ("encoder", "framework", "loss"):
+        part: Part | None = getattr(plan, name)
+        if part is None:
+            parameters |= {name: "auto", f"{name}_params": None}
+        elif part.instance is not None:
+            parameters |= {name: part.instance, f"{name}_params": None}
+        else:
+            parameters |= {name: part.make, f"{name}_params": dict(part.arguments)}
+    return parameters
+
+
+def left_open(plan: Plan, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a plan says of the parameters, and of the arguments of parts, that the user left open.
+
+    `filled` puts them back, so that a model file means the same when defaults have changed. How X is read is for the
+    modality to say, where training runs for the machine; arguments of optimisers are torch's.
+
+    Parameters
+    ----------
+    plan : of the fit.
+    parameters : with which it was planned.
+    """
+    choices = {name: choice for name, choice in plan.choices().items() if not isinstance(choice, Part)}
+    settled = {name: choice for name, choice in choices.items() if is_auto(parameters.get(name)) and name != "device"}
+    for name in ("encoder", "framework", "loss", "views"):
+        part: Part | None = getattr(plan, name)
+        # An object says itself what it is, and what is in no registry no file may describe.
+        if not isinstance(parameters[name], str | type) or part is None or part.make not in REGISTRIES[name].values():
+            continue
+        if is_auto(parameters[name]):
+            settled[name] = part.make
+        if getattr(part.make, "package", None) is None:
+            entries = {n: value for n, value in part.arguments.items() if n not in (parameters[f"{name}_params"] or {})}
+            settled[f"{name}_params"] = _but_the_width(entries, parameters)
+    return settled
+
+
+def filled(parameters: Mapping[str, Any], settled: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters in which what the user left open is as it was settled; what is explicit stays."""
+    values = dict(parameters)
+    for name, value in settled.items():
+        if isinstance(value, dict):
+            values[name] = {**_but_the_width(value, parameters), **(parameters[name] or {})}
+        elif is_auto(parameters[name]):
+            values[name] = value
+    return values
+
+
+def _but_the_width(entries: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments without that which an explicit projection_dim sets."""
+    return {n: value for n, value in entries.items() if n != "projection_dim" or is_auto(parameters["projection_dim"])}

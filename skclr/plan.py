@@ -26,13 +26,13 @@ class Part:
     ----------
     make : class or function that makes it.
     arguments : of `make`, with its defaults; those that the data decide are left out.
-    facts : names of the arguments that the data decide, see `skclr.modalities.Modality.facts`.
+    facts : arguments that the data decide, see `skclr.modalities.Modality.facts`, in words by name.
     instance : object to copy where class and arguments do not describe it, as for a module with weights; or None.
     """
 
     make: Callable[..., Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    facts: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     instance: Any = None
 
     @property
@@ -50,14 +50,15 @@ class Part:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Part):
             return NotImplemented
-        alike = self.make is other.make and self.instance is other.instance and self.facts == other.facts
+        alike = self.make is other.make and self.instance is other.instance and self.facts.keys() == other.facts.keys()
         return alike and same(self.arguments, other.arguments)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        given = [f"{name}={shown(value)}" for name, value in self.arguments.items()]
-        return f"{self.name}({', '.join(given)})" if self.instance is None else self.name
+        arguments = {**{name: shown(value) for name, value in self.arguments.items()}, **self.facts}
+        inner = ", ".join(f"{name}={text}" for name, text in arguments.items())
+        return f"{self.name}({inner})" if self.instance is None else self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +112,14 @@ class Plan:
     endless: bool
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of what is chosen."""
+        return [choice.name for choice in fields(cls) if choice.name != "sources"]
+
     def choices(self) -> dict[str, Any]:
         """Return what was chosen, by name."""
-        return {choice.name: getattr(self, choice.name) for choice in fields(self) if choice.name != "sources"}
+        return {name: getattr(self, name) for name in self.names()}
 
     def described(self) -> dict[str, str]:
         """Return the choices as text, the arguments of parts as `part__argument`.

@@ -87,12 +87,12 @@ def plan_fit(
         "callbacks": (tuple(p["callbacks"] or ()), ""),
         "net_params": (p["net_params"] or {}, ""),
         "random_state": choose_seed(p["random_state"], seed),
-        "endless": (endless, "partial_fit trains one epoch at the base learning rate" if endless else ""),
+        "endless": (endless, "partial_fit has no end that is known" if endless else ""),
     }
-    as_they_are = ("positives", "freeze", "chunk_size", "compile", "on_interrupt")
-    choices |= {name: (p[name], "") for name in as_they_are}
+    # Where there is nothing to decide, the plan says what the user did.
+    as_given = {name: p[name] for name in Plan.names() if name not in choices}
     sources = {name: source for name, (_, source) in choices.items() if source}
-    return Plan(**{name: value for name, (value, _) in choices.items()}, sources=sources)
+    return Plan(**as_given, **{name: value for name, (value, _) in choices.items()}, sources=sources)
 
 
 # -- training -------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def _or_auto(value: Any, default: Any, source: str) -> Choice:
 def choose_validation(fraction: float | str, early_stopping: bool | int) -> Choice:
     """Choose the share of the samples that is kept back."""
     if isinstance(fraction, str):
-        return (AUTO_VALIDATION, f"a tenth, since early_stopping={early_stopping}") if early_stopping else (0.0, "none")
+        return (AUTO_VALIDATION, "for early stopping") if early_stopping else (0.0, "no early stopping")
     if early_stopping and not fraction:
         raise ValueError(
             f"early_stopping={early_stopping!r} with validation_fraction={fraction!r} has nothing to measure: "
@@ -116,7 +116,9 @@ def choose_validation(fraction: float | str, early_stopping: bool | int) -> Choi
 
 def choose_patience(early_stopping: bool | int) -> Choice:
     """Choose the epochs without improvement after which training stops; 0 never stops."""
-    return (AUTO_PATIENCE, "early_stopping=True") if early_stopping is True else (int(early_stopping), "")
+    return (
+        (AUTO_PATIENCE, "the default of early_stopping=True") if early_stopping is True else (int(early_stopping), "")
+    )
 
 
 def choose_batch_size(batch_size: int | str, n_samples: int) -> tuple[int, str]:
@@ -138,7 +140,7 @@ def choose_batch_size(batch_size: int | str, n_samples: int) -> tuple[int, str]:
     size -= size % world.size
     if size == asked:
         return size, "the default" if isinstance(batch_size, str) else ""
-    return size, f"{asked} at most, of {n_samples} training samples"
+    return size, f"at most {asked}, and there are {n_samples} training samples"
 
 
 def choose_epochs(max_epochs: int | str, steps_an_epoch: int, modality: Modality, *, endless: bool) -> tuple[int, str]:
@@ -148,7 +150,7 @@ def choose_epochs(max_epochs: int | str, steps_an_epoch: int, modality: Modality
     if not isinstance(max_epochs, str):
         return int(max_epochs), ""
     epochs = min(AUTO_EPOCHS, math.ceil(modality.n_steps / steps_an_epoch))
-    return epochs, f"{modality.n_steps:,} steps of {name_of(modality)} data, in at most {AUTO_EPOCHS} epochs"
+    return epochs, f"{modality.n_steps:,} steps for {name_of(modality)} data, in at most {AUTO_EPOCHS} epochs"
 
 
 def choose_optimizer(
@@ -217,7 +219,7 @@ def choose_precision(precision: str, device: torch.device) -> Choice:
     if precision != "auto":
         return precision, ""
     faster = multiplies_faster_in_bfloat16(device)
-    return "bfloat16" if faster else "float32", f"{'faster' if faster else 'as fast'} on {device.type}"
+    return "bfloat16" if faster else "float32", f"bfloat16 is {'' if faster else 'not '}faster on this {device.type}"
 
 
 def choose_device(device: Any) -> torch.device:

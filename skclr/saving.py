@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -32,7 +32,7 @@ from skclr.modalities.categories import Categories
 from skclr.modalities.text import TOKENIZERS
 from skclr.modalities.tokenizers import OfModel
 from skclr.parameters import PartParameters, admission, check_parameters
-from skclr.part_choices import choose_network
+from skclr.part_choices import choose_network, filled, is_auto, left_open
 from skclr.plan import Part, Plan
 from skclr.planning import device_or_cpu, plan_fit
 from skclr.randomness import DrawsFrom
@@ -57,9 +57,6 @@ LARGEST_ACTIVATIONS = 2**30
 _LARGEST_VIEW = 2**18
 # Of a network that only parameters speak of.
 _MOST_CALLS = 100_000
-# The parameters that say what a network is like.
-_STRUCTURE = ("framework", "framework_params", "loss", "loss_params", "encoder", "encoder_params", "projection_dim")
-
 # What scikit-learn's validation has recorded of X.
 _RECORDED = ("n_features_in_", "feature_names_in_")
 
@@ -157,6 +154,7 @@ class SavedModel(PartParameters):
             n_samples=self._n_samples,
             given_views=net.view_maker.shows_given,
             net=net.state(optimizer=optimizer),
+            plan={n: value for n, value in left_open(net.plan, then).items() if is_plain(value, CLASSES)},
         )
         return to_bytes(vars(content), CLASSES)
 
@@ -174,18 +172,21 @@ class SavedModel(PartParameters):
                 raise ValueError(f"samples of shape {modality.shape_} were not read from rows of another length")
             then = {**defaults, **admission.parameters(content.fitted_with), **given}
             now = {**then, **admission.parameters(content.changed)}
-        _ask_for_missing({**then, **now})
+            settled = admission.parameters(content.plan)
+        _ask_for_missing({**then, **now, **settled})
         with _one_error():
             if reader.tensors or now.keys() != defaults.keys():
                 raise ValueError("it has tensors or parameters that no part has")
             check_parameters(then)
             check_parameters(now)
             content = replace(content, modality=modality)
-            plan = _plan_of(then, content, device_or_cpu(now["device"]), given)
+            plan = _plan_of(filled(then, settled), content, device_or_cpu(now["device"]), given)
+            saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
+            plan = replace(plan, sources={**plan.sources, **saved})
             # An encoder of the user's draws weights, which those in the file replace.
             with DrawsFrom(0):
                 framework = _rebuild_framework(plan, content, given)
-                _check_changed(now, then, modality, given)
+                _check_changed(now, plan, modality, given)
             net = _rebuild_net(plan, content, framework, given)
             self.__dict__.update(then, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
             self._keep(net, modality)
@@ -206,6 +207,7 @@ class Content:
     n_samples : that it was fitted on.
     given_views : whether X held the views.
     net : as `ContrastiveNet.state` gives it.
+    plan : what was chosen for the parameters that were left open at the fit; empty in files of earlier versions.
     """
 
     fitted_with: dict[str, Any]
@@ -215,6 +217,7 @@ class Content:
     n_samples: int
     given_views: bool
     net: dict[str, Any]
+    plan: dict[str, Any] = field(default_factory=dict)
 
 
 def _is_same(value: Any, before: Any) -> bool:
@@ -359,16 +362,18 @@ def _without_memory(
         return build_framework(framework, encoder, loss, freeze, modality.on_meta())
 
 
-def _check_changed(now: dict[str, Any], then: dict[str, Any], modality: Modality, given: Collection[str]) -> None:
-    """Raise a ValueError if parameters that were set after the fit make a network beyond all bounds.
+def _check_changed(now: Mapping[str, Any], plan: Plan, modality: Modality, given: Collection[str]) -> None:
+    """Raise a ValueError if the parameters make another network than the fit's, and one beyond all bounds.
 
-    Whether they fit the data is for the next fit to say.
+    They may have been set after the fit, or mean something else now. Whether they fit the data is for the next fit to
+    say.
     """
-    changed = {name for name, value in now.items() if value is not then[name]}
-    if not changed & set(_STRUCTURE) or "encoder" in given:
+    if "encoder" in given:
         return
     try:
         network = {name: part for name, (part, _) in choose_network(now, modality).items()}
+        if all(part == getattr(plan, name) for name, part in network.items()):
+            return
         framework = _without_memory(**network, freeze=now["freeze"], modality=modality, n_calls=_MOST_CALLS, n_bytes=0)
     except TooLargeError:
         raise

@@ -29,7 +29,7 @@ _COARSE = 20
 
 def title(embedder: Any) -> str:
     """Return the title of the page."""
-    return f"{type(embedder.net_.framework_).__name__} on {embedder.modality_} data"
+    return f"{embedder.net_.plan.framework.name} on {embedder.modality_} data"
 
 
 def summary(embedder: Any, X: Rows, y: Any) -> str:
@@ -39,7 +39,7 @@ def summary(embedder: Any, X: Rows, y: Any) -> str:
             counted(len(X), "sample"),
             counted(len(embedder.get_feature_names_out()), "feature"),
             counted(embedder.n_iter_, "epoch"),
-            f"trained {'with' if embedder.positives == 'labels' else 'without'} labels",
+            f"trained {'with' if embedder.net_.plan.positives == 'labels' else 'without'} labels",
             *(["labels shown"] if y is not None else []),
         ]
     )
@@ -47,7 +47,7 @@ def summary(embedder: Any, X: Rows, y: Any) -> str:
 
 def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
     """Return the facts of the data and of the training, by heading."""
-    net, encoder = embedder.net_, embedder.encoder_
+    plan, encoder = embedder.net_.plan, embedder.encoder_
     defaults = type(embedder)().get_params(deep=False)
     changed = {
         name: shortened(str(value), 120)
@@ -62,14 +62,15 @@ def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
     if y is not None:
         data["labels"] = _describe(y)
     training = {
-        "framework": type(net.framework_).__name__,
+        "framework": plan.framework.name,
+        "loss": "the framework's own" if plan.loss is None else plan.loss.name,
         "encoder": type(getattr(encoder, "network", encoder)).__name__,
         "weights": f"{sum(p.numel() for p in encoder.parameters()):,}",
         "features": str(encoder.out_features),
-        "views": type(net.view_maker).__name__,
+        "views": plan.views.name,
         "epochs": str(embedder.n_iter_),
-        "batch size": str(net.batch_size),
-        "optimiser": f"{net.optimizer.__name__}, learning rate {net.lr:.3g}",
+        "batch size": str(plan.batch_size),
+        "optimiser": f"{plan.optimizer.name}, learning rate {plan.learning_rate:.3g}",
         "device": str(embedder.device_),
     }
     packages = {name: version(name) for name in ("torch", "skorch", "scikit-learn", "numpy")}
