@@ -274,15 +274,15 @@ def left_open(plan: Plan, parameters: Mapping[str, Any]) -> dict[str, Any]:
     plan : of the fit.
     parameters : with which it was planned.
     """
-    choices = {name: choice for name, choice in plan.choices().items() if not isinstance(choice, Part)}
-    settled = {name: choice for name, choice in choices.items() if is_auto(parameters.get(name)) and name != "device"}
+    settled: dict[str, Any] = {}
+    for name, choice in plan.choices().items():
+        if is_auto(parameters.get(name)) and choice is not None and name not in ("modality", "device"):
+            settled[name] = choice.make if isinstance(choice, Part) else choice
     for name in ("encoder", "framework", "loss", "views"):
         part: Part | None = getattr(plan, name)
         # An object says itself what it is, and what is in no registry no file may describe.
         if not isinstance(parameters[name], str | type) or part is None or part.make not in REGISTRIES[name].values():
             continue
-        if is_auto(parameters[name]):
-            settled[name] = part.make
         if getattr(part.make, "package", None) is None:
             entries = {n: value for n, value in part.arguments.items() if n not in (parameters[f"{name}_params"] or {})}
             settled[f"{name}_params"] = _but_the_width(entries, parameters)
