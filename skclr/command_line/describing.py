@@ -9,7 +9,7 @@ import numpy as np
 
 from skclr.command_line.files import Data
 from skclr.data import encode_labels
-from skclr.modalities.columns import doubtful_columns
+from skclr.modalities.doubtful import doubtful_columns
 from skclr.wording import counted
 
 # Names that are listed; of more the first ones.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skclr.data.ragged import Ragged
-from skclr.data.stored import edges_of, reader_of
+from skclr.data.stored import edges_of, in_blocks
 
 
 class Aligned:
@@ -53,10 +53,10 @@ class Aligned:
         """See `Stored`; of the side in most blocks."""
         return max(map(edges_of, self.sides), key=len)
 
-    def reader(self) -> Aligned:
-        """See `Stored.reader`."""
+    def in_blocks(self) -> Aligned:
+        """See `Stored.in_blocks`."""
         aligned = copy.copy(self)
-        aligned.sides = [reader_of(side) for side in self.sides]
+        aligned.sides = [in_blocks(side) for side in self.sides]
         return aligned
 
 

@@ -148,7 +148,7 @@ def shape_of_files(paths: np.ndarray, size: tuple[int, int] | None) -> tuple[int
     """Give (H, W) where the first few files are grey, else (H, W, 3); without a `size` it is the first file's."""
     grey = True
     for path in paths[:_FIRST_FILES]:
-        with opened(path) as image:
+        with opened_picture(path) as image:
             grey = grey and image.mode in _GREY
     height, width = size or decode(paths[0], "L", None).shape
     return (height, width) if grey else (height, width, 3)
@@ -168,7 +168,7 @@ def decode(path: str, mode: str, size: tuple[int, int] | None) -> np.ndarray:
     (H, W, 3) or (H, W) uint8.
     """
     pillow = import_pillow()
-    with opened(path) as image:
+    with opened_picture(path) as image:
         if size is not None:
             # JPEG decodes to a half, quarter or eighth at less cost; no side of it gets too short.
             image.draft(mode, (max(size), max(size)))
@@ -210,7 +210,7 @@ def _check_depth(image: Any) -> None:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Any]:
+def opened_picture(path: str) -> Iterator[Any]:
     """Open an image file with Pillow; what goes wrong with it is a ValueError that names it."""
     pillow = import_pillow()
     try:

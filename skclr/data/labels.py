@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skclr.data.columns import check_length, distinct, to_column
-from skclr.data.positives import UNLABELLED
 from skclr.wording import counted
 
+UNLABELLED = -1
 # What numpy makes of -1 beside strings, and a CSV file of -1 beside names.
 _UNLABELLED_TEXTS = frozenset({"-1", "-1.0", b"-1", b"-1.0"})
 

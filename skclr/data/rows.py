@@ -32,11 +32,12 @@ class Rows:
     --------
     >>> import numpy as np
     >>> from skclr.data import Rows
-    >>> rows = Rows.of(([[1, 2], [3, 4], [5, 6]], np.zeros((3, 2))))
+    >>> rows = Rows.of((np.arange(6).reshape(3, 2), np.zeros((3, 2))))
     >>> len(rows), rows.n_views
     (3, 2)
     >>> rows[np.array([2, 0])].first.single()
-    [[5, 6], [1, 2]]
+    array([[4, 5],
+           [0, 1]])
     """
 
     def __init__(self, sides: Sequence[Any]) -> None:

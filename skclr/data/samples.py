@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from skclr.data.shuffle import n_lanes, shuffled_by_block
+from skclr.data.stored import edges_of, in_blocks
 from skclr.ranks.collectives import world
 
 T = TypeVar("T")
@@ -31,8 +32,8 @@ class Samples(Dataset[Tensor]):
 
     Parameters
     ----------
-    X : array of n rows that takes an index array; it is read only. Where it has `edges`, rows between two of them are
-        better read together, and its `reader()` does so.
+    X : array of n rows that takes an index array; it is read only. It may be stored in blocks, see
+        `skclr.data.stored.edges_of` and `in_blocks`.
     to_tensor : turns a slice of X into a float32 tensor (B, *shape).
     device : where batches go.
     groups : int64 positive group of each of these samples; None makes every sample its own.
@@ -75,14 +76,14 @@ class Samples(Dataset[Tensor]):
         """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
         if 4 * math.prod(self.X.shape) <= resident_bytes(self.device):
             # An index array makes a copy, which torch may share where X is read-only.
-            blocks = [np.arange(start, stop) for start, stop in pairwise(_edges(self.X).tolist())]
+            blocks = [np.arange(start, stop) for start, stop in pairwise(edges_of(self.X).tolist())]
             tensors = [self.to_tensor(self.X[rows]).to(self.device) for rows in blocks]
             self.resident = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
     @property
     def edges(self) -> np.ndarray:
         """Where blocks of these samples begin, and the end of the last: (n_blocks + 1,) positions."""
-        return np.unique(np.searchsorted(self.rows, _edges(self.X)))
+        return np.unique(np.searchsorted(self.rows, edges_of(self.X)))
 
     def by_length(self, *, any_length: bool) -> Iterator[tuple[np.ndarray, Samples]]:
         """Yield samples that are padded alike, and their positions; each sample's padding depends on it alone.
@@ -101,11 +102,10 @@ class Samples(Dataset[Tensor]):
             alike.X = self.X.padded_to(length)
             yield positions, alike
 
-    def reader(self) -> Samples:
-        """Give the same samples to somebody who takes them in an order by blocks."""
+    def in_blocks(self) -> Samples:
+        """Return the same samples for a reader who takes them block by block."""
         samples = copy.copy(self)
-        if hasattr(self.X, "reader"):
-            samples.X = self.X.reader()
+        samples.X = in_blocks(self.X)
         return samples
 
     def subset(self, rows: np.ndarray) -> Samples:
@@ -113,11 +113,6 @@ class Samples(Dataset[Tensor]):
         chosen = Samples(self.X, self.to_tensor, self.device, self.groups[torch.from_numpy(rows)], self.rows[rows])
         chosen.resident = self.resident
         return chosen
-
-
-def _edges(X: Any) -> np.ndarray:
-    """Give where blocks of X begin and end; what is in memory is one."""
-    return np.asarray(getattr(X, "edges", (0, X.shape[0])))
 
 
 def resident_bytes(device: torch.device) -> float:
@@ -179,7 +174,7 @@ class Batches:
             places = torch.from_numpy(samples.rows[order]).to(device)
             batches: Iterator[Tensor] = (resident[places[batch]] for batch in slices)
         else:
-            reader = samples.reader()
+            reader = samples.in_blocks()
             batches = one_ahead(lambda batch: reader[order[batch]], slices)
         for x, batch in zip(batches, slices, strict=True):
             yield x, rows[batch], groups[batch]

@@ -90,9 +90,9 @@ class Stored:
         """Give the rows block by block, in their order."""
         return (self[start:stop] for start, stop in pairwise(self.edges.tolist()))
 
-    def reader(self) -> Reader:
-        """Give the same rows to somebody who takes them in an order by blocks."""
-        return Reader(self)
+    def in_blocks(self) -> BlockReader:
+        """Return the same rows for a reader who takes them block by block."""
+        return BlockReader(self)
 
     def _read(self, growing: np.ndarray) -> Any:
         values = _take(self.source, growing)
@@ -105,7 +105,7 @@ class Stored:
             raise ValueError(f"{error} (rows are counted from row {growing[0]} of X{some})") from error
 
 
-class Reader:
+class BlockReader:
     """The rows of a `Stored`, read block by block; blocks that the last call needed lie ready for the next.
 
     Parameters
@@ -168,9 +168,9 @@ class Converted:
         edges: np.ndarray = self.rows.edges
         return edges
 
-    def reader(self) -> Converted:
-        """See `Stored.reader`."""
-        return Converted(reader_of(self.rows), self.convert)
+    def in_blocks(self) -> Converted:
+        """See `Stored.in_blocks`."""
+        return Converted(in_blocks(self.rows), self.convert)
 
 
 class Joined:
@@ -208,21 +208,21 @@ class Joined:
             return np.array([0, len(self)])
         return np.unique(np.concatenate([start + edges_of(part) for part, start in self.parts]))
 
-    def reader(self) -> Joined:
-        """See `Stored.reader`."""
+    def in_blocks(self) -> Joined:
+        """See `Stored.in_blocks`."""
         joined = copy.copy(self)
-        joined.parts = tuple((reader_of(part), start) for part, start in self.parts)
+        joined.parts = tuple((in_blocks(part), start) for part, start in self.parts)
         return joined
 
 
 def edges_of(rows: Any) -> np.ndarray:
-    """Give where blocks of rows begin and end; what is in memory is one block."""
+    """Return where blocks of rows begin, and the end of the last; rows in memory are one block."""
     return np.asarray(getattr(rows, "edges", (0, rows.shape[0])))
 
 
-def reader_of(rows: Any) -> Any:
-    """Give a `Reader` of rows that have one, else the rows themselves."""
-    return rows.reader() if hasattr(rows, "reader") else rows
+def in_blocks(rows: Any) -> Any:
+    """Return rows for a reader who takes them block by block: those in memory as they are."""
+    return rows.in_blocks() if hasattr(rows, "in_blocks") else rows
 
 
 def _is_array(source: Any) -> bool:

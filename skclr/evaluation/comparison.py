@@ -17,7 +17,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_memory
 
 from skclr.data import Labels, Rows, check_splittable, encode_labels
-from skclr.data.positives import UNLABELLED
+from skclr.data.labels import UNLABELLED
 from skclr.evaluation.budgets import Budgets, check_n_labels
 from skclr.evaluation.candidates import Candidate, Costs, Features, named_baselines, named_embedders
 from skclr.evaluation.harness import Record, Scores, Trial, reseeded

@@ -17,7 +17,7 @@ from skclr.evaluation.judges import linear_judge
 from skclr.evaluation.scorers import embed
 from skclr.evaluation.verdicts import best_of, gain
 from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
-from skclr.modalities.columns import doubtful_columns
+from skclr.modalities.doubtful import doubtful_columns
 from skclr.training import embed_views
 
 # Samples that are examined: enough for every measure below.

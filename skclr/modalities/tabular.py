@@ -24,7 +24,7 @@ from skclr.files.plain import expect
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories, count_values, holds_text
 from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
-from skclr.modalities.columns import are_dates, is_identifier
+from skclr.modalities.doubtful import are_dates, is_identifier
 from skclr.views import MarginalCorruption
 
 # Larger numbers have a variance beyond float64.

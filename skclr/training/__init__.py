@@ -1,7 +1,7 @@
 """Training: the loop on skorch, its data path, optimisers and schedules."""
 
 from skclr.data import check_length
-from skclr.data.row_groups import row_groups
+from skclr.data.groups import row_groups
 from skclr.data.samples import Batches, HoldOut, Samples, validation_size
 from skclr.ranks.process_group import agree, check_alike, data_parallel
 from skclr.training.checkpoint import Checkpoints, fingerprint

@@ -19,7 +19,14 @@ _MOST_VIEWS = 1_000
 
 
 class Samples(Protocol):
-    """Training data that may be larger than memory; a tensor (n, *shape) is the simplest case."""
+    """Training data that may be larger than memory; a tensor (n, *shape) is the simplest case.
+
+    Attributes
+    ----------
+    groups : (n,) int64 positive groups; in a tensor each sample is a group of its own.
+    """
+
+    groups: Tensor
 
     def __len__(self) -> int: ...
 
@@ -88,6 +95,11 @@ class Views(Plain, ABC):
 
     def release(self) -> None:
         """Let go of the training data that the maker holds, if any: training has ended."""
+
+
+def groups_of(samples: Samples | Tensor) -> Tensor:
+    """Return the positive group of each sample, (n,) int64."""
+    return torch.arange(len(samples)) if isinstance(samples, Tensor) else samples.groups
 
 
 def check_n_views(n_views: Any, *, least: int, name: str = "n_views") -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from skclr.arguments import check_number
 from skclr.optional import import_optional
 from skclr.randomness import randint
-from skclr.views.base import Samples, Views, check_n_views, check_on_top
+from skclr.views.base import Samples, Views, check_n_views, check_on_top, groups_of
 
 # Rows among which all distances are measured: the time grows with their number times that of all rows.
 _EXACT_ROWS = 50_000
@@ -91,7 +91,7 @@ class Neighbors(Views):
         if self.on_top_ is not None:
             self.on_top_.fit(samples)
         found = _without_itself(nearest(self._points(samples), self.n_neighbors + 1, algorithm=self.algorithm))
-        groups = _groups(samples)
+        groups = groups_of(samples).numpy()
         self.neighbors_ = torch.from_numpy(_without_strangers(found, groups, groups))
         return self
 
@@ -102,7 +102,9 @@ class Neighbors(Views):
             maker.on_top_ = self.on_top_.held_out(samples)
         points, queries = self._points(self.samples_), self._points(samples)
         found = nearest(points, self.n_neighbors, queries, algorithm=self.algorithm)
-        maker.neighbors_ = torch.from_numpy(_without_strangers(found, _groups(self.samples_), _groups(samples)))
+        maker.neighbors_ = torch.from_numpy(
+            _without_strangers(found, groups_of(self.samples_).numpy(), groups_of(samples).numpy())
+        )
         return maker
 
     def release(self) -> None:
@@ -175,12 +177,6 @@ def _without_itself(found: np.ndarray) -> np.ndarray:
     others = np.ones(found.shape, dtype=bool)
     others[rows, np.where(itself.any(1), itself.argmax(1), -1)] = False
     return found[others].reshape(len(found), -1)
-
-
-def _groups(samples: Samples) -> np.ndarray:
-    """Return the positive group of each sample; where there are none, each is a group of its own."""
-    groups = getattr(samples, "groups", None)
-    return np.arange(len(samples)) if groups is None else groups.numpy()
 
 
 def _without_strangers(found: np.ndarray, groups: np.ndarray, own: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skclr.views.base import Samples, Views, check_on_top
+from skclr.views.base import Samples, Views, check_on_top, groups_of
 
 
 class Paired(Views):
@@ -68,6 +68,7 @@ class Paired(Views):
 class _FirstViews:
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
+        self.groups = groups_of(samples)
 
     def __len__(self) -> int:
         return len(self.samples)

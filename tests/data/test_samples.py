@@ -156,7 +156,7 @@ def test_blocks_are_read_once_and_as_a_whole(in_blocks, lanes):
 
 def test_no_more_blocks_lie_ready_than_a_batch_needs(in_blocks, lanes):
     _, samples = in_blocks
-    reader, edges = samples.reader(), samples.edges
+    reader, edges = samples.in_blocks(), samples.edges
     order = shuffled_by_block(edges, 12, lanes, np.random.default_rng(0)).reshape(-1, 12)
     for rows in order:
         assert torch.equal(reader[rows], torch.from_numpy(samples.X.source.values[rows]))

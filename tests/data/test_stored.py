@@ -14,7 +14,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from skclr import ContrastiveEmbedder
 from skclr.data.sources import opened
-from skclr.data.stored import Joined, Reader, Stored, is_stored
+from skclr.data.stored import BlockReader, Joined, Stored, is_stored
 from skclr.modalities import Image, Tabular
 from skclr.modalities.categories import Categories
 
@@ -392,8 +392,8 @@ def test_joined_rows_in_blocks(table):
     assert joined.edges.tolist() == [0, 60, 69]
     # In memory there are no blocks.
     assert Joined(X, X).edges.tolist() == [0, 120]
-    reader = joined.reader()
-    assert isinstance(reader.parts[0][0], Reader)
+    reader = joined.in_blocks()
+    assert isinstance(reader.parts[0][0], BlockReader)
     rows = np.array([68, 3, 60, 3])
     assert_array_equal(reader[rows], np.concatenate([X, X[:9]])[rows])
 

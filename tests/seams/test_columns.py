@@ -16,7 +16,7 @@ from scipy import sparse
 import skclr
 from skclr import ContrastiveEmbedder
 from skclr.data.stored import Stored
-from skclr.modalities.columns import are_dates, determines, doubtful_columns
+from skclr.modalities.doubtful import are_dates, determines, doubtful_columns
 
 N = 60
 RNG = np.random.default_rng(0)

@@ -167,6 +167,15 @@ def test_views_on_top_of_held_out_pairs_come_from_training_pairs():
         assert torch.equal(view, train[:4])
 
 
+def test_neighbours_on_top_of_pairs_keep_to_their_class():
+    x = torch.tensor([[0.0], [0.1], [5.0], [5.1]])
+    pairs = Table(torch.stack([x, x], 1), groups=torch.tensor([0, 1, 0, 1]))
+    maker = Paired(on_top=Neighbors(n_neighbors=1, on_top=None)).fit(pairs)
+    # The nearest row of each is of the other class: the sample itself takes its place.
+    for view in maker(pairs.x, torch.arange(4), torch.Generator().manual_seed(0)):
+        assert torch.equal(view, x)
+
+
 class ByRow(Views):
     """Shows, of each row, what it learned of that row: right only if rows are counted in what it was fitted on."""
 

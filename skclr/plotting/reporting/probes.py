@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from skclr.data import Rows, encode_labels
-from skclr.data.positives import UNLABELLED
+from skclr.data.labels import UNLABELLED
 from skclr.evaluation.budgets import Budgets
 from skclr.evaluation.candidates import EMBEDDING, beside
 from skclr.evaluation.harness import Record, Trial, efficiency_records

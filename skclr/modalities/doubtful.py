@@ -59,7 +59,7 @@ def doubtful_columns(X: Any, y: Any = None) -> DoubtfulColumns:
     Examples
     --------
     >>> import numpy as np
-    >>> from skclr.modalities.columns import doubtful_columns
+    >>> from skclr.modalities.doubtful import doubtful_columns
     >>> y = np.arange(60) % 2
     >>> X = np.c_[np.random.default_rng(0).normal(size=60), np.ones(60), 3.0 * y]
     >>> doubtful_columns(X, y)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
+from skclr.data.groups import positive_groups
 from skclr.training import row_groups
 
 
@@ -43,3 +45,29 @@ def test_labels_are_numbered_in_sorted_order_and_all_else_is_negative():
     ids = row_groups(4, ["b", "a", -1, "c"], n_extra=1)
     assert ids[[0, 1, 3]].tolist() == [1, 0, 2]
     assert (ids[[2, 4]] < 0).all()
+
+
+def test_labels_are_their_own_groups():
+    labels = torch.tensor([2, 0, 2, 1])
+    assert torch.equal(positive_groups(labels), labels)
+
+
+def test_unlabelled_rows_are_groups_of_one():
+    groups = positive_groups(torch.tensor([-1, 0, -1, 0, -1]))
+    assert groups[1] == groups[3]
+    alone = groups[[0, 2, 4]].tolist()
+    assert len({*alone, 0}) == 4
+
+
+def test_all_unlabelled_is_every_row_on_its_own():
+    assert len(positive_groups(torch.full((50,), -1)).unique()) == 50
+
+
+def test_input_stays():
+    labels = torch.tensor([-1, 3])
+    positive_groups(labels)
+    assert labels.tolist() == [-1, 3]
+
+
+def test_no_labels():
+    assert positive_groups(torch.empty(0, dtype=torch.int64)).shape == (0,)
