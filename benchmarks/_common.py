@@ -39,8 +39,11 @@ def processor() -> str:
 
 def surroundings(packages: tuple[str, ...] = ()) -> dict[str, Any]:
     """Tell with which versions and on which machine a number was measured."""
+    from skclr import __version__
+
     return {
-        "versions": {p: version(p) for p in ("skclr", "torch", "skorch", "scikit-learn", "numpy", *packages)}
+        "versions": {"skclr": __version__}
+        | {p: version(p) for p in ("torch", "skorch", "scikit-learn", "numpy", *packages)}
         | {"python": platform.python_version()},
         "machine": {
             "processor": processor(),

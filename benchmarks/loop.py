@@ -3,15 +3,19 @@
 The bare loop is what one would write by hand: tensors ready in memory, the same encoder, head, views and
 optimiser, NT-Xent as a cross-entropy. It runs twice: making its views as it goes, and with all views made before
 the clock starts. Fits and loops alternate in one process; the ratio is of the medians.
+
+`--against PATH` compares `fit` with that of another checkout instead, in alternating pairs of processes.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+from _against import compare
 from _common import write
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -98,7 +102,18 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--repeats", type=int, default=9)
     options.add_argument("--threads", type=int, default=2)
+    options.add_argument(
+        "--against", type=Path, metavar="PATH", help="a checkout of another commit to run in pairs with"
+    )
+    options.add_argument("--pairs", type=int, default=15, help="with --against")
+    options.add_argument(
+        "--smoke", action="store_true", help="with --against: a few samples, and no results are written"
+    )
     arguments = options.parse_args()
+    if arguments.against:
+        cases = ("loop-table", "loop-conv")
+        compare(cases, arguments.against, arguments.pairs, arguments.threads, arguments.smoke)
+        return
     torch.set_num_threads(arguments.threads)
     rng = np.random.default_rng(0)
     cases = [

@@ -3,19 +3,22 @@
 Each row is one piece of work done in several ways, ours, the peers' and one written by hand, which alternate in one
 run; what is asked is asked of the medians. Name rows to run them alone: results/vs_peers.json keeps the others. A peer
 that cannot be imported is left out, and the row says so. `--smoke` tries each row on a few samples and keeps nothing.
-plots.py draws the rows.
+plots.py draws the rows. `--against PATH` compares SimCLR and `transform` with another checkout of skclr instead, in
+alternating pairs of processes.
 """
 
 import argparse
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import _speed_growth as growth
 import _speed_parts as parts
 import _speed_training as training
 import torch
+from _against import compare
 from _common import save, saved, surroundings
 from _measuring import Work
 
@@ -35,6 +38,8 @@ ROWS: dict[str, Callable[[bool], Work]] = {
     "growth-transform-memory": growth.transformed,
     "half-precision": training.half_precision,
 }
+# Rows that --against has.
+AGAINST = ("simclr-conv", "simclr-resnet18", "transform-rows", "transform-images")
 PEERS = ("lightly", "kornia", "torchvision", "cebra")
 
 
@@ -57,10 +62,18 @@ def main() -> None:
     options.add_argument("rows", nargs="*", metavar="ROW", help=f"all by default: {', '.join(ROWS)}")
     options.add_argument("--repeats", type=int, help="alternations; each row has its own number by default")
     options.add_argument("--threads", type=int, default=2)
+    options.add_argument(
+        "--against", type=Path, metavar="PATH", help="a checkout of another commit to run in pairs with"
+    )
+    options.add_argument("--pairs", type=int, default=15, help="with --against")
     options.add_argument("--smoke", action="store_true", help="a few samples, in seconds; writes no results")
     arguments = options.parse_args()
     if unknown := set(arguments.rows) - set(ROWS):
         options.error(f"unknown: {', '.join(unknown)}; rows are {', '.join(ROWS)}")
+    if arguments.against:
+        cases = [name for name in AGAINST if name in (arguments.rows or AGAINST)]
+        compare(cases, arguments.against, arguments.pairs, arguments.threads, arguments.smoke)
+        return
     torch.set_num_threads(arguments.threads)
     for name in arguments.rows or ROWS:
         print(name, flush=True)

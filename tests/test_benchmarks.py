@@ -1,4 +1,4 @@
-"""What is measured on machines that are rarely at hand is tried here on a few images."""
+"""What is measured on rarely available machines, or against another checkout, is tried here on a few samples."""
 
 import subprocess
 import sys
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
 GPU, PANEL = BENCHMARKS / "gpu.py", BENCHMARKS / "panel.py"
 FIVE = ["simclr", "moco", "byol", "swav", "barlow_twins"]
 
@@ -25,3 +26,12 @@ def test_the_panel():
     assert run.returncode == 0, run.stderr
     for kind in ("series", "tables", "text"):
         assert f"| {kind}, all (1 sets) |" in run.stdout
+
+
+@pytest.mark.parametrize(("name", "rows"), [("loop", []), ("vs_peers", ["transform-rows"])])
+def test_a_checkout_is_compared_with_another(name, rows):
+    command = [sys.executable, f"benchmarks/{name}.py", *rows, "--against", str(ROOT), "--smoke"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    cases = [line.split()[0] for line in run.stdout.splitlines() if "this checkout is" in line]
+    assert cases == [case for case in rows or ["loop-table", "loop-conv"] for _ in ("seconds", "processor_seconds")]

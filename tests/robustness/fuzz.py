@@ -2,7 +2,7 @@
 
 atheris guides the bytes by the lines that they reach; a run ends at the first other exception, at an input that takes
 over 5 s of the processor or 60 on the clock, and where the process would grow by more than 1 GiB. Each target runs in a
-process of its own.
+process of its own. Run by `python -m tests.robustness.fuzz`.
 """
 
 import argparse
@@ -26,10 +26,11 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from _common import RESULTS, write
-from _fuzz_inputs import Folder, altered, anything, command_line, pick, scalar, several
 from joblib import parallel_config
 from skorch import NeuralNet
+
+from benchmarks._common import RESULTS, write
+from tests.robustness.fuzz_inputs import Folder, altered, anything, command_line, pick, scalar, several
 
 try:
     import atheris
@@ -256,7 +257,15 @@ def fuzz(name: str, n_inputs: int, seconds: int, seed: int) -> dict[str, Any]:
     limits = [*LIMITS, f"-runs={n_inputs}", f"-max_total_time={seconds}", f"-seed={seed + 1}"]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, "--target", name, *limits, f"-artifact_prefix={folder}/"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.robustness.fuzz",
+            "--target",
+            name,
+            *limits,
+            f"-artifact_prefix={folder}/",
+        ]
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if ended.returncode:
         print(ended.stdout[-3000:] + ended.stderr[-3000:])

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from _faults_training import Runs, counted, data, digest
 from skorch.callbacks import Freezer, Unfreezer
 
 from skclr import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
+from tests.robustness.faults_training import Runs, counted, data, digest
 
 # -- Ctrl-C -----------------------------------------------------------------------------------------------
 
@@ -37,7 +37,7 @@ def state() -> dict[str, Any]:
         "nesting of autocast": torch.autocast_decrement_nesting(),
         "default dtype": torch.get_default_dtype(),
         "modes": (torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()),
-        "generators": (torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()),  # noqa: NPY002
+        "generators": (torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()),
         "handler of Ctrl-C": signal.getsignal(signal.SIGINT),
         "filters of warnings": list(warnings.filters),
         "threads": (torch.get_num_threads(), threading.active_count()),

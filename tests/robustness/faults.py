@@ -2,7 +2,7 @@
 
 Each section injects one kind of fault and counts: `survived` are those after which everything is as if nothing had
 happened, to the bit where bits are compared; `lost` is the rest. Sections can be run one by one; the others' results
-stay in results/faults.json.
+stay in benchmarks/results/faults.json. Run by `python -m tests.robustness.faults`.
 """
 
 import argparse
@@ -10,10 +10,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import _faults_files as files
-import _faults_running as running
-import _faults_training as training
-from _common import RESULTS, write
+from benchmarks._common import RESULTS, write
+from tests.robustness import faults_files as files
+from tests.robustness import faults_running as running
+from tests.robustness import faults_training as training
 
 SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "kills": training.kills,

@@ -99,7 +99,7 @@ class Runs:
         self.target = target
         self.context = multiprocessing.get_context("forkserver")
         # Torch is imported once, with what its optimisers import late, and not by every one of the processes.
-        self.context.set_forkserver_preload(["_faults_training", "torch._dynamo"])
+        self.context.set_forkserver_preload([__name__, "torch._dynamo"])
         self.result = scratch / "digest"
 
     def start(self, *fit: Any) -> Any:
@@ -226,10 +226,12 @@ def workers(arguments: argparse.Namespace) -> dict[str, Any]:
     except ImportError:
         print("distributed is not installed: dask's workers are left out")
     else:
-        with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-            client.upload_file(__file__)
-            with parallel_config(backend="dask"):
-                side_by_side("dask")
+        with (
+            LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster),
+            parallel_config(backend="dask"),
+        ):
+            side_by_side("dask")
     return {"faults": faults}
 
 

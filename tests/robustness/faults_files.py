@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from _faults_training import counted, data, disk, embedder
 
 from skclr import ContrastiveEmbedder, ModelFileError, load
 from skclr import blockwise as blocks
+from tests.robustness.faults_training import counted, data, disk, embedder
 
 N_CRASHES = 50
 N_PIECES = 64

@@ -1,25 +1,26 @@
 """Change model files at random where it matters, load them, and use those that load.
 
-The changes are those of `tests/robustness/mutations.py`.
+The changes are those of `mutations.py` beside it. Run by `python -m tests.robustness.many_mutations`.
 
 Each has to be refused by a ValueError or to serve every verb, without a file, a socket, a process or memory that only
-the file names. The result is one target more in `results/fuzz.json`. Runs without atheris; on Linux memory is measured.
+the file names. The result is one more target in `benchmarks/results/fuzz.json`. Runs without atheris; on Linux memory
+is measured.
 """
 
 import argparse
 import collections
 import json
-import sys
 import tempfile
 import time
 import traceback
 import warnings
 from pathlib import Path
 
-from _common import RESULTS
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks._common import RESULTS
+from skclr import load
+from tests.robustness.forging import written
+from tests.robustness.mutations import mutated
+from tests.robustness.test_model_file_mutations import SMALL, X_OF, check, use
 
 
 def main() -> None:
@@ -28,11 +29,6 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0, help="of the first; the others follow")
     options.add_argument("--seconds", type=int, default=7_200, help="after which the run ends")
     arguments = options.parse_args()
-    from skclr import load
-    from tests.robustness.forging import written
-    from tests.robustness.mutations import mutated
-    from tests.robustness.test_model_file_mutations import SMALL, X_OF, check, use
-
     warnings.simplefilter("ignore")
     start = time.monotonic()
     counts: collections.Counter[str] = collections.Counter()
