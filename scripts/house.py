@@ -23,7 +23,7 @@ from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
 PACKAGE = Path(skclr.__file__).parent
 
 BOUNDS = {
-    "bases of ours": 4,
+    "bases of ours": 0,
     "lines of the longest module": 445,
     "files before the first batch": 46,
     "files in a batch": 18,

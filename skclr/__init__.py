@@ -4,14 +4,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from skclr._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from skclr.embedder import ContrastiveEmbedder, load
     from skclr.evaluation import compare, diagnose
     from skclr.files.format import ModelFileError
     from skclr.plotting import report
     from skclr.semi_supervised import SemiSupervisedClassifier
-
-__version__ = "0.1.0.dev0"
 
 __all__ = ["ContrastiveEmbedder", "ModelFileError", "SemiSupervisedClassifier", "compare", "diagnose", "load", "report"]
 

@@ -87,18 +87,18 @@ def build_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> M
     return built
 
 
-def read_anew(modality: Modality, X: Any, estimator: BaseEstimator) -> Any:
+def read_anew(modality: Modality, X: Any, estimator: BaseEstimator, encoder: Any) -> Any:
     """Return the rows of X that a modality learns from, read as the samples of a fitted `encoder` were, if it has one.
 
     Parameters
     ----------
-    modality, X : as for `Modality.read`.
-    estimator : with the parameter `encoder`.
+    modality, X, estimator : as for `Modality.read`.
+    encoder : the parameter of the estimator.
     """
-    reading = reading_of(estimator.encoder)
+    reading = reading_of(encoder)
     if reading is None or not isinstance(reading.modality, type(modality)):
         return modality.read(X, estimator, reset=True)
-    return modality.read_as(X, estimator, *reading)
+    return modality.read_as(X, estimator, reading.modality, reading.names)
 
 
 def build_samples(sides: list[Any], modality: Modality, device: torch.device, groups: Tensor | None = None) -> Samples:

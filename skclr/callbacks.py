@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,23 +9,23 @@ from typing import Any
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from skclr.training import ContrastiveNet
+from skclr.model import Model
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    # Bases of an estimator with callbacks.
+    SUPPORT: tuple[type, ...] = (CallbackSupportMixin,)
 except ImportError:
     # scikit-learn before 1.9 has none.
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """An estimator without callbacks of scikit-learn's."""
-
-        def _init_callback_context(self) -> None: ...
+    SUPPORT = ()
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Give the method as it is."""
+        """Return the method as it is."""
         return method
 
 
-__all__ = ["CallbackSupportMixin", "announced", "with_callbacks"]
+__all__ = ["SUPPORT", "announced", "with_callbacks"]
 
 
 class Announcing(Callback):
@@ -53,37 +52,31 @@ class Announcing(Callback):
 
 
 @contextmanager
-def announced(
-    estimator: Any, net: ContrastiveNet, X: Any, y: Any, fitted: Callable[[ContrastiveNet], dict[str, Any]]
-) -> Iterator[None]:
-    """Tell the estimator's callbacks, if scikit-learn has set up any, of what the block trains.
+def announced(estimator: Any, y: Any, model: Model, X: Any) -> Iterator[None]:
+    """Tell the estimator's callbacks, if it supports any, of what the block trains.
 
     Parameters
     ----------
-    estimator, X, y : what callbacks are given.
-    net : which the block trains.
-    fitted : gives the attributes that the estimator would have if the net it gets were its own.
+    estimator, y, X : what callbacks are given.
+    model : which the block trains.
     """
-    context = getattr(estimator, "_callback_fit_ctx", None)
-    if context is None:
+    if not SUPPORT:
         yield
         return
-    context.max_subtasks = net.max_epochs
-    # Made only for a callback that asks for it.
-    facts = {"estimator": estimator, "X": X, "y": y, "reconstruction_attributes": lambda: fitted(still(net))}
+    context = estimator._init_callback_context(max_subtasks=model.net.max_epochs)
+    # A snapshot is made only for a callback that asks for it.
+    facts = {
+        "estimator": estimator,
+        "X": X,
+        "y": y,
+        "reconstruction_attributes": lambda: {"model_": model.snapshot()},
+    }
     context.call_on_fit_task_begin(**facts)
     bridge = ("sklearn", Announcing(context, facts))
-    net.callbacks_.append(bridge)
+    model.net.callbacks_.append(bridge)
     try:
         yield
     finally:
         # It holds X, which no fitted net should.
-        net.callbacks_.remove(bridge)
+        model.net.callbacks_.remove(bridge)
     context.call_on_fit_task_end(**facts)
-
-
-def still(net: ContrastiveNet) -> ContrastiveNet:
-    """Give the net as it is now, for embedding: training does not move it on."""
-    now = object.__new__(type(net))
-    now.__dict__.update(vars(net), module_=copy.deepcopy(net.module_))
-    return now

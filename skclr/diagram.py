@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from skclr.model import Model
 from skclr.wording import counted
 
 _PARTS = ("modality", "views", "encoder", "framework", "loss")
 
 
-def diagram(embedder: Any, *, fitted: bool) -> Any:
+def diagram(parameters: Mapping[str, Any], model: Model | None) -> Any:
     """Draw the parts one below the other: the names that were set, and after a fit what was made of them.
 
+    Parameters
+    ----------
+    parameters : of the estimator.
+    model : that was fitted; None before the fit.
+
+    Notes
+    -----
     scikit-learn asks for it through `_sk_visual_block_`, and where it does not know of it any more draws a plain box.
     """
     from sklearn.utils._repr_html.estimator import _VisualBlock
 
-    made = _made(embedder) if fitted else {}
+    made = _made(model) if model else {}
     blocks = []
     for part in _PARTS:
-        caption, details = made.get(part, (_name(getattr(embedder, part)), getattr(embedder, f"{part}_params") or {}))
+        caption, details = made.get(part, (_name(parameters[part]), parameters[f"{part}_params"] or {}))
         blocks.append(_VisualBlock("single", None, names=part, name_caption=caption, name_details=details))
     return _VisualBlock("serial", blocks, dash_wrapped=False)
 
 
-def _made(embedder: Any) -> dict[str, tuple[str, Any]]:
+def _made(model: Model) -> dict[str, tuple[str, Any]]:
     """Return what each part has become, in short and at length."""
-    net, plan = embedder.net_, embedder.net_.plan
-    encoder, epochs = embedder.encoder_, embedder.loss_curve_
-    trained = f"{counted(len(epochs), 'epoch')}, loss {epochs[-1]:.4g}" if epochs else "untrained"
+    plan, epochs = model.plan, model.net.history
+    encoder: Any = model.encoder
+    trained = f"{counted(len(epochs), 'epoch')}, loss {epochs[-1]['train_loss']:.4g}" if epochs else "untrained"
     width = counted(encoder.out_features, "feature")
     n_weights = sum(parameter.numel() for parameter in encoder.parameters())
     loss = ("the framework's own", "") if plan.loss is None else (plan.loss.name, plan.loss)
     return {
-        "modality": (plan.modality.name, f"samples of shape {embedder._modality.shape_}"),
-        "views": (f"{plan.views.name}: {counted(net.view_maker.n_views, 'view')}", plan.views.arguments),
+        "modality": (plan.modality.name, f"samples of shape {model.modality.shape_}"),
+        "views": (f"{plan.views.name}: {counted(model.net.view_maker.n_views, 'view')}", plan.views.arguments),
         "encoder": (f"{type(encoder.network).__name__}: {width}, {counted(n_weights, 'weight')}", encoder.network),
         "framework": (
-            f"{plan.framework.name}: {trained} on {embedder.device_}",
-            f"n_features_out: {embedder._n_features_out}",
+            f"{plan.framework.name}: {trained} on {model.device}",
+            f"n_features_out: {model.n_features_out}",
         ),
         "loss": loss,
     }

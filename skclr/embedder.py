@@ -2,61 +2,33 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from torch.export import ExportedProgram
 
-from skclr import build, planning
-from skclr.blockwise import BlockwiseTransform, is_lazy
-from skclr.callbacks import CallbackSupportMixin, announced, with_callbacks
+from skclr import blockwise, exporting, saving
+from skclr.callbacks import SUPPORT, announced, with_callbacks
 from skclr.data import Rows
 from skclr.diagram import diagram
-from skclr.encoders import Encoder, Reading
-from skclr.exporting import ExportedModel
+from skclr.encoders import Encoder
+from skclr.files.dumps import with_version, without_version
 from skclr.measures import info_nce_bound
-from skclr.modalities import Modality, check_two_samples
-from skclr.parameters import check_parameters
-from skclr.part_choices import network_parameters
-from skclr.plan import Plan
-from skclr.randomness import DrawsFrom
-from skclr.saving import SavedModel
-from skclr.training import (
-    Checkpoints,
-    ContrastiveNet,
-    Samples,
-    agree,
-    check_chunk_size,
-    check_length,
-    data_parallel,
-    embed,
-    embed_views,
-    free,
-    handle_ctrl_c,
-    is_out_of_memory,
-    make_views,
-    row_groups,
-    undisturbed,
-)
+from skclr.model import Model, train
+from skclr.parameters import check_known, deep_params, shallow_params
+from skclr.planning import device_or_cpu
+from skclr.training import ContrastiveNet, data_parallel, embed_views, undisturbed
 from skclr.views import shows_given
 
 
-class ContrastiveEmbedder(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BlockwiseTransform,
-    ExportedModel,
-    SavedModel,
-):
+class ContrastiveEmbedder(*SUPPORT, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learn features without labels by contrasting views of the same sample.
 
     Each sample is shown to a network in several views (a crop of an image, a row with some entries
@@ -145,6 +117,8 @@ default=None
 
     Attributes
     ----------
+    model_ : skclr.model.Model
+        What was learned, as one frozen value, which saving, export and reports use.
     net_ : ContrastiveNet
         The trained skorch net.
     encoder_ : torch.nn.Module
@@ -182,10 +156,12 @@ default=None
     (1797, 256)
     """
 
-    net_: ContrastiveNet
-    _modality: Modality
-    _embedding_width: int
-    _n_features_out: int
+    model_: Model
+
+    def __new__(cls, *args: Any, **params: Any) -> Self:
+        """Raise a TypeError for an unknown parameter, with what it may have been meant for."""
+        check_known(cls, params)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -302,11 +278,18 @@ default=None
         MemoryError
             Where training does not fit; says what to lower.
         """
-        self._init_callback_context()
-        with all_or_nothing(self), data_parallel():
-            if self.warm_start and self.__sklearn_is_fitted__():
-                return self._fit(X, y, groups, unlabeled, modality=self._modality, before=self.net_)
-            return self._fit(X, y, groups, unlabeled)
+        before = self.model_ if self.warm_start and self.__sklearn_is_fitted__() else None
+        with data_parallel():
+            self.model_ = train(
+                self.get_params(deep=False),
+                X,
+                y,
+                groups,
+                unlabeled,
+                before=before,
+                watched=partial(announced, self, y),
+            )
+        return self
 
     @undisturbed()
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
@@ -331,12 +314,11 @@ default=None
         """
         if self.early_stopping:
             raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early, set it to False")
-        with all_or_nothing(self), data_parallel():
-            if self.__sklearn_is_fitted__():
-                return self._fit(X, y, groups, modality=self._modality, before=self.net_, endless=True)
-            return self._fit(X, y, groups, endless=True)
+        before = self.model_ if self.__sklearn_is_fitted__() else None
+        with data_parallel():
+            self.model_ = train(self.get_params(deep=False), X, y, groups, before=before, endless=True)
+        return self
 
-    @undisturbed()
     def transform(self, X: Any) -> np.ndarray:
         """Embed samples.
 
@@ -358,14 +340,56 @@ default=None
             For X of another shape than in `fit`.
         """
         check_is_fitted(self)
-        if is_lazy(X):
-            return self._lazily(X)
-        samples = self._samples(X)
-        features = np.empty((len(samples), self._n_features_out), dtype=np.float32)
-        plain = self._modality.features if self._embedding_width < self._n_features_out else None
-        any_length = self.encoder_.any_length and (plain is None or self._modality.any_length)
-        embed(self.encoder_, samples, out=features, beside=plain, any_length=any_length)
-        return features
+        if blockwise.is_lazy(X):
+            return blockwise.lazily_transformed(self.model_, X, self.get_feature_names_out())
+        return self.model_.transform(X)
+
+    def transform_to(self, path: str | os.PathLike[str], X: Any) -> np.ndarray:
+        """Embed samples into a file, which may be larger than memory.
+
+        The same call continues where an earlier one was interrupted, at whatever point that was. Until all rows are
+        embedded the file has the ending ".part"; the notes beside it, ".part.json", say what it belongs to. The space
+        is reserved at the beginning.
+
+        A call that continues reads the finished rows again, and compares a hash of them with that of the earlier call:
+        no row of another X is kept, however few rows have changed. Of image files it compares path, size and time
+        of the last change, and of the model its weights, its structure as printed, and all that `fit` learned of X;
+        code of your own that has changed is not noticed.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file, in numpy's format, which `numpy.load(path, mmap_mode="r")` maps; its folder has to exist.
+        X : array or DataFrame of n samples
+            As for `transform`; what is kept on disk is read block by block.
+
+        Returns
+        -------
+        (n, n_features_out) float32, a read-only map of the file.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            As `transform`, and if the unfinished file is of another model or another X.
+        OSError
+            If the file cannot be written, or if the disk is too small for it; BlockingIOError if another process is
+            writing it.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> from skclr import ContrastiveEmbedder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     embedder.transform_to(f"{folder}/iris.npy", X).shape[0]
+        150
+        """
+        check_is_fitted(self)
+        return blockwise.transform_to(self.model_, path, X)
 
     @undisturbed()
     def score(self, X: Any, y: Any = None) -> float:
@@ -390,7 +414,6 @@ default=None
         z1, z2 = embed_views(self.encoder_, views, self.device_)
         return info_nce_bound(z1, z2)
 
-    @undisturbed()
     def make_views(self, X: Any, random_state: Any = 0) -> list[np.ndarray]:
         """Make views of samples as training does: what the network is shown.
 
@@ -416,32 +439,124 @@ default=None
             For X of another shape than in `fit`, or of one sample.
         """
         check_is_fitted(self)
-        maker = copy.deepcopy(self.net_.view_maker)
-        rows = Rows.of(X, paired=maker.shows_given)
-        if maker.shows_given != (rows.n_views > 1):
-            raise ValueError(f"X gives {rows.n_views} view(s) of each sample: give as many as in fit")
-        sides = [self._modality.read(side, self, reset=False) for side in rows.sides]
-        check_two_samples(sides[0], "score and make_views need", "; use KFold in place of LeaveOneOut")
-        if self.encoder_.any_length:
-            sides = [self._modality.shortened(side) for side in sides]
-        samples = build.build_samples(sides, self._modality, self.device_)
-        return make_views(maker.fit(samples), samples, self.net_.batch_size, draw_seed(random_state))
+        return self.model_.views(X, random_state)
+
+    def save(self, path: str | os.PathLike[str], *, optimizer: bool = True) -> None:
+        """Write the fit to a file that holds no code, for `skclr.load`.
+
+        A file that was there is replaced at once, when the new one is whole. Objects and functions of your own
+        that were given as parameters are not in the file: `skclr.load` asks for them.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file; its folder has to be there.
+        optimizer : bool, default=True
+            Whether the optimiser's state is in it, up to two thirds of the file, so that `partial_fit` goes on as
+            if nothing had been. `transform` and `warm_start` need none.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For a modality of your own.
+        OSError
+            If the file cannot be written, or if `path` is a folder, a device, a pipe or a read-only file.
+        """
+        check_is_fitted(self)
+        saving.save(self.model_, self.get_params(deep=False), path, optimizer=optimizer)
+
+    def to_exported_program(self) -> ExportedProgram:
+        """Write down what `transform` does, preprocessing included, as a graph of torch.export.
+
+        `to_exported_program().module()` is called with samples as a tensor, any number of them: of a table (B, d)
+        float64, categories as numbers; of images as in X, uint8 where those of `fit` were, else float32; of series
+        (B, channels, time) and of audio (B, samples) float32, as long as the longest of `fit`, NaN after an end. They
+        are not checked.
+
+        Returns
+        -------
+        The graph, on the CPU; `torch.export.save` writes it to a file, from which C++ can run it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For texts, for tables with columns of text, and for an encoder of which torch can make no graph.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn.datasets import load_iris
+        >>> from skclr import ContrastiveEmbedder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+        >>> transform = embedder.to_exported_program().module()
+        >>> transform(torch.from_numpy(X)).shape
+        torch.Size([150, 132])
+        """
+        check_is_fitted(self)
+        return exporting.to_exported_program(self.model_)
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write what `transform` does, preprocessing included, as an ONNX file.
+
+        Its input is called "X", and is what `to_exported_program` says; its output is called "features",
+        (B, n_features_out) float32. A file that was there is replaced at once, when the new one is whole.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file; its folder has to be there.
+
+        Raises
+        ------
+        ImportError
+            Where onnx or onnxscript is missing.
+        NotFittedError, ValueError
+            As `to_exported_program`.
+        OSError
+            Where the file cannot be written.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import onnxruntime
+        >>> from sklearn.datasets import load_iris
+        >>> from skclr import ContrastiveEmbedder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+        >>> embedder.to_onnx("iris.onnx")
+        >>> (features,) = onnxruntime.InferenceSession("iris.onnx").run(None, {"X": X})
+        >>> bool(np.abs(features - embedder.transform(X)).max() < 1e-5)
+        True
+        """
+        check_is_fitted(self)
+        exporting.to_onnx(self.model_, path)
+
+    # -- what was learned ---------------------------------------------------------------------------
+
+    @property
+    def net_(self) -> ContrastiveNet:
+        """The trained skorch net."""
+        return self.model_.net
 
     @property
     def encoder_(self) -> Encoder:
         """The trained encoder, from samples to embeddings."""
-        return self.net_.module_.encoder
+        return self.model_.encoder
 
     @property
     def device_(self) -> torch.device:
         """Where the encoder is."""
-        tensors = itertools.chain(self.encoder_.parameters(), self.encoder_.buffers())
-        return next((tensor.device for tensor in tensors), torch.device(self.net_.device))
+        return self.model_.device
 
     @property
     def modality_(self) -> str:
         """How X was read."""
-        return type(self._modality).__name__.lower()
+        return type(self.model_.modality).__name__.lower()
 
     @property
     def history_(self) -> Any:
@@ -458,137 +573,56 @@ default=None
         """Epochs run."""
         return len(self.history_)
 
-    def _structure(self) -> dict[str, Any]:
-        """Return the parameters that build the fitted network anew, whatever was set after the fit."""
-        return {
-            **network_parameters(self.net_.plan),
-            "modality": type(self._modality),
-            "modality_params": self._modality.settings(),
-            # A copy: the user's own generator does not move.
-            "random_state": copy.deepcopy(self._fitted_with["random_state"]),
-            "device": self.device,
-        }
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns of a 2-D X."""
+        return self.model_.reading.features_in.n_features_in_
 
-    # -- how it is put together -------------------------------------------------------------------
-
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        groups: Any = None,
-        unlabeled: Any = None,
-        *,
-        modality: Modality | None = None,
-        before: ContrastiveNet | None = None,
-        endless: bool = False,
-    ) -> Self:
-        """Fit, reading X by a modality that has learned from other data, and going on from a net, if given."""
-        check_parameters(self.get_params(deep=False))
-        reset = modality is None
-        rows = self._open(X)
-        modality = modality or build.build_modality(rows.sides[0], self.modality, self.modality_params)
-        samples = self._read(modality, rows, y, groups, unlabeled, reset=reset)
-        check_two_samples(samples)
-        handle_ctrl_c()
-        net = self._assemble(modality, samples, before, given=rows.n_views > 1, endless=endless)
-        if (groups is not None or self.positives == "labels") and not net.module_.uses_groups:
-            raise ValueError(
-                f"framework={self.framework!r} makes no use of labels or groups: set positives='views' and give no "
-                "groups, or choose simclr, moco or nnclr"
-            )
-        if before is None:
-            planning.check_freeze(net.plan)
-        else:
-            net.continue_from(before, optimizer=endless)
-        # Dictionaries are copied: one that is changed in place is another.
-        then = {name: dict(v) if isinstance(v, dict) else v for name, v in self.get_params(deep=False).items()}
-        self._fitted_with, self._n_samples = then, len(samples)
-        with announced(self, net, rows.as_given(), y, lambda now: self._fitted(now, modality)):
-            if net.max_epochs:
-                samples.settle()
-                net.partial_fit(samples)
-        return self._keep(net, modality)
-
-    def _keep(self, net: ContrastiveNet, modality: Modality) -> Self:
-        self.__dict__.update(self._fitted(net, modality))
-        return self
-
-    def _fitted(self, net: ContrastiveNet, modality: Modality) -> dict[str, Any]:
-        """Give the attributes that make of a trained net a fitted estimator."""
-        encoder: Any = net.module_.eval().encoder
-        encoder.reading = Reading(modality, getattr(self, "feature_names_in_", None))
-        width = encoder.out_features
-        n_features = width + (modality.n_features() if net.plan.passthrough else 0)
-        return {"net_": net, "_modality": modality, "_embedding_width": width, "_n_features_out": n_features}
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns, where X was a DataFrame with such."""
+        return self.model_.reading.features_in.feature_names_in_
 
     def _open(self, X: Any) -> Rows:
         """Open X, with as many views as `views` shows."""
         return Rows.of(X, paired=shows_given(self.views))
 
-    def _samples(self, X: Any) -> Samples:
-        """Read the samples that `transform` embeds."""
-        rows = self._modality.read(Rows.of(X).single(), self, reset=False)
-        return Samples(rows, self._modality.to_tensor, self.device_)
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.n_features_out
 
-    def _read(self, modality: Modality, given: Rows, y: Any, groups: Any, unlabeled: Any, *, reset: bool) -> Samples:
-        first, *others = given.sides
-        learned = build.read_anew(modality, first, self) if reset else modality.read(first, self, reset=False)
-        sides = [learned, *(modality.read(X, self, reset=False) for X in others)]
-        n_samples = sides[0].shape[0]
-        if y is not None:
-            check_length("y", y, n_samples)
-        elif self.positives == "labels":
-            raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
-        if unlabeled is not None:
-            more = self._open(unlabeled)
-            if more.n_views != len(sides):
-                raise ValueError(f"unlabeled gives {more.n_views} view(s), but X gives {len(sides)}: give as many")
-            with named("unlabeled"):
-                joined = [modality.read(X, self, reset=False) for X in more.sides]
-            sides = [modality.join(*parts) for parts in zip(sides, joined, strict=True)]
-        labels = y if self.positives == "labels" else None
-        ids = row_groups(n_samples, labels, groups, n_extra=sides[0].shape[0] - n_samples)
-        return build.build_samples(sides, modality, planning.choose_device(self.device), ids)
-
-    def _assemble(
-        self, modality: Modality, samples: Samples, before: ContrastiveNet | None, *, given: bool, endless: bool
-    ) -> ContrastiveNet:
-        """Plan the fit and make its net, ready to train."""
-        plan = planning.plan_fit(
-            self.get_params(deep=False),
-            modality,
-            len(samples),
-            samples.device,
-            seed=agree(draw_seed(self.random_state)),
-            given=given,
-            endless=endless,
-        )
-        planning.check_ranks_alike(plan)
-        if before is not None:
-            planning.check_settled(plan, before.plan)
-        with DrawsFrom(plan.random_state):
-            framework = build.build_framework(plan.framework, plan.encoder, plan.loss, plan.freeze, modality)
-            check_chunk_size(framework.encoder, plan.chunk_size, modality.example())
-        checkpoints = None if endless else self._checkpoints(plan)
-        return build.build_net(plan, framework, modality, verbose=self.verbose, checkpoints=checkpoints)
-
-    def _checkpoints(self, plan: Plan) -> Checkpoints | None:
-        if self.checkpoint_dir is None:
-            return None
-        if self.random_state is None:
-            raise ValueError(
-                f"checkpoint_dir={self.checkpoint_dir!r} with random_state=None: the same call would draw another seed "
-                "and could not go on from a checkpoint, give random_state a number"
-            )
-        return Checkpoints(self.checkpoint_dir, self.checkpoint_minutes, planning.telling(plan))
+    @classmethod
+    def _of(cls, model: Model, **changed: Any) -> Self:
+        """Return an estimator that has fitted a model, with parameters that were changed after the fit."""
+        embedder = cls(**{**model.parameters, **changed})
+        embedder.model_ = model
+        return embedder
 
     # -- what scikit-learn asks -------------------------------------------------------------------
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, with `deep` also the entries `part__name` of the parts' dictionaries."""
+        params = super().get_params(deep=False)
+        return deep_params(params) if deep else params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; `part__name` writes a new dictionary and leaves the old one as it was."""
+        return super().set_params(**shallow_params(self, params))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return with_version(super().__getstate__())
+
+    @undisturbed()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(without_version(state))
+        if self.__sklearn_is_fitted__():
+            self.model_ = self.model_.to(device_or_cpu(self.device))
+
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "net_")
+        return hasattr(self, "model_")
 
     def _sk_visual_block_(self) -> Any:
-        return diagram(self, fitted=self.__sklearn_is_fitted__())
+        return diagram(self.get_params(deep=False), getattr(self, "model_", None))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -642,37 +676,7 @@ def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **paramet
     >>> bool((skclr.load("iris.skclr").transform(X) == embedder.transform(X)).all())
     True
     """
-    return ContrastiveEmbedder._load(path, parameters, trust)
-
-
-def draw_seed(random_state: Any) -> int:
-    """Give the seed that a `random_state` stands for."""
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-@contextmanager
-def named(argument: str) -> Iterator[None]:
-    """Name the argument in what a modality says of samples that do not fit those it has learned from."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{argument} does not fit X: {error}") from error
-
-
-@contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Put an estimator's attributes back where the block raises; where memory ran out, say what helps."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException as error:
-        # At once: another thread may read them.
-        estimator.__dict__ = before
-        if isinstance(error, RuntimeError) and is_out_of_memory(error):
-            free(error)
-            raise MemoryError(
-                "training does not fit into memory: lower batch_size ('auto' is up to 256) or chunk_size (with it the "
-                "encoder takes a batch in pieces), set precision='bfloat16', "
-                f"make fewer views, or choose a smaller encoder ({error})"
-            ) from error
-        raise
+    default = ContrastiveEmbedder()
+    given = shallow_params(default, parameters)
+    model, changed = saving.load(path, given, trust, defaults=default.get_params(deep=False))
+    return ContrastiveEmbedder._of(model, **changed)

@@ -1,4 +1,4 @@
-"""Fitted embedders as graphs of tensors, for runtimes without Python: torch.export and ONNX."""
+"""Fitted models as graphs of tensors, for runtimes without Python: torch.export and ONNX."""
 
 from __future__ import annotations
 
@@ -11,125 +11,50 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from skclr.encoders import Encoder
 from skclr.files.atomic import check_writable, replacing
-from skclr.modalities import Modality
+from skclr.model import Model
 from skclr.optional import import_optional
-from skclr.training import ContrastiveNet, undisturbed
+from skclr.training import undisturbed
 
 
-class ExportedModel:
-    """An estimator whose `transform` can be written down as a graph.
-
-    Attributes
-    ----------
-    net_, _modality : the fit.
-    _embedding_width, _n_features_out : without and with the plain features beside the embedding.
-    """
-
-    net_: ContrastiveNet
-    _modality: Modality
-    _embedding_width: int
-    _n_features_out: int
-
-    @undisturbed()
-    def to_exported_program(self) -> ExportedProgram:
-        """Write down what `transform` does, preprocessing included, as a graph of torch.export.
-
-        `to_exported_program().module()` is called with samples as a tensor, any number of them: of a table (B, d)
-        float64, categories as numbers; of images as in X, uint8 where those of `fit` were, else float32; of series
-        (B, channels, time) and of audio (B, samples) float32, as long as the longest of `fit`, NaN after an end. They
-        are not checked.
-
-        Returns
-        -------
-        The graph, on the CPU; `torch.export.save` writes it to a file, from which C++ can run it.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        ValueError
-            For texts, for tables with columns of text, and for an encoder of which torch can make no graph.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from sklearn.datasets import load_iris
-        >>> from skclr import ContrastiveEmbedder
-        >>> X, _ = load_iris(return_X_y=True)
-        >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
-        >>> transform = embedder.to_exported_program().module()
-        >>> transform(torch.from_numpy(X)).shape
-        torch.Size([150, 132])
-        """
-        check_is_fitted(self)
-        reader, example = self._modality.reader()
-        features = self._modality.features if self._embedding_width < self._n_features_out else None
-        # A copy: the original may be on a GPU, and has gradients.
-        encoder = copy.deepcopy(self.net_.module_.encoder).cpu().eval().requires_grad_(False)
-        whole = Transform(reader, encoder, features)
-        # For torch 2.7, to which the largest integer is the end of a slice, and strict=True the default.
-        batch = Dim("batch", max=2**31 - 1)
-        try:
-            with _quiet():
-                return torch.export.export(whole, (example,), dynamic_shapes=({0: batch},), strict=False)
-        except Exception as error:
-            # Whatever torch meets in a network that is not ours.
-            raise ValueError(
-                "the encoder cannot be exported: it has to take a tensor to a tensor, for any number of samples, "
-                f"without choices that depend on values ({error})"
-            ) from error
-
-    @undisturbed()
-    def to_onnx(self, path: str | os.PathLike[str]) -> None:
-        """Write what `transform` does, preprocessing included, as an ONNX file.
-
-        Its input is called "X", and is what `to_exported_program` says; its output is called "features",
-        (B, n_features_out) float32. A file that was there is replaced at once, when the new one is whole.
-
-        Parameters
-        ----------
-        path : str or path
-            Of the file; its folder has to be there.
-
-        Raises
-        ------
-        ImportError
-            Where onnx or onnxscript is missing.
-        NotFittedError, ValueError
-            As `to_exported_program`.
-        OSError
-            Where the file cannot be written.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import onnxruntime
-        >>> from sklearn.datasets import load_iris
-        >>> from skclr import ContrastiveEmbedder
-        >>> X, _ = load_iris(return_X_y=True)
-        >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
-        >>> embedder.to_onnx("iris.onnx")
-        >>> (features,) = onnxruntime.InferenceSession("iris.onnx").run(None, {"X": X})
-        >>> bool(np.abs(features - embedder.transform(X)).max() < 1e-5)
-        True
-        """
-        check_writable(path)
-        for module in ("onnx", "onnxscript"):
-            import_optional(module, "onnx", "to_onnx")
-        program = self.to_exported_program()
+@undisturbed()
+def to_exported_program(model: Model) -> ExportedProgram:
+    """Write down `transform` as a graph; see `ContrastiveEmbedder.to_exported_program`."""
+    reader, example = model.modality.reader()
+    # A copy: the original may be on a GPU, and has gradients.
+    encoder = copy.deepcopy(model.encoder).cpu().eval().requires_grad_(False)
+    whole = Transform(reader, encoder, model.beside)
+    # For torch 2.7, to which the largest integer is the end of a slice, and strict=True the default.
+    batch = Dim("batch", max=2**31 - 1)
+    try:
         with _quiet():
-            model: Any = torch.onnx.export(
-                program, (), input_names=["X"], output_names=["features"], dynamo=True, verbose=False
-            )
-        raw = model.model_proto.SerializeToString()
-        with replacing(path) as file:
-            file.write(raw)
+            return torch.export.export(whole, (example,), dynamic_shapes=({0: batch},), strict=False)
+    except Exception as error:
+        # Whatever torch meets in a network that is not ours.
+        raise ValueError(
+            "the encoder cannot be exported: it has to take a tensor to a tensor, for any number of samples, "
+            f"without choices that depend on values ({error})"
+        ) from error
+
+
+@undisturbed()
+def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write `transform` as an ONNX file; see `ContrastiveEmbedder.to_onnx`."""
+    check_writable(path)
+    for module in ("onnx", "onnxscript"):
+        import_optional(module, "onnx", "to_onnx")
+    program = to_exported_program(model)
+    with _quiet():
+        graph: Any = torch.onnx.export(
+            program, (), input_names=["X"], output_names=["features"], dynamo=True, verbose=False
+        )
+    raw = graph.model_proto.SerializeToString()
+    with replacing(path) as file:
+        file.write(raw)
 
 
 class Transform(nn.Module):

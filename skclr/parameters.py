@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -303,48 +303,53 @@ def check_arguments(
 # -- entry by entry -------------------------------------------------------------------------------
 
 
-class PartParameters(BaseEstimator):
-    """An estimator whose `<part>_params` dictionaries are read and written entry by entry.
+def check_known(estimator: type, params: Mapping[str, Any]) -> None:
+    """Raise a TypeError for an unknown argument of a constructor, with what it may have been meant for."""
+    known = inspect.signature(estimator.__init__).parameters  # type: ignore[misc]
+    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        _check_names(estimator, params, [*known][1:], TypeError)
 
-    `loss__temperature` is the entry `temperature` of `loss_params`, so that a grid reaches into a part
-    while the part itself stays a plain name.
+
+def deep_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the entries `part__name` of the `<part>_params` dictionaries beside them."""
+    deep = dict(params)
+    for part in PARTS:
+        entries = params[f"{part}_params"]
+        # Anything may have been set; `fit` says what is wrong with it.
+        for name, value in entries.items() if isinstance(entries, Mapping) else ():
+            deep[f"{part}__{name}"] = value
+    return deep
+
+
+def shallow_params(estimator: BaseEstimator, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with each `part__name` as an entry of a new `<part>_params` dictionary.
+
+    Parameters
+    ----------
+    estimator : whose dictionaries the entries are added to.
+    params : as for `set_params`.
+
+    Raises
+    ------
+    ValueError : for an unknown name.
     """
+    shallow: dict[str, Any] = {}
+    entries: dict[str, dict[str, Any]] = defaultdict(dict)
+    for key, value in params.items():
+        part, separator, name = key.partition("__")
+        if separator and part in PARTS:
+            entries[f"{part}_params"][name] = value
+        else:
+            shallow[key] = value
+    names = [key.partition("__")[0] for key in shallow]
+    _check_names(type(estimator), names, list(estimator.get_params(deep=False)), ValueError)
+    for attribute, values in entries.items():
+        shallow[attribute] = {**(shallow.get(attribute, getattr(estimator, attribute)) or {}), **values}
+    return shallow
 
-    def __new__(cls, *args: Any, **params: Any) -> Self:
-        """Raise a TypeError that says what an unknown parameter may have been meant for."""
-        known = inspect.signature(cls.__init__).parameters
-        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-            cls._check_known(params, [*known][1:], TypeError)
-        return super().__new__(cls)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters, with `deep` also the entries `part__name` of the parts' dictionaries."""
-        params: dict[str, Any] = super().get_params(deep=False)
-        if deep:
-            for part in PARTS:
-                entries = params[f"{part}_params"]
-                # Anything may have been set; `fit` tells what is wrong with it.
-                for name, value in entries.items() if isinstance(entries, Mapping) else ():
-                    params[f"{part}__{name}"] = value
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters; `part__name` writes a new dictionary and leaves the old one as it was."""
-        entries: dict[str, dict[str, Any]] = defaultdict(dict)
-        for key in list(params):
-            part, separator, name = key.partition("__")
-            if separator and part in PARTS:
-                entries[f"{part}_params"][name] = params.pop(key)
-        names = [key.partition("__")[0] for key in params]
-        self._check_known(names, list(super().get_params(deep=False)), ValueError)
-        super().set_params(**params)
-        for attribute, values in entries.items():
-            setattr(self, attribute, {**(getattr(self, attribute) or {}), **values})
-        return self
-
-    @classmethod
-    def _check_known(cls, names: Iterable[str], known: list[str], error: type[Exception]) -> None:
-        for name in names:
-            if name not in known:
-                remedy = hint(name, known) or f"valid parameters are {', '.join(known)}"
-                raise error(f"Invalid parameter {name!r} for estimator {cls.__name__}: {remedy}")
+def _check_names(estimator: type, names: Iterable[str], known: list[str], error: type[Exception]) -> None:
+    for name in names:
+        if name not in known:
+            remedy = hint(name, known) or f"valid parameters are {', '.join(known)}"
+            raise error(f"Invalid parameter {name!r} for estimator {estimator.__name__}: {remedy}")

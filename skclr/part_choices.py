@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from skclr.encoders import ENCODERS, Encoder, Preprocessed, Reading
+from skclr.encoders import ENCODERS, Encoder, Preprocessed
 from skclr.files.plain import Plain, as_python
 from skclr.frameworks import FRAMEWORKS, Framework
 from skclr.hints import REGISTRIES
@@ -154,7 +154,7 @@ def fitted_encoder(embedder: BaseEstimator) -> Preprocessed:
     return fitted
 
 
-def reading_of(encoder: Any) -> Reading | None:
+def reading_of(encoder: Any) -> Any:
     """Return how the samples of a fitted encoder were read, None where `encoder` is none such."""
     part = fitted_encoder(encoder) if isinstance(encoder, BaseEstimator) else encoder
     # One that an earlier version has pickled does not know.

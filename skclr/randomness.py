@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -34,6 +35,11 @@ def derive_seeds(n_seeds: int, *numbers: int) -> list[int]:
     """Mix numbers of 0 or more into seeds of 32 bits."""
     seeds: list[int] = np.random.SeedSequence(numbers).generate_state(n_seeds).tolist()
     return seeds
+
+
+def draw_seed(random_state: Any) -> int:
+    """Return the seed that a `random_state` stands for."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 # What draws by the seed of a batch, but for the rows of its own rank alone: functions of views, and modules.

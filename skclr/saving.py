@@ -1,24 +1,19 @@
-"""Fitted embedders as files of plain values and tensors, which run nothing when they are read."""
+"""Fitted models as files of plain values and tensors, which run nothing when they are read."""
 
 from __future__ import annotations
 
-import copyreg
 import math
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from skclr.bounded import LARGEST_ACTIVATIONS, TooLargeError, bounded
 from skclr.build import build_encoder, build_framework, build_net
 from skclr.data.indexing import Indexing
 from skclr.encoders import ENCODERS, Encoder, Preprocessed
@@ -31,7 +26,8 @@ from skclr.modalities import MODALITIES, Modality
 from skclr.modalities.categories import Categories
 from skclr.modalities.text import TOKENIZERS
 from skclr.modalities.tokenizers import OfModel
-from skclr.parameters import PartParameters, admission, check_parameters
+from skclr.model import InputFeatures, Model, Reading
+from skclr.parameters import admission, check_parameters
 from skclr.part_choices import choose_network, filled, is_auto, left_open
 from skclr.plan import Part, Plan
 from skclr.planning import device_or_cpu, plan_fit
@@ -51,8 +47,6 @@ CLASSES: dict[str, type] = {
     for part in parts
 }
 
-# Of one sample, on its way through the network.
-LARGEST_ACTIVATIONS = 2**30
 # Values of one view, where the sample itself is smaller.
 _LARGEST_VIEW = 2**18
 # Of a network that only parameters speak of.
@@ -61,137 +55,90 @@ _MOST_CALLS = 100_000
 _RECORDED = ("n_features_in_", "feature_names_in_")
 
 
-class SavedModel(PartParameters):
-    """An estimator that is saved to and loaded from files that hold no code.
+@undisturbed()
+def save(model: Model, parameters: Mapping[str, Any], path: str | os.PathLike[str], *, optimizer: bool = True) -> None:
+    """Write a model to a file that holds no code; see `ContrastiveEmbedder.save`.
 
-    Attributes
+    Parameters
     ----------
-    net_, _modality : the fit.
-    _fitted_with : the parameters as they were then.
-    _n_samples : that it was fitted on.
+    parameters : of the estimator, as they are now.
     """
+    then = model.parameters
+    changed = {name: value for name, value in parameters.items() if not _is_same(value, then[name])}
+    content = Content(
+        fitted_with={name: _plain_or_missing(value) for name, value in then.items()},
+        changed={name: _plain_or_missing(value) for name, value in changed.items()},
+        recorded=vars(model.reading.features_in).copy(),
+        modality=model.modality,
+        n_samples=model.n_samples,
+        given_views=model.takes_views,
+        net=model.net.state(optimizer=optimizer),
+        plan={name: value for name, value in left_open(model.plan, then).items() if is_plain(value, CLASSES)},
+    )
+    raw = to_bytes(vars(content), CLASSES)
+    with replacing(path) as file:
+        file.write(raw)
 
-    net_: ContrastiveNet
-    _modality: Modality
-    _fitted_with: dict[str, Any]
-    _n_samples: int
-    _keep: Callable[[ContrastiveNet, Modality], Any]
 
-    @undisturbed()
-    def save(self, path: str | os.PathLike[str], *, optimizer: bool = True) -> None:
-        """Write the fit to a file that holds no code, for `skclr.load`.
+@undisturbed()
+def load(
+    path: str | os.PathLike[str], given: Mapping[str, Any], trust: Collection[str], defaults: Mapping[str, Any]
+) -> tuple[Model, dict[str, Any]]:
+    """Read a model from a file; see `skclr.load`.
 
-        A file that was there is replaced at once, when the new one is whole. Objects and functions of your own
-        that were given as parameters are not in the file: `skclr.load` asks for them.
+    Parameters
+    ----------
+    given : parameters that take the place of those in the file.
+    defaults : of all parameters, for those that the file does not know yet.
 
-        Parameters
-        ----------
-        path : str or path
-            Of the file; its folder has to be there.
-        optimizer : bool, default=True
-            Whether the optimiser's state is in it, up to two thirds of the file, so that `partial_fit` goes on as
-            if nothing had been. `transform` and `warm_start` need none.
+    Returns
+    -------
+    The model, and the parameters that were changed after its fit.
+    """
+    admitted = admission(given, trust)
+    raw = read_file(path)
+    try:
+        loaded = _from_bytes(raw, admitted, defaults)
+    except ModelFileError as error:
+        raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
+    _tell_left_out(admitted.left_out)
+    return loaded
 
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError
-            For a modality of your own.
-        OSError
-            If the file cannot be written, or if `path` is a folder, a device, a pipe or a read-only file.
-        """
-        check_is_fitted(self)
-        raw = self._to_bytes(optimizer=optimizer)
-        with replacing(path) as file:
-            file.write(raw)
 
-    @classmethod
-    @undisturbed()
-    def _load(cls, path: str | os.PathLike[str], given: dict[str, Any], trust: Collection[str]) -> Self:
-        model = cls().set_params(**given)
-        admitted = admission(given, trust)
-        try:
-            model._from_bytes(read_file(path), admitted)
-        except ModelFileError as error:
-            raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
-        return model
-
-    # -- what pickle and skops ask ------------------------------------------------------------------
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        # A pickle keeps everything, the user's own objects too. A snapshot: another thread may fit it again.
-        return copyreg.__newobj__, (type(self),), dict(super().__getstate__())  # type: ignore[attr-defined]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Give the state as plain values and the bytes of a file, of which skops can be sure: it asks for it."""
-        if not self.__sklearn_is_fitted__():
-            return self.get_params(deep=False)
-        return {"saved": self._to_bytes(optimizer=True)}
-
-    @undisturbed()
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if "saved" in state:
-            self.__init__()  # type: ignore[misc]
-            self._from_bytes(state["saved"], admission({}, ()))
-            return
-        super().__setstate__(state)
-        if self.__sklearn_is_fitted__():
-            self.net_.to(device_or_cpu(self.device))
-
-    # -- to and from bytes --------------------------------------------------------------------------
-
-    def _to_bytes(self, *, optimizer: bool) -> bytes:
-        net, then = self.net_, self._fitted_with
-        changed = {
-            name: value for name, value in self.get_params(deep=False).items() if not _is_same(value, then[name])
-        }
-        content = Content(
-            fitted_with={name: _plain_or_missing(value) for name, value in then.items()},
-            changed={name: _plain_or_missing(value) for name, value in changed.items()},
-            recorded={name: vars(self)[name] for name in _RECORDED if name in vars(self)},
-            modality=self._modality,
-            n_samples=self._n_samples,
-            given_views=net.view_maker.shows_given,
-            net=net.state(optimizer=optimizer),
-            plan={n: value for n, value in left_open(net.plan, then).items() if is_plain(value, CLASSES)},
-        )
-        return to_bytes(vars(content), CLASSES)
-
-    def _from_bytes(self, raw: bytes, admission: Admission) -> None:
-        tree, tensors = from_bytes(raw)
-        reader = Reader({}, tensors)
-        given = admission.given
-        # For what a file of an earlier version did not know yet.
-        defaults = type(self)().get_params(deep=False)
-        with _one_error():
-            content = Content(**reader.inert(tree))
-            _check_content(content)
-            modality = admission.modality(content.modality)
-            if content.recorded.get("n_features_in_", n := math.prod(modality.shape_)) != n:
-                raise ValueError(f"samples of shape {modality.shape_} were not read from rows of another length")
-            then = {**defaults, **admission.parameters(content.fitted_with), **given}
-            now = {**then, **admission.parameters(content.changed)}
-            settled = admission.parameters(content.plan)
-        _ask_for_missing({**then, **now, **settled})
-        with _one_error():
-            if reader.tensors or now.keys() != defaults.keys():
-                raise ValueError("it has tensors or parameters that no part has")
-            check_parameters(then)
-            check_parameters(now)
-            content = replace(content, modality=modality)
-            plan = _plan_of(filled(then, settled), content, device_or_cpu(now["device"]), given)
-            saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
-            plan = replace(plan, sources={**plan.sources, **saved})
-            # An encoder of the user's draws weights, which those in the file replace.
-            with DrawsFrom(0):
-                framework = _rebuild_framework(plan, content, given)
-                _check_changed(now, plan, modality, given)
-            net = _rebuild_net(plan, content, framework, given)
-            self.__dict__.update(then, **content.recorded, _fitted_with=then, _n_samples=content.n_samples)
-            self._keep(net, modality)
-            self.__dict__.update(now)
-        _tell_left_out(admission.left_out)
+def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+    tree, tensors = from_bytes(raw)
+    reader = Reader({}, tensors)
+    given = admission.given
+    with _one_error():
+        content = Content(**reader.inert(tree))
+        _check_content(content)
+        modality = admission.modality(content.modality)
+        if content.recorded.get("n_features_in_", n := math.prod(modality.shape_)) != n:
+            raise ValueError(f"samples of shape {modality.shape_} were not read from rows of another length")
+        then = {**defaults, **admission.parameters(content.fitted_with), **given}
+        changed = admission.parameters(content.changed)
+        settled = admission.parameters(content.plan)
+    _ask_for_missing({**then, **changed, **settled})
+    with _one_error():
+        now = {**then, **changed}
+        if reader.tensors or now.keys() != defaults.keys():
+            raise ValueError("it has tensors or parameters that no part has")
+        check_parameters(then)
+        check_parameters(now)
+        content = replace(content, modality=modality)
+        plan = _plan_of(filled(then, settled), content, device_or_cpu(now["device"]), given)
+        saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
+        plan = replace(plan, sources={**plan.sources, **saved})
+        # An encoder of the user's draws weights, which those in the file replace.
+        with DrawsFrom(0):
+            framework = _rebuild_framework(plan, content, given)
+            _check_changed(now, plan, modality, given)
+        net = _rebuild_net(plan, content, framework, given)
+        net.module_.eval()
+        features_in = InputFeatures()
+        for name, value in content.recorded.items():
+            setattr(features_in, name, value)
+        return Model.of(then, Reading(modality, features_in), net, content.n_samples), changed
 
 
 @dataclass(frozen=True)
@@ -343,22 +290,8 @@ def _without_memory(
     n_calls: int,
     n_bytes: int,
 ) -> Framework:
-    """Make encoder and framework on the meta device, with bounds on what they ask of torch.
-
-    Parameters
-    ----------
-    framework, encoder, loss, freeze : as for `build_framework`.
-    modality : fitted.
-    n_calls : most calls of torch's functions.
-    n_bytes : most bytes of a tensor, beside what two samples may take.
-    """
-    # The outermost puts gradients back on where what is bounded ends in the middle of a no_grad.
-    with (
-        torch.enable_grad(),
-        torch.device("meta"),
-        _FewCalls(n_calls),
-        _SmallTensors(max(n_bytes, 2 * LARGEST_ACTIVATIONS)),
-    ):
+    """Build encoder and framework on the meta device, within the bounds of `bounded`."""
+    with bounded(n_calls=n_calls, n_bytes=n_bytes):
         return build_framework(framework, encoder, loss, freeze, modality.on_meta())
 
 
@@ -397,49 +330,3 @@ def _check_views(maker: Views, modality: Modality, given: Collection[str]) -> No
         n_values = maker.n_values(modality.shape_)
         if n_values > most:
             raise TooLargeError(f"one view would take {n_values:,} values, more than {most:,}")
-
-
-class TooLargeError(ValueError):
-    """Parameters make a network that is larger than its file justifies."""
-
-
-class _FewCalls(TorchFunctionMode):
-    """End code that asks torch for more than it should need, as a network of a billion layers does.
-
-    Parameters
-    ----------
-    n_calls : most calls of torch's functions.
-    """
-
-    def __init__(self, n_calls: int) -> None:
-        super().__init__()
-        self.n_calls = n_calls
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.n_calls -= 1
-        if self.n_calls < 0:
-            raise TooLargeError("the parameters make a larger network than the file holds")
-        return func(*args, **(kwargs or {}))
-
-
-class _SmallTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """End code that makes tensors that would take much memory if they had values.
-
-    Parameters
-    ----------
-    n_bytes : most bytes of what an operation takes and makes, parameters aside.
-    """
-
-    def __init__(self, n_bytes: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.n_bytes = n_bytes
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        used = {id(x): x.nbytes for x in tree_leaves((args, result)) if isinstance(x, Tensor) and not x.requires_grad}
-        if sum(used.values()) > self.n_bytes:
-            raise TooLargeError(
-                f"a sample would take more than {LARGEST_ACTIVATIONS / 2**30:g} GiB, or the network is larger than "
-                "the file"
-            )
-        return result

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
@@ -16,18 +14,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from skclr.data import encode_labels
-from skclr.embedder import ContrastiveEmbedder, all_or_nothing
-from skclr.frameworks import Supervised
-from skclr.ranks.collectives import world
+from skclr.embedder import ContrastiveEmbedder
 from skclr.training import undisturbed
 
-# The budget of fine-tuning. Few rows make few steps an epoch, but are seen so often that they are soon known by heart.
-FINE_TUNING_STEPS = 300
-FINE_TUNING_EPOCHS = 50
-FINE_TUNING_BATCH = 64
+
+class _Fitted(NamedTuple):
+    """What `fit` has learned, in one object: other threads see all of it or nothing."""
+
+    embedder: ContrastiveEmbedder
+    classifier: Any
+    classes: np.ndarray
 
 
 def _classifier_has(method: str) -> Any:
@@ -81,7 +79,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
-    embedder_: ContrastiveEmbedder
+    _fitted: _Fitted
 
     def __init__(self, embedder: Any = None, classifier: Any = None, *, fine_tune: bool = False) -> None:
         self.embedder = embedder
@@ -110,10 +108,6 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         TypeError
             Where y is no array-like, or mixes labels of several types.
         """
-        with all_or_nothing(self):
-            return self._fit(X, y)
-
-    def _fit(self, X: Any, y: Any) -> Self:
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None: pass classes, -1 for unlabelled rows")
         labels = encode_labels(y)
@@ -122,11 +116,10 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(
                 "A column-vector y was passed when a 1d array was expected: pass y.ravel()",
                 DataConversionWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
-        self.classes_ = labels.classes
-        if len(self.classes_) < 2:
-            raise ValueError(f"y labels {len(self.classes_)} class(es) besides -1: pass rows of two classes or more")
+        if len(labels.classes) < 2:
+            raise ValueError(f"y labels {len(labels.classes)} class(es) besides -1: pass rows of two classes or more")
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
         rows = embedder._open(X)
         if rows.n_views > 1:
@@ -134,12 +127,14 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
                 "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on them "
                 "and any classifier on transform(X[0])"
             )
-        self.embedder_ = clone(embedder).fit(rows, labels.codes)
+        embedder = clone(embedder).fit(rows, labels.codes)
         known, codes = rows[labels.labelled], labels.codes[labels.labelled]
         if self.fine_tune:
-            self.embedder_, self.classifier_ = fine_tune(self.embedder_, known, codes)
+            tuned, classifier = embedder.model_.tuned(known, codes)
+            embedder = embedder._of(tuned)
         else:
-            self.classifier_ = self._unfitted_classifier().fit(self.embedder_.transform(known), codes)
+            classifier = self._unfitted_classifier().fit(embedder.transform(known), codes)
+        self._fitted = _Fitted(embedder, classifier, labels.classes)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -155,7 +150,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         (n,) array of classes.
         """
         check_is_fitted(self)
-        return self.classes_[self.classifier_.predict(self.embedder_.transform(X))]
+        fitted = self._fitted
+        return fitted.classes[fitted.classifier.predict(fitted.embedder.transform(X))]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy on the labelled rows.
@@ -200,7 +196,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         (n, n_classes) array, columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        return self.classifier_.predict_proba(self.embedder_.transform(X))
+        fitted = self._fitted
+        return fitted.classifier.predict_proba(fitted.embedder.transform(X))
 
     @available_if(_classifier_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
@@ -216,7 +213,23 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         (n,) array for two classes, else (n, n_classes).
         """
         check_is_fitted(self)
-        return self.classifier_.decision_function(self.embedder_.transform(X))
+        fitted = self._fitted
+        return fitted.classifier.decision_function(fitted.embedder.transform(X))
+
+    @property
+    def embedder_(self) -> ContrastiveEmbedder:
+        """Fitted on every row, and fine-tuned where that was asked for."""
+        return self._fitted.embedder
+
+    @property
+    def classifier_(self) -> Any:
+        """Fitted on the labelled rows."""
+        return self._fitted.classifier
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes, without -1."""
+        return self._fitted.classes
 
     @property
     def n_features_in_(self) -> int:
@@ -234,101 +247,10 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "classifier_")
+        return hasattr(self, "_fitted")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
         tags.input_tags = get_tags(embedder).input_tags
         return tags
-
-
-def fine_tune(embedder: ContrastiveEmbedder, X: Any, codes: np.ndarray) -> tuple[ContrastiveEmbedder, Any]:
-    """Train the encoder of an embedder further, under a linear head, on labelled rows.
-
-    The head starts as a logistic regression on the frozen embedding. Epochs and batch size are chosen for the labelled
-    rows: those of the pretraining were chosen for many more.
-
-    Parameters
-    ----------
-    embedder : fitted; left as it is.
-    X : n labelled samples.
-    codes : (n,) classes from 0 on.
-
-    Returns
-    -------
-    The tuned embedder, whose `transform` returns the embedding alone, and the head as a fitted logistic
-    regression, which it is.
-
-    References
-    ----------
-    Kumar et al. 2022 (LP-FT): a random head distorts the features before it has learned. Differs: the logistic
-    regression is on standardised features.
-    """
-    n_classes = int(codes.max()) + 1
-    batch_size, max_epochs = fine_tuning_budget(len(codes), embedder.batch_size)
-    tuned = clone(embedder).set_params(
-        framework=Supervised,
-        framework_params={"n_classes": n_classes},
-        loss="auto",
-        loss_params=None,
-        projection_dim="auto",
-        positives="labels",
-        encoder=embedder.encoder_,
-        encoder_params=None,
-        passthrough=False,
-        max_epochs=0,
-        batch_size=batch_size,
-        warmup_epochs="auto",
-        # There are no labels to spare for validation.
-        early_stopping=False,
-        validation_fraction="auto",
-        # Done in seconds; the folder is the embedder's.
-        checkpoint_dir=None,
-    )
-    # Few rows say little of the columns: they are standardised as all rows were.
-    columns = {"n_features_in_", "feature_names_in_"}
-    vars(tuned).update({name: value for name, value in vars(embedder).items() if name in columns})
-    rows = tuned._open(X)
-    tuned._fit(rows, codes, modality=embedder._modality)
-    _probe_into(tuned.net_.framework_.classifier, tuned.transform(rows.first), codes)
-    tuned.set_params(max_epochs=max_epochs)._fit(rows, codes, modality=embedder._modality, before=tuned.net_)
-    return tuned, _logistic_regression(tuned.net_.framework_.classifier)
-
-
-def fine_tuning_budget(n_samples: int, batch_size: Any = "auto") -> tuple[int, int]:
-    """Return batch size and epochs of fine-tuning.
-
-    Parameters
-    ----------
-    n_samples : labelled rows.
-    batch_size : the embedder's, which is not exceeded.
-    """
-    most = FINE_TUNING_BATCH if batch_size == "auto" else min(FINE_TUNING_BATCH, int(batch_size))
-    size = n_samples // math.ceil(n_samples / most)
-    size = max(size - size % world.size, world.size)
-    return size, min(FINE_TUNING_EPOCHS, math.ceil(FINE_TUNING_STEPS / max(1, n_samples // size)))
-
-
-def _probe_into(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> None:
-    """Set a linear layer to the logistic regression of the codes on standardised features."""
-    scaler = StandardScaler().fit(features)
-    probe = LogisticRegression(max_iter=1000).fit(scaler.transform(features), codes)
-    weight, bias = probe.coef_, probe.intercept_
-    if len(weight) == 1:
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    weight = weight / scaler.scale_
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(weight))
-        head.bias.copy_(torch.from_numpy(bias - weight @ scaler.mean_))
-
-
-def _logistic_regression(head: nn.Linear) -> LogisticRegression:
-    """Return a linear layer as a fitted classifier of codes."""
-    weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
-    classifier = LogisticRegression()
-    classifier.classes_ = np.arange(len(weight))
-    if len(weight) == 2:
-        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-    classifier.coef_, classifier.intercept_ = weight, bias
-    return classifier

@@ -208,8 +208,7 @@ def test_early_stopping_restores_the_best_epoch(table, quick):
     assert len(valid) < 60
     # Fixed views make the validation loss a function of the weights alone.
     net, best = embedder.net_, min(valid)
-    samples = embedder._read(embedder._modality, [table[0]], None, None, None, reset=False)
-    train, held_out = net.train_split(samples)
+    train, held_out = net.train_split(embedder.model_.read(table[0]))
     net.held_out_views_ = net.view_maker.fit(train).held_out(held_out)
     net.run_single_epoch(net.get_iterator(held_out), training=False, prefix="again", step_fn=net.validation_step)
     assert net.history[-1]["batches"][-1]["again_loss"] == pytest.approx(best)

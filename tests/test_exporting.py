@@ -82,7 +82,7 @@ def test_every_encoder_is_tried():
 def test_readers_give_what_modalities_read(kind, quick):
     X, array, parameters = INPUTS[kind]
     embedder = quick(max_epochs=0, **parameters).fit(X)
-    modality = embedder._modality
+    modality = embedder.model_.modality
     read = modality.to_tensor(modality.read(X, embedder, reset=False)[np.arange(len(array))])
     reader, example = modality.reader()
     assert_array_equal(reader(torch.from_numpy(array.copy()).to(example.dtype)), read)

@@ -6,7 +6,6 @@ import io
 import os
 import pickle
 import warnings
-import zipfile
 from pathlib import Path
 
 import joblib
@@ -524,7 +523,7 @@ def test_what_cannot_be_written_leaves_the_old_file(saved, file, monkeypatch):
     assert file.read_bytes() == raw
 
 
-# -- pickle, joblib, skops ----------------------------------------------------------------------------
+# -- pickle and joblib --------------------------------------------------------------------------------
 
 
 def pickled(embedder):
@@ -587,17 +586,3 @@ def test_trained_on_a_gpu(quick, table, file, monkeypatch):
             again = loaded()
         assert again.device_.type == "cpu"
         np.testing.assert_allclose(again.transform(X), on_gpu, rtol=1e-3, atol=1e-4)
-
-
-def test_skops_hides_no_pickle(saved, table, file):
-    skops = pytest.importorskip("skops.io")
-    skops.dump(saved[0], file)
-    with zipfile.ZipFile(file) as archive:
-        kinds = {Path(name).suffix for name in archive.namelist()}
-        assert kinds <= {".json", ".npy", ".bin"}
-        assert b"\x80\x04" not in b"".join(archive.read(name)[:2] for name in archive.namelist())
-    assert skops.get_untrusted_types(file=file) == ["skclr.embedder.ContrastiveEmbedder"]
-    loaded = skops.load(file, trusted=["skclr.embedder.ContrastiveEmbedder"])
-    assert_array_equal(loaded.transform(table[0]), saved[0].transform(table[0]))
-    assert loaded.get_params() == saved[0].get_params()
-    skops.loads(skops.dumps(ContrastiveEmbedder()), trusted=["skclr.embedder.ContrastiveEmbedder"])

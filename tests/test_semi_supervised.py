@@ -65,7 +65,7 @@ def test_fine_tuning_moves_the_encoder_and_keeps_the_scale(partly, quick):
     before = quick(passthrough=False).fit(X)
     model = SemiSupervisedClassifier(quick(), fine_tune=True).fit(X, labels)
     assert not np.array_equal(model.embedder_.transform(X), before.transform(X))
-    assert_array_equal(model.embedder_._modality.mean_, before._modality.mean_)
+    assert_array_equal(model.embedder_.model_.modality.mean_, before.model_.modality.mean_)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -77,7 +77,7 @@ def test_the_head_is_a_logistic_regression(partly, quick, n_classes):
     model = SemiSupervisedClassifier(quick(), fine_tune=True).fit(X, labels)
     framework = model.embedder_.net_.module_
     with torch.no_grad():
-        expected = framework.logits(model.embedder_._modality.to_tensor(X)).softmax(1)
+        expected = framework.logits(model.embedder_.model_.modality.to_tensor(X)).softmax(1)
     np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-5)
 
 

@@ -4,7 +4,7 @@ from skclr.encoders.base import Encoder
 from skclr.encoders.conv import Conv
 from skclr.encoders.feature_transformer import FeatureTransformer
 from skclr.encoders.mlp import MLP
-from skclr.encoders.preprocessed import Preprocessed, Reading
+from skclr.encoders.preprocessed import Preprocessed
 from skclr.encoders.recurrent import GRU, LSTM
 from skclr.encoders.residual_mlp import ResidualMLP
 from skclr.encoders.resnet import ResNet18, ResNet34, ResNet50
@@ -45,7 +45,6 @@ __all__ = [
     "Encoder",
     "FeatureTransformer",
     "Preprocessed",
-    "Reading",
     "ResNet18",
     "ResNet34",
     "ResNet50",

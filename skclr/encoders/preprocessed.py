@@ -1,25 +1,11 @@
 """An encoder with the fixed preprocessing of its modality in front."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skclr.encoders.base import Encoder
-
-
-class Reading(NamedTuple):
-    """How the samples of an encoder were read.
-
-    Attributes
-    ----------
-    modality : fitted; what its ids mean goes with the encoder.
-    names : of the columns, None where they had none.
-    """
-
-    modality: Any
-    names: np.ndarray | None
 
 
 class Preprocessed(Encoder):
@@ -38,8 +24,8 @@ class Preprocessed(Encoder):
 
     def __init__(self, preprocessing: nn.Module, network: nn.Module, example: Tensor) -> None:
         super().__init__()
-        # Set by the estimator, so that who goes on from the encoder reads samples as it did.
-        self.reading: Reading | None = None
+        # Set by the fit: how samples were read, for a fit that goes on from this encoder.
+        self.reading: Any = None
         self.frozen: tuple[nn.Module, ...] = ()
         self.preprocessing = preprocessing
         self.network = network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -13,16 +14,14 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from skclr.build import build_modality, read_anew
 from skclr.data import Rows
-from skclr.data.samples import Samples
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.judges import Judge
 from skclr.frameworks import FRAMEWORKS
+from skclr.model import Model, Reading
 from skclr.optional import import_optional
+from skclr.part_choices import network_parameters
 from skclr.planning import choose_device
-from skclr.semi_supervised import fine_tune
-from skclr.training import embed
 from skclr.views import shows_given
 
 # Name of the embedding beside its baselines.
@@ -116,10 +115,10 @@ class SupervisedNetwork(Candidate):
         return Costs(*np.mean(self.costs_, axis=0).tolist())
 
 
-def fine_tuned(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> tuple[ContrastiveEmbedder, Any]:
-    """Return an embedder that was fine-tuned on labelled rows, and its head as a classifier of their labels."""
+def fine_tuned(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> tuple[Model, Any]:
+    """Return a model that was fine-tuned on labelled rows, and its head as a classifier of their labels."""
     classes, codes = np.unique(y, return_inverse=True)
-    tuned, head = fine_tune(embedder, X, codes)
+    tuned, head = embedder.model_.tuned(X, codes)
     head.classes_ = classes
     return tuned, head
 
@@ -133,9 +132,21 @@ def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedd
     The structure is that of the fit, whatever was set after it. Parameters of the training are left at their defaults.
     """
     is_fitted = embedder.__sklearn_is_fitted__()
-    fresh = type(embedder)(**embedder._structure()) if is_fitted else clone(embedder)
+    fresh = _of_same_structure(embedder) if is_fitted else clone(embedder)
     unused = {"views": "auto", "views_params": None, "positives": "views", "checkpoint_dir": None}
     return fresh.set_params(max_epochs=0, **unused, **params)
+
+
+def _of_same_structure(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
+    model = embedder.model_
+    return type(embedder)(
+        **network_parameters(model.plan),
+        modality=type(model.modality),
+        modality_params=model.modality.settings(),
+        # A copy: the user's own generator does not move.
+        random_state=copy.deepcopy(model.parameters["random_state"]),
+        device=embedder.device,
+    )
 
 
 class RawFeatures(TransformerMixin, BaseEstimator):
@@ -145,19 +156,13 @@ class RawFeatures(TransformerMixin, BaseEstimator):
         self.embedder = embedder
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        self.reader_ = reader = untrained(self.embedder)
-        first = Rows.of(X).sides[0]
-        self.modality_ = build_modality(first, reader.modality, reader.modality_params)
-        read_anew(self.modality_, first, reader)
+        parameters = untrained(self.embedder).get_params(deep=False)
+        self.device_ = choose_device(parameters["device"])
+        self.reading_, _ = Reading.of(Rows.of(X).sides[0], parameters)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        modality = self.modality_
-        rows = modality.read(Rows.of(X).single(), self.reader_, reset=False)
-        samples = Samples(rows, modality.to_tensor, choose_device(self.reader_.device))
-        features = np.empty((len(samples), modality.n_features()), dtype=np.float32)
-        embed(modality.features, samples, out=features, any_length=modality.any_length)
-        return features
+        return self.reading_.features(self.reading_.samples(X, self.device_))
 
 
 class Reduced(TransformerMixin, BaseEstimator):

@@ -277,7 +277,7 @@ def some_rows(X: Rows, most: int, random_state: Any) -> np.ndarray:
 
 def _read(embedder: Any, X: Any) -> torch.Tensor:
     check_is_fitted(embedder)
-    modality = embedder._modality
+    modality = embedder.model_.modality
     rows = modality.read(X, embedder, reset=False)
     return modality.to_tensor(rows[np.arange(rows.shape[0])])
 
@@ -288,7 +288,7 @@ def _drawings(embedder: Any, sides: list[Any], batches: list[torch.Tensor]) -> l
         raise ValueError(f"samples of modality {name!r} cannot be drawn: add its Drawing to skclr.plotting.DRAWINGS")
     # Of pairs, each view may show another side.
     sides = [sides[0], *sides[: len(batches) - 1]] if len(sides) > 1 else sides * len(batches)
-    restored = [embedder._modality.restore(x, side) for x, side in zip(batches, sides, strict=True)]
+    restored = [embedder.model_.modality.restore(x, side) for x, side in zip(batches, sides, strict=True)]
     settings = DRAWINGS[name].settings(embedder, restored[0])
     return [[DRAWINGS[name](sample, **settings) for sample in batch] for batch in restored]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -181,14 +182,15 @@ class ContrastiveNet(NeuralNet):
 
     def to(self, device: torch.device) -> None:
         """Move weights and the optimiser's state."""
-        self.device = str(device)
+        self.device, self.plan = str(device), replace(self.plan, device=device)
         self.module_.to(device)
         # Loading moves it to where the weights are.
         self.optimizer_.load_state_dict(self.optimizer_.state_dict())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Where it was trained is no place that is there everywhere; the estimator moves it on.
-        super().__setstate__({**state, "device": "cpu"})
+        # The device of the training may not be available here; the estimator moves the net on.
+        plan = replace(state["plan"], device=torch.device("cpu"))
+        super().__setstate__({**state, "device": "cpu", "plan": plan})
 
     # -- data ---------------------------------------------------------------------------------------
 

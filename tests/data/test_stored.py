@@ -282,8 +282,8 @@ def test_tables_of_categories(name, table, quick, tmp_path, nothing_in_memory):
     stored = parquet(X, tmp_path).parent if name == "parquet" else Rows(X)
     one, other = (quick(views="corruption").fit(each) for each in (X, stored))
     assert list(other.feature_names_in_) == list(X.columns)
-    assert other._modality.categories_.codes_ == one._modality.categories_.codes_
-    assert_allclose(other._modality.mean_, one._modality.mean_)
+    assert other.model_.modality.categories_.codes_ == one.model_.modality.categories_.codes_
+    assert_allclose(other.model_.modality.mean_, one.model_.modality.mean_)
     # The model of either takes the other.
     assert_array_equal(other.transform(stored), other.transform(X))
 

@@ -152,7 +152,7 @@ def test_embedding_is_of_the_encoder_and_no_more(fitted):
 def test_padding_does_not_change_an_embedding(fitted):
     embedder, clips = fitted
     longer = copy.deepcopy(embedder)
-    longer._modality.shape_ = (9000,)
+    longer.model_.modality.shape_ = (9000,)
     np.testing.assert_allclose(longer.transform(clips), embedder.transform(clips), atol=1e-5)
 
 

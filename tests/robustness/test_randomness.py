@@ -12,10 +12,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import skclr
-from skclr.embedder import draw_seed
 from skclr.encoders import ENCODERS, Preprocessed
 from skclr.encoders.dropout import Dropout, TransformerLayer, dropout_from
 from skclr.frameworks import FRAMEWORKS
+from skclr.randomness import draw_seed
 from skclr.training.chunks import in_chunks
 from skclr.training.draws import StepDraws
 

@@ -620,14 +620,14 @@ def test_the_width_of_plain_features_is_known_without_computing_them(files, monk
         path.write_bytes(forged(raw[kind], setting({"passthrough": True})))
         model = load(path)
         assert model.transform(X).shape[1] == len(model.get_feature_names_out())
-        features = type(model._modality).features
+        features = type(model.model_.modality).features
         devices = []
 
         def watched(modality, x, features=features, devices=devices):
             devices.append(x.device.type)
             return features(modality, x)
 
-        monkeypatch.setattr(type(model._modality), "features", watched)
+        monkeypatch.setattr(type(model.model_.modality), "features", watched)
         load(path)
         assert set(devices) <= {"meta"}
 

@@ -416,7 +416,7 @@ class Hashed:
 
     def __init__(self, fitted: ContrastiveEmbedder) -> None:
         self.fitted = fitted
-        self.key = joblib.hash(in_numpy([fitted.encoder_.state_dict(), fitted._modality]))
+        self.key = joblib.hash(in_numpy([fitted.encoder_.state_dict(), fitted.model_.modality]))
 
     def __hash__(self) -> int:
         return hash(self.key)

@@ -126,7 +126,7 @@ def test_many_more_categories_than_are_kept_can_be_saved(tmp_path):
     X = pd.DataFrame({"x": np.arange(n) % 7.0, "c": [f"c{i % 66_000}" for i in range(n)]})
     with pytest.warns(UserWarning, match="differs in nearly every row"):
         embedder = untrained().fit(X)
-    assert len(embedder._modality.categories_.codes_[0]) == 2**16
+    assert len(embedder.model_.modality.categories_.codes_[0]) == 2**16
     embedder.save(tmp_path / "e.skclr")
     assert np.array_equal(skclr.load(tmp_path / "e.skclr").transform(X[:99]), embedder.transform(X[:99]))
 
@@ -179,7 +179,7 @@ READ = {
 def test_columns_of_every_dtype_are_read(name):
     make, is_category = READ[name]
     embedder = untrained().fit(make())
-    assert embedder._modality.is_categorical_.tolist() == [False, is_category]
+    assert embedder.model_.modality.is_categorical_.tolist() == [False, is_category]
     assert embedder.feature_names_in_.tolist() == ["x", "c"]
     Z = embedder.transform(make())
     assert np.isfinite(np.asarray(Z.compute(scheduler="synchronous") if hasattr(Z, "compute") else Z)).all()
@@ -249,7 +249,7 @@ def test_an_object_that_gives_an_array_is_read_as_that():
 def test_named_columns_come_on_top_of_the_dtypes(chosen, expected):
     X = frame_of("x", "kind").assign(m=np.arange(N) % 3)
     embedder = untrained(modality_params={"categorical_features": chosen}).fit(X)
-    assert embedder._modality.is_categorical_.tolist() == expected
+    assert embedder.model_.modality.is_categorical_.tolist() == expected
 
 
 @pytest.mark.parametrize("chosen", [["zz"], [7], [-1], [True], 1, [[1], [1, 2]], [["x"]], [None]])

@@ -202,10 +202,7 @@ def test_groups_go_with_their_rows(views):
     model = ContrastiveEmbedder(
         views=views, positives="labels", validation_fraction=0.3, max_epochs=1, random_state=0, callbacks=[Seen()]
     ).fit(X, y)
-    class_of = {
-        row.numpy().tobytes(): label
-        for row, label in zip(model._modality.to_tensor(model._modality.read(X, model, reset=False)), y, strict=True)
-    }
+    class_of = {row.numpy().tobytes(): label for row, label in zip(model.model_.read(X)[:], y, strict=True)}
     for training in (True, False):
         for x, _, groups in Seen.batches[training]:
             classes = np.array([class_of[row.numpy().tobytes()] for row in x])

@@ -201,10 +201,10 @@ def test_unlabeled_images_of_another_dtype(dtypes, kind, monkeypatch):
 def test_an_exported_network_reads_as_transform_does(name, dtype):
     X = VALUES[name].astype(dtype)
     embedder = fitted(X)
-    layer, example = embedder._modality.reader()
+    layer, example = embedder.model_.modality.reader()
     assert example.dtype == (torch.uint8 if dtype == "uint8" else torch.float32)
     x = layer(torch.from_numpy(X).to(example.dtype))
-    assert_array_equal(x, embedder._modality.to_tensor(embedder._modality.read(X, embedder, reset=False)))
+    assert_array_equal(x, embedder.model_.read(X)[:])
 
 
 def test_files_are_read_on_the_scale_of_fit(tmp_path):

@@ -72,8 +72,8 @@ def test_pairs_are_shown_as_they_were_given(modality, container):
     pack, views = CONTAINERS[container]
     A, B = make(0), make(1)
     model = embedder(views, modality=modality, callbacks=[Shown()], **params).fit(pack(A, B))
-    rows = [model._modality.read(side, model, reset=False) for side in (A, B)]
-    given = [model._modality.to_tensor(side[np.arange(N)]) for side in rows]
+    rows = [model.model_.modality.read(side, model, reset=False) for side in (A, B)]
+    given = [model.model_.modality.to_tensor(side[np.arange(N)]) for side in rows]
     # SimCLR embeds all views of a batch at once.
     shown = torch.cat(Shown.batches)
     assert torch.equal(sorted_rows(shown), sorted_rows(torch.cat(given)))
@@ -196,7 +196,7 @@ def test_a_classifier_of_pairs_answers_or_is_refused(views):
 
 def facts_of(modality):
     make, params = SIDES[modality]
-    return embedder(modality=modality, max_epochs=0, **params).fit(make(0))._modality.facts()
+    return embedder(modality=modality, max_epochs=0, **params).fit(make(0)).model_.modality.facts()
 
 
 FACTS = sorted(set().union(*map(facts_of, SIDES)))

@@ -144,7 +144,7 @@ def test_neighbours_as_positives(quick):
     embedder = quick(modality="text", modality_params={"tokenizer": "words"}, views="neighbors", passthrough=True)
     assert embedder.fit(X).transform(X).shape[0] == 60
     # Neighbours are looked for by the plain features, where topics are apart.
-    modality = embedder._modality
+    modality = embedder.model_.modality
     rows = modality.read(X, ContrastiveEmbedder(), reset=False)
     views.features = modality.features
     views.fit(modality.to_tensor(rows[np.arange(60)]))

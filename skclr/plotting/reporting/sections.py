@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from skclr import __version__, evaluation
+from skclr import evaluation
+from skclr._version import __version__
 from skclr.data import Rows
 from skclr.plotting.base import COLORS
 from skclr.plotting.embedding import in_order
@@ -57,7 +58,7 @@ def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
     data = {
         "samples": f"{len(X):,}",
         "modality": embedder.modality_,
-        "shape of one": " × ".join(map(str, embedder._modality.shape_)),
+        "shape of one": " × ".join(map(str, embedder.model_.modality.shape_)),
     }
     if y is not None:
         data["labels"] = _describe(y)
