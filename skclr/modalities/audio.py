@@ -63,6 +63,7 @@ class Audio(Modality):
     """
 
     encoder = "spectrogram"
+    told_by = "sampling_rate"
     views = "audio"
     any_length = True
     # A step costs several times an image's: some 5 minutes for clips of a second, on one core.

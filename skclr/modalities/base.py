@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import os
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self, get_type_hints
 
@@ -14,6 +15,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from skclr.data.columns import is_missing
 from skclr.data.stored import Joined, Stored
 from skclr.files.plain import Plain
 from skclr.views import VIEWS
@@ -31,6 +33,7 @@ class Modality(Plain, ABC):
     Attributes
     ----------
     encoder, views : names of the defaults; `views` may follow from what was read.
+    told_by : name of a parameter that no other modality has, by which `modality="auto"` knows this one.
     n_steps : optimiser steps that `max_epochs="auto"` spends.
     any_length : whether `features` takes samples shorter than those of the fit.
     passthrough : whether `transform` returns the plain features beside the embedding by default.
@@ -38,9 +41,20 @@ class Modality(Plain, ABC):
     """
 
     encoder: ClassVar[str]
+    told_by: ClassVar[str | None] = None
     n_steps: ClassVar[int] = 1_500
     any_length: ClassVar[bool] = False
     shape_: tuple[int, ...]
+
+    @classmethod
+    def recognizes(cls, sample: Any) -> bool:
+        """Return whether a sample can be of no other modality; arrays of numbers are told apart by their shapes.
+
+        Raises
+        ------
+        ValueError : if it could be of another modality too; the message says how to choose.
+        """
+        return False
 
     @property
     @abstractmethod
@@ -189,6 +203,18 @@ class Modality(Plain, ABC):
         A class that wants one declares its name in `facts` and has an argument of that name in its constructor.
         """
         return {"features": self.features}
+
+
+def first_sample(X: Any) -> Any:
+    """Return the first sample of a sequence that is not missing; None if X is no sequence of samples."""
+    if isinstance(X, str | bytes | os.PathLike):
+        # One that should have been a list of them, which the modality says.
+        return X
+    # A Series of polars has no number of dimensions, nor has a column that is no Series.
+    is_sequence = isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and hasattr(X, "__getitem__"))
+    if is_sequence or (hasattr(X, "to_list") and not hasattr(X, "columns")):
+        return next((sample for sample in X if not is_missing(sample)), None)
+    return None
 
 
 def check_finite(X: Any, names: Any = None, *, allow_nan: bool = False) -> None:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from skclr import ContrastiveEmbedder
 from skclr.data import Rows
 from skclr.data.sources import opened
-from skclr.modalities import infer_modality
+from skclr.modalities import MODALITIES, Series, infer_modality
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 10, 14)).astype("uint8")
@@ -93,6 +93,24 @@ def test_pictures_are_read_as_files_of_them():
         fit(COLOURS).transform(COLOURS),
     )
     assert "more than 8 bits" in error_of(pictures(GREY.astype("int32")))
+
+
+class Complex(Series):
+    """Series of complex numbers, which no other modality takes."""
+
+    told_by = "carrier"
+
+    @classmethod
+    def recognizes(cls, sample):
+        return np.iscomplexobj(sample)
+
+
+def test_a_modality_says_itself_what_its_samples_are(monkeypatch):
+    monkeypatch.setitem(MODALITIES, "complex", Complex)
+    samples = [np.zeros(5, complex), np.zeros(7, complex)]
+    assert infer_modality(samples, {}) == "complex"
+    assert infer_modality(RNG.normal(size=(6, 4)), {"carrier": 1.0}) == "complex"
+    assert infer_modality(RNG.normal(size=(6, 4)), {}) == "tabular"
 
 
 @pytest.mark.parametrize(("shape", "named"), [((10, 14), "series"), ((10, 10), None)])
