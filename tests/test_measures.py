@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.spatial.distance import pdist
+from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from skclr import measures
 from skclr.measures import (
     alignment,
     collapsed_share,
@@ -30,12 +31,6 @@ def pair(request):
     return z.astype(request.param), (z + rng.normal(size=z.shape)).astype(request.param)
 
 
-@pytest.fixture(params=[True, False], ids=["one block", "many blocks"])
-def _blocks(request, monkeypatch):
-    if not request.param:
-        monkeypatch.setattr(measures, "_BLOCK_VALUES", 7 * 60)
-
-
 def unit(z):
     return [row / np.sqrt((row**2).sum()) for row in z.astype(np.float64)]
 
@@ -45,7 +40,6 @@ def test_alignment_is_the_mean_squared_distance(pair):
     assert_allclose(alignment(*pair), np.mean(distances), rtol=1e-5)
 
 
-@pytest.mark.usefixtures("_blocks")
 def test_uniformity_is_the_log_of_the_mean_potential(pair):
     z = unit(pair[0])
     potentials = [np.exp(-2 * ((a - b) ** 2).sum()) for i, a in enumerate(z) for b in z[:i]]
@@ -93,7 +87,6 @@ def test_neighbor_overlap_counts_shared_neighbours(pair):
     assert neighbor_overlap(*pair, k=100) == 1  # all others
 
 
-@pytest.mark.usefixtures("_blocks")
 def test_info_nce_bound_is_log_n_minus_the_cross_entropy(pair):
     z1, z2 = map(unit, pair)
     losses = []
@@ -106,13 +99,24 @@ def test_info_nce_bound_is_log_n_minus_the_cross_entropy(pair):
     assert_allclose(info_nce_bound(np.ones((60, 2)), np.ones((60, 2))), 0, atol=1e-12)
 
 
-@pytest.mark.usefixtures("_blocks")
 def test_view_auc_is_scikit_learns_row_by_row(pair):
     scores = cosine_similarity(*pair)
     rows = [roc_auc_score(np.arange(60) == i, row) for i, row in enumerate(scores)]
     assert_allclose(view_auc(*pair), np.mean(rows))
     assert view_auc(pair[0], pair[0]) == 1
     assert view_auc(np.ones((9, 3)), np.ones((9, 3))) == 0.5
+
+
+def test_more_similarities_than_are_held_at_once():
+    rng = np.random.default_rng(0)
+    z1 = rng.normal(size=(2_100, 4))
+    z2 = z1 + rng.normal(size=z1.shape)
+    assert_allclose(uniformity(z1), np.log(np.exp(-2 * pdist(np.array(unit(z1))) ** 2).mean()))
+    scores = cosine_similarity(z1, z2)
+    matches = scores.diagonal()
+    entropies = [logsumexp(scores / 0.5, axis=axis) - matches / 0.5 for axis in (0, 1)]
+    assert_allclose(info_nce_bound(z1, z2, temperature=0.5), np.log(len(z1)) - np.mean(entropies))
+    assert_allclose(view_auc(z1, z2), (scores < matches[:, None]).sum() / (len(z1) * (len(z1) - 1)))
 
 
 @pytest.mark.parametrize("measure", OF_ONE)
