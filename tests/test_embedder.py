@@ -44,7 +44,7 @@ def any_input(request, table, digits):
 @pytest.fixture
 def fitted(any_input, quick):
     X, modality_params = any_input
-    return X, quick(modality_params=modality_params).fit(X)
+    return X, quick(modality_params=modality_params, encoder_params={"width": 16}).fit(X)
 
 
 # -- the same meaning for every kind of X ---------------------------------------------------------

@@ -106,14 +106,14 @@ def assert_same(one, other, X):
 @pytest.mark.parametrize("kind", INPUTS)
 def test_every_kind_of_input(kind, quick, file):
     X = INPUTS[kind]
-    embedder = quick(**PARAMETERS.get(kind, {})).fit(X)
+    embedder = quick(encoder_params={"width": 8}, **PARAMETERS.get(kind, {})).fit(X)
     assert_same(embedder, there_and_back(embedder, file), X)
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_every_framework(name, quick, file):
     X = INPUTS["tabular"]
-    embedder = quick(name).fit(X)
+    embedder = quick(name, encoder_params={"width": 8}).fit(X)
     loaded = there_and_back(embedder, file)
     for key, value in embedder.net_.module_.state_dict().items():
         assert torch.equal(loaded.net_.module_.state_dict()[key], value), key
@@ -541,7 +541,7 @@ def dumped(embedder):
 @pytest.mark.parametrize("kind", ["tabular", "text", "frame"])
 def test_pickles_keep_everything(copied, kind, quick):
     X = INPUTS[kind]
-    embedder = quick("moco", **PARAMETERS.get(kind, {})).fit(X)
+    embedder = quick("moco", encoder_params={"width": 8}, **PARAMETERS.get(kind, {})).fit(X)
     assert_same(embedder, copied(embedder), X)
 
 
