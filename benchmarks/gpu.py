@@ -47,8 +47,8 @@ def images(folder: Path) -> Arrays:
 
 def few_images() -> Arrays:
     rng = np.random.default_rng(0)
-    X, y = rng.integers(0, 256, (256, 32, 32, 3), dtype=np.uint8), np.arange(256) % 10
-    return X, y, X[:64], y[:64]
+    X, y = rng.integers(0, 256, (64, 16, 16, 3), dtype=np.uint8), np.arange(64) % 10
+    return X, y, X[:32], y[:32]
 
 
 def embedder(framework: str, epochs: int, arguments: Any, **params: Any) -> ContrastiveEmbedder:

@@ -73,7 +73,7 @@ def test_fine_tuning_and_transfer(digits, quick):
     names = np.array(list("abcdefghij"))[y]
     embedder = quick(max_epochs=0).fit(X[:60])
     before = embedder.transform(X)
-    tuned = quick(max_epochs=40, learning_rate=3e-3).fit(X[:60])
+    tuned = quick(encoder_params={"width": 16}, max_epochs=40, learning_rate=3e-3).fit(X[:60])
     scores = fine_tune_probe(tuned, X[:90], names[:90], X[90:], names[90:], scoring=["accuracy", "f1_macro"])
     assert scores["accuracy"] > 0.5
     # The other set has what a fitted encoder takes: its features are what `transform` gives.

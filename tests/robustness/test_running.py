@@ -324,7 +324,7 @@ def test_a_forked_child_embeds_and_fits():
         import numpy as np, torch
         from skclr import ContrastiveEmbedder
         torch.set_num_threads(2)
-        X = np.random.default_rng(0).normal(size=(4000, 20))
+        X = np.random.default_rng(0).normal(size=(1000, 20))
         embedder = ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X)
         expected = embedder.transform(X)
 
@@ -332,7 +332,7 @@ def test_a_forked_child_embeds_and_fits():
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 np.testing.assert_allclose(embedder.transform(X), expected, atol=1e-3)
-                embedder.fit(X[:500])
+                embedder.fit(X[:200])
             assert [w.category for w in caught] == [RuntimeWarning], caught
             assert "forked after torch had used 2 threads" in str(caught[0].message)
 

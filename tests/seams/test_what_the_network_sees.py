@@ -57,7 +57,9 @@ class Shown(Callback):
 
 
 def embedder(views="auto", **params):
-    return ContrastiveEmbedder(views=views, **{"max_epochs": 1, "random_state": 0, **params})
+    # Narrow, for speed.
+    narrow = {} if "encoder" in params else {"encoder_params": {"width": 8}}
+    return ContrastiveEmbedder(views=views, **{"max_epochs": 1, "random_state": 0, **narrow, **params})
 
 
 def sorted_rows(x):
