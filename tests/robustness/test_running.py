@@ -444,7 +444,8 @@ def test_what_callbacks_do_when_an_epoch_begins_is_not_done_twice(kind, warm_sta
                 if len(seen) == cut:
                     raise CutShort
 
-        embedder = ContrastiveEmbedder(max_epochs=1, batch_size=20, random_state=0, warm_start=warm_start).fit(X)
+        narrow = {"encoder_params": {"width": 16}, "batch_size": 20, "random_state": 0}
+        embedder = ContrastiveEmbedder(max_epochs=1, warm_start=warm_start, **narrow).fit(X)
         embedder.set_params(max_epochs=3, callbacks=[*FREEZING[kind](), Cut()], **params)
         try:
             return embedder.fit(X)

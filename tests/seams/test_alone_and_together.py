@@ -32,6 +32,8 @@ def fitted(name, encoder="auto", X=None, **params):
         modality=name.split("_")[0],
         modality_params=modality_params,
         encoder=encoder,
+        # Narrow, for speed.
+        encoder_params={"width": 16} if encoder in ENCODERS else None,
         **{"max_epochs": 0, "passthrough": True, "random_state": 0, **params},
     )
     return embedder.fit(samples if X is None else X)
