@@ -38,7 +38,7 @@ _SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Vol
 
 
 def holds_paths(X: Any) -> bool:
-    """Tell a sequence of paths, by its first, from arrays."""
+    """Return whether X is a sequence of paths, by its first entry."""
     one_dimensional = len(X.shape) == 1 if hasattr(X, "shape") else isinstance(X, Sequence)
     return one_dimensional and isinstance(next(iter(X), None), str | os.PathLike)
 
@@ -131,7 +131,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def to_paths(X: Iterable[Any]) -> np.ndarray:
-    """Give paths as an array (n,) of str, after a look whether all are there."""
+    """Return paths as an array (n,) of str, after a look whether all are there."""
     paths = []
     for row, path in enumerate(X):
         if not isinstance(path, str | os.PathLike):
@@ -145,7 +145,7 @@ def to_paths(X: Iterable[Any]) -> np.ndarray:
 
 
 def shape_of_files(paths: np.ndarray, size: tuple[int, int] | None) -> tuple[int, ...]:
-    """Give (H, W) where the first few files are grey, else (H, W, 3); without a `size` it is the first file's."""
+    """Return (H, W) where the first few files are grey, else (H, W, 3); without a `size` it is the first file's."""
     grey = True
     for path in paths[:_FIRST_FILES]:
         with opened_picture(path) as image:

@@ -96,5 +96,5 @@ class Columns(Indexing):
 
 
 def places(chosen: Iterable[object]) -> Tensor:
-    """Give the places of what is true, int64."""
+    """Return the places of what is true, int64."""
     return torch.tensor([place for place, true in enumerate(chosen) if true], dtype=torch.int64)

@@ -36,7 +36,7 @@ def masked_mean(x: Tensor, there: Tensor) -> Tensor:
 
 
 def channel_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Give each channel's mean and standard deviation over all values that are there.
+    """Return each channel's mean and standard deviation over all values that are there.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ class Samples(Dataset[Tensor]):
 
 
 def resident_bytes(device: torch.device) -> float:
-    """Give how much of a device's memory the data may take."""
+    """Return how much of a device's memory the data may take."""
     if device.type != "cuda":
         return _HOST_BYTES
     free, _ = torch.cuda.mem_get_info(device)
@@ -154,7 +154,7 @@ class Batches:
         return self.after(0)
 
     def after(self, n_batches: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Give the batches of the next epoch, without the first `n_batches`."""
+        """Yield the batches of the next epoch, without the first `n_batches`."""
         order = np.arange(len(self.samples))
         if self.shuffle:
             rng, edges = np.random.default_rng((self.seed, self.epoch)), self.samples.edges
@@ -181,7 +181,7 @@ class Batches:
 
 
 def one_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Give what a function makes of each item; a thread makes the next while the caller is busy with the last."""
+    """Yield what a function makes of each item; a thread makes the next while the caller is busy with the last."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None
         for item in items:
@@ -193,7 +193,7 @@ def one_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
 
 
 def validation_size(n_samples: int, fraction: float) -> int:
-    """Give the number of samples that a share keeps back, two or more.
+    """Return the number of samples that a share keeps back, two or more.
 
     Raises
     ------

@@ -12,7 +12,7 @@ _FEWEST_LANES, _MOST_LANES = 4, 32
 
 
 def n_lanes(edges: np.ndarray, values_per_row: int) -> int:
-    """Give from how many blocks a batch is mixed: 32, or where blocks are large what memory holds, 4 at the least.
+    """Return the number of blocks that a batch is mixed from: 32, or fewer if blocks are large, but at least 4.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ _REMEDY = "give an object that takes one to as many rows, as an array or a DataF
 
 
 def is_stored(X: Any) -> bool:
-    """Tell what reads rows when it is indexed (memory maps, zarr, h5py, dask, `ParquetRows`) from what is in memory."""
+    """Return whether X reads rows when it is indexed: memory maps, zarr, h5py, dask, `ParquetRows`."""
     if isinstance(X, np.ndarray):
         return isinstance(X, np.memmap)
     if isinstance(X, Stored | Sequence | Mapping | Set) or issparse(X) or not hasattr(X, "__getitem__"):
@@ -34,7 +34,7 @@ def is_stored(X: Any) -> bool:
 
 
 def pieces(X: Any) -> Iterator[Any]:
-    """Give X piece by piece: what is in memory is one."""
+    """Yield X piece by piece; rows in memory are one piece."""
     return X.blocks() if isinstance(X, Stored) else iter([X])
 
 
@@ -75,7 +75,7 @@ class Stored:
         return values.iloc[order] if hasattr(values, "iloc") else values[order]
 
     def parsed(self, parse: Callable[[Any], Any]) -> Self:
-        """Give the same rows as a function makes them; it takes what these rows are now."""
+        """Return the same rows as a function makes them; it takes what these rows are now."""
         before, rows = self.parse, copy.copy(self)
         rows.parse = parse if before is None else lambda values: parse(before(values))
         first = rows[:1]
@@ -83,11 +83,11 @@ class Stored:
         return rows
 
     def everything(self) -> Any:
-        """Give all rows; of a memory map as a plain array over it."""
+        """Return all rows; of a memory map as a plain array over it."""
         return np.asarray(self.source) if isinstance(self.source, np.memmap) else self[:]
 
     def blocks(self) -> Iterator[Any]:
-        """Give the rows block by block, in their order."""
+        """Yield the rows block by block, in their order."""
         return (self[start:stop] for start, stop in pairwise(self.edges.tolist()))
 
     def in_blocks(self) -> BlockReader:
@@ -282,7 +282,7 @@ def _lie_together(growing: np.ndarray) -> bool:
 
 
 def let_go(source: Any, start: int, stop: int) -> None:
-    """Give back the pages of a map that reading its rows has brought.
+    """Release the pages of a map that were brought in by reading its rows.
 
     They would count as memory of this process; the system's cache keeps them as long as there is room.
     """

@@ -118,7 +118,7 @@ class Audio(Modality):
         return torch.from_numpy(rows)
 
     def restore(self, x: Tensor, X: Any) -> np.ndarray:
-        """Give log-mel spectrograms (B, n_mels, frames), not standardised; NaN is after a clip's end."""
+        """Return log-mel spectrograms (B, n_mels, frames), not standardised; NaN is after a clip's end."""
         return self._log_mel()(x.cpu())[:, 0].numpy()
 
     def join(self, rows: Any, more: Any) -> Any:
@@ -126,11 +126,11 @@ class Audio(Modality):
         return super().join(rows, more) if Stored in {type(rows), type(more)} else rows.join(more)
 
     def example(self) -> Tensor:
-        """Give two clips of silence, the second of one sample: views end early even where all clips are as long."""
+        """Return two clips of silence, the second of one sample: views end early even where all clips are as long."""
         return ending_early(super().example())
 
     def preprocessing(self) -> LogMel:
-        """Give the log-mel spectrogram, each band standardised to what the fit has heard."""
+        """Return the log-mel spectrogram, each band standardised to what the fit has heard."""
         return self._log_mel(self.mean_, self.deviation_)
 
     def reader(self) -> tuple[nn.Module, Tensor]:
@@ -138,11 +138,11 @@ class Audio(Modality):
         return nn.Identity(), torch.zeros(2, *self.shape_)
 
     def features(self, x: Tensor) -> Tensor:
-        """Give the mean of each band in 8 equal parts of the clip, (B, 8 · n_mels)."""
+        """Return the mean of each band in 8 equal parts of the clip, (B, 8 · n_mels)."""
         return time_bins(self.preprocessing().to(x.device)(x)[:, 0], _TIME_BINS).flatten(1)
 
     def facts(self) -> dict[str, Any]:
-        """Give the sampling rate too, which views ask for."""
+        """Return the sampling rate too, which views ask for."""
         return {**super().facts(), "sampling_rate": self.sampling_rate}
 
     def check_state(self) -> None:
@@ -222,7 +222,7 @@ class Clips(Ragged):
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:
-    """Give the factor that takes a dtype's range to [-1, 1]; 1 for floats."""
+    """Return the factor that takes a dtype's range to [-1, 1]; 1 for floats."""
     return 1 / -float(np.iinfo(dtype).min) if dtype.kind == "i" else 1.0
 
 

@@ -133,15 +133,15 @@ class Modality(Plain, ABC):
             raise ValueError(f"samples of shape {self.shape_} are empty, or larger than {LARGEST_SAMPLE:,} values")
 
     def example(self) -> Tensor:
-        """Give two empty samples, as `to_tensor` would; of the second there is as little as can be of any."""
+        """Return two empty samples, as `to_tensor` would; of the second there is as little as can be of any."""
         return torch.zeros(2, *self.shape_)
 
     def preprocessing(self) -> nn.Module:
-        """Give the fixed first layer of the encoder, between views and network."""
+        """Return the fixed first layer of the encoder, between views and network."""
         return nn.Identity()
 
     def reader(self) -> tuple[nn.Module, Tensor]:
-        """Give what `read` and `to_tensor` do, checks aside, as a layer, for networks that leave Python.
+        """Return what `read` and `to_tensor` do, checks aside, as a layer, for networks that leave Python.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class Modality(Plain, ABC):
         raise ValueError(f"modality={type(self).__name__} has no reader() that an exported network could begin with")
 
     def features(self, x: Tensor) -> Tensor:
-        """Give the plain features of samples: the baseline of an embedding, and where neighbours are looked for.
+        """Return the plain features of samples: the baseline of an embedding, and where neighbours are looked for.
 
         Parameters
         ----------

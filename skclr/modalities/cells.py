@@ -23,7 +23,7 @@ _NUMBERS: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finit
 
 
 def is_frame(X: Any) -> bool:
-    """Tell DataFrames, of pandas or polars, from arrays."""
+    """Return whether X is a DataFrame of pandas or polars."""
     return hasattr(X, "dtypes") and hasattr(X, "columns")
 
 

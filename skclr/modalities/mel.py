@@ -96,7 +96,7 @@ def mel_edges(n_mels: int, min_frequency: float, max_frequency: float) -> Tensor
 
 
 def mel_filters(edges: Tensor, n_fft: int, sampling_rate: float) -> Tensor:
-    """Give triangles over the bins of a spectrum, each of sum 1: a band's energy is a mean over its bins.
+    """Return triangles over the bins of a spectrum, each of sum 1: a band's energy is a mean over its bins.
 
     Parameters
     ----------

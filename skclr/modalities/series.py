@@ -103,7 +103,7 @@ class Series(Modality):
         return Ragged(joined.values, joined.offsets, max(rows.shape[1], more.shape[1]), np.nan)
 
     def example(self) -> Tensor:
-        """Give two series of zeros, the second of one step where X had gaps or unequal lengths."""
+        """Return two series of zeros, the second of one step where X had gaps or unequal lengths."""
         return ending_early(super().example()) if self.gaps_ else super().example()
 
     def preprocessing(self) -> nn.Module:
@@ -117,7 +117,7 @@ class Series(Modality):
         return nn.Identity(), torch.zeros(2, *self.shape_)
 
     def features(self, x: Tensor) -> Tensor:
-        """Give the standardised values in a row, with 0 for NaN, cut or filled up to the length of `fit`."""
+        """Return the standardised values in a row, with 0 for NaN, cut or filled up to the length of `fit`."""
         standardized = (x - self.mean_.to(x.device)) / self.deviation_.to(x.device)
         return F.pad(standardized.nan_to_num(nan=0.0), (0, self.shape_[1] - x.shape[2])).flatten(1)
 
@@ -225,7 +225,7 @@ def _is_list(X: Any) -> bool:
 
 
 def _numbers(X: Any) -> np.ndarray:
-    """Give an array of real numbers, or a ValueError that says what X holds instead."""
+    """Return an array of real numbers; raise a ValueError that says what X holds instead."""
     check_no_dates(X)
     array = np.asarray(unmasked(X))
     if array.dtype.kind == "O":
@@ -264,7 +264,7 @@ def _check_values(rows: np.ndarray | Ragged) -> None:
 
 
 def _of_each(extreme: np.ufunc, rows: np.ndarray | Ragged) -> np.ndarray:
-    """Give the extreme (n,) of each series."""
+    """Return the extreme (n,) of each series."""
     if isinstance(rows, Ragged):
         return extreme.reduceat(extreme.reduce(rows.values, axis=1), rows.offsets[:-1])
     return extreme.reduce(rows, axis=(1, 2))

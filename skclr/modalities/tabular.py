@@ -125,7 +125,7 @@ class Tabular(Modality):
         return sparse.vstack([sparse.csr_matrix(rows), sparse.csr_matrix(more)], format="csr")
 
     def features(self, x: Tensor) -> Tensor:
-        """Give the standardised numbers, a gap being the mean, then one column for each category."""
+        """Return the standardised numbers, a gap being the mean, then one column for each category."""
         columns = [x[:, np.flatnonzero(~self.is_categorical_).tolist()].nan_to_num(0.0)]
         for place, n in enumerate(self.cardinalities_):
             if n:
@@ -140,7 +140,7 @@ class Tabular(Modality):
         return layer, torch.zeros(2, *self.shape_, dtype=torch.float64)
 
     def restore(self, x: Tensor, X: Any) -> np.ndarray:
-        """Give the numbers in their own units and the categories by name, (B, d) objects."""
+        """Return the numbers in their own units and the categories by name, (B, d) objects."""
         values = x.cpu().numpy() * self.scale_ + self.mean_
         # Float32 keeps seven digits of the standardised number; the rest would be noise.
         grid = 10.0 ** (np.floor(np.log10(self.scale_)) - 5)
@@ -305,7 +305,7 @@ class Tabular(Modality):
 
 
 def _statistics(table: Any) -> tuple[np.ndarray, ...]:
-    """Give of each column whether it has gaps, its mean and its deviation."""
+    """Return whether each column has gaps, and its mean and standard deviation."""
     gaps, scaler = np.zeros(table.shape[1], dtype=bool), StandardScaler()
     for rows in pieces(table):
         gaps |= np.isnan(rows).any(axis=0)

@@ -123,7 +123,7 @@ class Text(Modality):
         return rows.join(more)
 
     def restore(self, x: Tensor, X: Any) -> list[list[str]]:
-        """Give the tokens of X that are left, in their order."""
+        """Return the tokens of X that are left, in their order."""
         texts = read_texts(X)
         ids, names = self.tokenizer_(texts, self.max_tokens), self.tokenizer_.names(texts, self.max_tokens)
         name_of = {token.tobytes(): name for token, name in zip(ids.values, names, strict=True)}
@@ -131,11 +131,11 @@ class Text(Modality):
         return [[name_of.get(token.tobytes(), "?") for token in view if token.any()] for view in views]
 
     def example(self) -> Tensor:
-        """Give two texts without tokens."""
+        """Return two texts without tokens."""
         return torch.zeros(2, *self.shape_, dtype=torch.int64)
 
     def features(self, x: Tensor) -> Tensor:
-        """Give the mean of the tokens' vectors, of length 1; 0 for a text without tokens."""
+        """Return the mean of the tokens' vectors, of length 1; 0 for a text without tokens."""
         return F.normalize(mean_of_tokens(x, self.table_.to(x.device), self.token_weights_.to(x.device)))
 
     def reader(self) -> tuple[nn.Module, Tensor]:
@@ -146,7 +146,7 @@ class Text(Modality):
         )
 
     def facts(self) -> dict[str, Any]:
-        """Give the size of the vocabulary, each token's vector and weight, and what changes neighbours once more."""
+        """Return the size of the vocabulary, each token's vector and weight, and what changes neighbours once more."""
         return {
             **super().facts(),
             "n_tokens": self.tokenizer_.n_tokens,

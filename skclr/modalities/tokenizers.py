@@ -51,7 +51,7 @@ class Tokenizer(Plain, ABC):
 
     @abstractmethod
     def names(self, texts: Sequence[str], length: int) -> list[str]:
-        """Give what each token is called, for all tokens of all texts in a row."""
+        """Return what each token is called, for all tokens of all texts in a row."""
 
 
 class Words(Tokenizer):
@@ -114,7 +114,7 @@ class Words(Tokenizer):
         return Ragged(ids[places], offsets, length, 0)
 
     def names(self, texts: Sequence[str], length: int) -> list[str]:
-        """Give the words."""
+        """Return the words."""
         return [word for text in texts for word in split(text, length)]
 
     def check_state(self) -> None:
@@ -198,7 +198,7 @@ class WordLlama(Pretrained):
         return Ragged.of([np.array(encoding.ids[:length], np.int32) for encoding in encodings], length, 0)
 
     def names(self, texts: Sequence[str], length: int) -> list[str]:
-        """Give the pieces of words, without the mark of a word's start."""
+        """Return the pieces of words, without the mark of a word's start."""
         encodings = self._encode(texts, special=False)
         return [_readable(token) for encoding in encodings for token in encoding.tokens[:length]]
 
@@ -234,7 +234,7 @@ class OfModel(Pretrained):
         return Ragged.of([np.array(encoding.ids, np.int32) + self.first_id for encoding in encodings], length, 0)
 
     def names(self, texts: Sequence[str], length: int) -> list[str]:
-        """Give the pieces of words, without the mark of a word's start."""
+        """Return the pieces of words, without the mark of a word's start."""
         self.tokenizer.enable_truncation(length)
         return [_readable(token) for encoding in self._encode(texts, special=True) for token in encoding.tokens]
 
