@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from skclr.forwarding import forward_replaced
+
 
 def at_least_float32(x: Tensor) -> Tensor:
     """Give `x` in float32, or as it is where it is wider."""
@@ -38,26 +40,21 @@ def multiplies_faster_in_bfloat16(device: torch.device) -> bool:
 
 @contextmanager
 def single_columns_padded(module: nn.Module, autocast: torch.dtype | None) -> Iterator[None]:
-    """Give images of one column a second one, of zeros, before each convolution that strides, in bfloat16 on a CPU.
+    """Pad images of one column by a column of zeros before strided convolutions, in bfloat16 on a CPU.
 
     Notes
     -----
-    oneDNN leaves gradients of such a convolution's weights uninitialised there (torch 2.14). Where its own padding, of
-    zeros, reaches over the second column anyhow, what comes out is the same.
+    Workaround for a bug of oneDNN, which leaves the gradient of such a convolution's weight uninitialised (torch 2.14).
+    Where the convolution's own zero padding covers the second column anyhow, the output is the same.
     """
-    handles = []
-    if autocast is torch.bfloat16:
-        convolutions = (m for m in module.modules() if isinstance(m, nn.Conv2d))
-        striding = (c for c in convolutions if c.stride[1] > 1 and c.padding_mode == "zeros" and c.padding != "valid")
-        handles = [convolution.register_forward_pre_hook(_pad_single_column) for convolution in striding]
-    try:
+    convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)] if autocast is torch.bfloat16 else []
+    striding = [c for c in convolutions if c.stride[1] > 1 and c.padding_mode == "zeros" and c.padding != "valid"]
+    with forward_replaced(striding, _padded):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-def _pad_single_column(convolution: nn.Conv2d, inputs: tuple[Tensor]) -> tuple[Tensor]:
-    (x,) = inputs
+def _padded(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     covered = 2 * int(convolution.padding[1]) + 1 == convolution.kernel_size[1]
-    return (pad(x, (0, 1)),) if covered and x.shape[-1] == 1 and x.device.type == "cpu" else (x,)
+    if covered and x.shape[-1] == 1 and x.device.type == "cpu":
+        x = pad(x, (0, 1))
+    return type(convolution).forward(convolution, x)

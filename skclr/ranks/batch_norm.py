@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from skclr.forwarding import forward_replaced
 from skclr.precision import at_least_float32
 from skclr.ranks.collectives import world
 
@@ -21,14 +21,8 @@ def synchronized(module: nn.Module) -> Iterator[None]:
     As torch's SyncBatchNorm, which does not run on a CPU; and the module stays what it is, for files and other devices.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    for layer in layers:
-        # The instance's, before the class's; hooks are run as ever.
-        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
-    try:
+    with forward_replaced(layers, _forward):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward
 
 
 def _forward(layer: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:

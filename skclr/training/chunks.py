@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from skclr.encoders import Encoder, Preprocessed
+from skclr.forwarding import forward_replaced
 from skclr.training.draws import StepDraws
 
 
@@ -37,13 +38,8 @@ def in_chunks(module: nn.Module, size: int | None, draws: StepDraws | None = Non
         yield
         return
     encoders = [part for part in module.modules() if isinstance(part, Preprocessed)]
-    for encoder in encoders:
-        encoder.forward = partial(_forward, encoder, size, draws)  # type: ignore[method-assign]
-    try:
+    with forward_replaced(encoders, partial(_forward, size=size, draws=draws)):
         yield
-    finally:
-        for encoder in encoders:
-            del encoder.forward
 
 
 def check_chunk_size(encoder: Encoder, size: int | None, example: Tensor) -> None:
@@ -67,7 +63,7 @@ def check_chunk_size(encoder: Encoder, size: int | None, example: Tensor) -> Non
         ) from error
 
 
-def _forward(encoder: Preprocessed, size: int, draws: StepDraws | None, x: Tensor) -> Tensor:
+def _forward(encoder: Preprocessed, x: Tensor, *, size: int, draws: StepDraws | None) -> Tensor:
     whole = partial(type(encoder).forward, encoder)
     if len(x) <= size:
         return whole(x)
