@@ -1,4 +1,4 @@
-"""Redundancy reduction: views agree while dimensions stay alive and tell different things."""
+"""Redundancy reduction: views agree while dimensions stay alive and decorrelated."""
 
 import torch
 from torch import Tensor
@@ -75,7 +75,7 @@ def _check_pair(z1: Tensor, z2: Tensor) -> None:
     if z1.shape != z2.shape:
         raise ValueError(f"z1 is {tuple(z1.shape)} and z2 {tuple(z2.shape)}: project both views to one shape")
     if len(z1) * world.size < 2:
-        raise ValueError(f"statistics over a batch of {len(z1)} tell nothing: use a batch_size of 2 or more")
+        raise ValueError(f"statistics over a batch of {len(z1)} are meaningless: use a batch_size of 2 or more")
 
 
 def _standardize(z: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Swapped prediction: one view's scores foretell another view's code."""
+"""Swapped prediction: one view's scores predict another view's code."""
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -17,7 +17,7 @@ def swapped_prediction(scores: Tensor, codes: Tensor, temperature: float = 0.1) 
 
     Returns
     -------
-    Scalar ≥ 0; log K where the scores tell nothing.
+    Scalar ≥ 0; log K where all scores are equal.
 
     References
     ----------

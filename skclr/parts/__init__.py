@@ -1,1 +1,1 @@
-"""Pieces that frameworks and losses are made of. They know torch and nothing else of the package."""
+"""What frameworks are made of: heads, teacher, queue, prototypes' codes, several views, schedules."""

@@ -14,7 +14,7 @@ def mlp_head(
     batch_norm: bool = True,
     normalize_output: bool = False,
 ) -> nn.Sequential:
-    """Make a head of linear layers with batch normalisation and ReLU between them.
+    """Build a head of linear layers with batch normalisation and ReLU between them.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def mlp_head(
 
     Returns
     -------
-    A module that takes (B, in_features) to (B, out_features).
+    A module from (B, in_features) to (B, out_features).
 
     Raises
     ------
@@ -37,7 +37,7 @@ def mlp_head(
     layers are normalised over the batch.
     """
     if n_layers < 1:
-        raise ValueError(f"n_layers={n_layers}: give 1 or more")
+        raise ValueError(f"n_layers={n_layers}: use 1 or more")
     if n_layers > 1:
         check_sizes(hidden_dim=hidden_dim)
     layers: list[nn.Module] = []

@@ -38,15 +38,15 @@ class Queue(nn.Module):
         self.register_buffer("groups", torch.full((size,), NO_SAMPLE))
 
     def disown(self) -> None:
-        """Forget whose the rows are, where the ids of the samples to come start anew."""
+        """Forget the group ids of the rows, for samples to come whose ids start anew."""
         self.groups.fill_(NO_SAMPLE)
 
     def beside(self, rows: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
-        """Give a batch (B, dim), of all ranks, and the queue behind it, with the group ids of both."""
+        """Return a batch (B, dim) of all ranks followed by the queue, and the group ids of both."""
         return torch.cat([world.gather(rows), self.rows]), torch.cat([world.gather(groups), self.groups])
 
     def push(self, rows: Tensor, groups: Tensor) -> None:
-        """Put a batch in front and let the oldest rows go; in eval mode do nothing.
+        """Put a batch in front and drop the oldest rows; in eval mode do nothing.
 
         Parameters
         ----------

@@ -23,5 +23,5 @@ def test_without_a_head_the_loss_compares_embeddings(build, make_views):
 
 
 def test_fewer_layers_than_none(table):
-    with pytest.raises(ValueError, match="n_layers=-1: give 1 or more"):
+    with pytest.raises(ValueError, match="n_layers=-1: use 1 or more"):
         ContrastiveEmbedder(framework_params={"n_layers": -1}).fit(table[0])
