@@ -174,12 +174,17 @@ def mean_gain(levels: dict[str, Any]) -> float:
 def table(kind: str, found: dict[str, Any], half: str) -> list[str]:
     """Return the lines of a kind's table, the row with the highest mean gain over the reference first."""
     measured = found["halves"][half]
-    lines = [f"| {kind}, {half_name(half)} ({measured['n_sets']} sets) | {' | '.join(HEADS)} |", "| --- " * 5 + "|"]
-    for label, levels in sorted(measured["rows"].items(), key=lambda item: -mean_gain(item[1])):
-        marked = f"**{label}**" if label == found["reference"] else label
-        lines.append(f"| {marked} | {' | '.join(cell(levels[level]) for level in LEVELS)} |")
+    n_sets, rows = measured["n_sets"], sorted(measured["rows"].items(), key=lambda item: -mean_gain(item[1]))
+    lines = [f"| {kind}, {half_name(half)} ({n_sets} sets) | {' | '.join(HEADS)} |", "| --- " * 5 + "|"]
+    for label, levels in rows:
+        if levels["all"]["n_sets"] == n_sets:
+            marked = f"**{label}**" if label == found["reference"] else label
+            lines.append(f"| {marked} | {' | '.join(cell(levels[level]) for level in LEVELS)} |")
     tops = (measured["highest"][level] for level in LEVELS)
-    return [*lines, f"| highest baseline of each set | {' | '.join(f'{top:.1f}' if top else '' for top in tops)} |"]
+    lines.append(f"| highest baseline of each set | {' | '.join(f'{top:.1f}' if top else '' for top in tops)} |")
+    # A mean over other sets would mislead beside these.
+    partial = [f"{label} ({levels['all']['n_sets']})" for label, levels in rows if levels["all"]["n_sets"] < n_sets]
+    return [*lines, "", f"On fewer sets so far: {'; '.join(partial)}."] if partial else lines
 
 
 def half_name(half: str) -> str:

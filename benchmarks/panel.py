@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from _common import RESULTS, save, surroundings
 from _panel_data import BUDGETS, KINDS, QUICK, Entry, Set, catalogue, draws, fingerprint, smoke_catalogue
@@ -187,6 +188,13 @@ def report(folder: Path, half: str) -> dict[str, Any]:
     return result
 
 
+def published(folder: Path) -> dict[str, Any]:
+    """Return the published accuracies of series, with all labels, by set."""
+    path = folder / "ucr" / "reference.csv"
+    table = pd.read_csv(path, index_col="dataset").iloc[:, 4:] if path.exists() else pd.DataFrame()
+    return {f"ucr/{name}": row.dropna().to_dict() for name, row in table.iterrows()}
+
+
 def main() -> None:
     arguments = options().parse_args()
     if arguments.smoke:
@@ -205,7 +213,7 @@ def main() -> None:
         print(f"{number}/{len(left)} {entry.name}: {source}, fit {fit_s:.0f} s, judged {judge_s:.0f} s", flush=True)
     result = report(arguments.results, half)
     if arguments.results == RESULTS / "panel":
-        save("panel", surroundings() | {"rows_left_out": missing} | result)
+        save("panel", surroundings() | {"rows_left_out": missing} | result | {"published": published(arguments.data)})
 
 
 if __name__ == "__main__":
