@@ -2,10 +2,14 @@
 
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 from _panel_tables import Row, covering
 from matplotlib.figure import Figure
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+# The same results give the same files.
+mpl.rcParams["svg.hashsalt"] = "skclr"
 
 
 class Ranks(NamedTuple):

@@ -200,8 +200,9 @@ def main() -> None:
     if arguments.smoke:
         arguments.results, arguments.rows = Path(tempfile.mkdtemp()), SMOKE
     half = arguments.half or ("dev" if arguments.idea else "all")
-    missing = [row for row in missing_packages() if row in (arguments.idea or arguments.rows)]
-    print(*(f"{row} is left out: {BASELINES[row].package} is not installed" for row in missing), sep="\n")
+    missing = missing_packages()
+    for row in missing:
+        print(f"{row} is left out: {BASELINES[row].package} is not installed")
     sources = [row for row in arguments.idea or arguments.rows if row not in missing]
     n_seeds = arguments.seeds or (1 if arguments.idea or arguments.quick or arguments.smoke else 2)
     stores = stores_of(sources, arguments.results, arguments.tag)
