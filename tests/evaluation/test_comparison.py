@@ -63,6 +63,8 @@ def test_the_table_has_every_row_and_number_of_labels(found):
     assert frame["kind"].tolist() == ["baseline"] * 8 + ["embedder"] * 4
     assert frame["mean"].between(frame["low"], frame["high"]).all()
     assert (frame[list(TIMES)] > 0).all(axis=None)
+    # Of each embedder alone; a clock that was started elsewhere would show hours.
+    assert (frame["fit_seconds"] < 60).all()
     assert frame["difference_p_value"].isna().tolist() == [True] * 8 + [False] * 4
     assert all(name in repr(found) for name in names)
     assert found.verdict.sentence in repr(found)

@@ -109,6 +109,12 @@ def test_most_similar_never_returns_a_row_itself():
     np.testing.assert_allclose(similarities, 1)
 
 
+def test_no_more_rows_are_similar_than_there_are_others():
+    rows, similarities = most_similar(np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), 10)
+    np.testing.assert_array_equal(rows, [[1, 2], [0, 2], [1, 0]])
+    assert similarities.shape == rows.shape
+
+
 def test_loss_curve(fitted, quick):
     embedder, X = fitted("image")
     display = drawn(LossCurveDisplay.from_estimator(embedder))
