@@ -1,5 +1,6 @@
 """Modalities: how X is read. To add one, write its file and its line here."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ MODALITIES: dict[str, type[Modality]] = {
 def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
     """Return the name of the modality by which X should be read.
 
-    A parameter that only one modality has decides first, then what a modality recognizes, then shape and dtype.
+    A parameter that only one modality has decides first, then the type of a sample, then shape and dtype.
 
     Parameters
     ----------
@@ -44,10 +45,23 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
         if modality.told_by in modality_params:
             return name
     first = first_sample(X)
+    if isinstance(first, str) and _is_file(first):
+        raise ValueError(
+            f"X holds str, and the first, {first!r}, is the name of a file: set modality='image' for images to be "
+            "read from there, or modality='text' for texts"
+        )
     for name, modality in MODALITIES.items():
-        if modality.recognizes(first):
+        if isinstance(first, modality.sample_types):
             return name
     return modality_of_shape(X)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return os.path.isfile(text)
+    except ValueError:
+        # Some texts can be no name.
+        return False
 
 
 __all__ = [

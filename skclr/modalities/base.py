@@ -34,6 +34,7 @@ class Modality(Plain, ABC):
     ----------
     encoder, views : names of the defaults; `views` may follow from what was read.
     told_by : name of a parameter that no other modality has, by which `modality="auto"` knows this one.
+    sample_types : types of samples that no other modality takes; arrays of numbers are told apart by their shapes.
     n_steps : optimiser steps that `max_epochs="auto"` spends.
     any_length : whether `features` takes samples shorter than those of the fit.
     passthrough : whether `transform` returns the plain features beside the embedding by default.
@@ -42,19 +43,10 @@ class Modality(Plain, ABC):
 
     encoder: ClassVar[str]
     told_by: ClassVar[str | None] = None
+    sample_types: ClassVar[tuple[type, ...]] = ()
     n_steps: ClassVar[int] = 1_500
     any_length: ClassVar[bool] = False
     shape_: tuple[int, ...]
-
-    @classmethod
-    def recognizes(cls, sample: Any) -> bool:
-        """Return whether a sample can be of no other modality; arrays of numbers are told apart by their shapes.
-
-        Raises
-        ------
-        ValueError : if it could be of another modality too; the message says how to choose.
-        """
-        return False
 
     @property
     @abstractmethod

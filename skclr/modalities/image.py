@@ -57,6 +57,7 @@ class Image(Modality):
 
     encoder = "conv"
     told_by = "image_shape"
+    sample_types = (os.PathLike,)
     views = "image"
     input_shape_: tuple[int, ...]
     axis_: int | None
@@ -90,11 +91,6 @@ class Image(Modality):
         self.channel_axis = channel_axis
         self.rgb = rgb
         self.size = size
-
-    @classmethod
-    def recognizes(cls, sample: Any) -> bool:
-        """See `Modality.recognizes`: a path is that of an image file."""
-        return isinstance(sample, os.PathLike)
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; X is 3-D, 4-D, 2-D with `image_shape`, or a sequence of paths."""

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import os
 from collections.abc import Mapping
 from numbers import Number
 from typing import Any, Self
@@ -64,6 +63,7 @@ class Text(Modality):
     """
 
     encoder = "text"
+    sample_types = (str, bytes)
     any_length = True
     tokenizer_: Tokenizer
     table_: Tensor
@@ -74,16 +74,6 @@ class Text(Modality):
             raise ValueError(f"max_tokens={max_tokens!r}: give a whole number of 1 or more")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
-
-    @classmethod
-    def recognizes(cls, sample: Any) -> bool:
-        """See `Modality.recognizes`; a str may be the name of an image file."""
-        if isinstance(sample, str) and _is_file(sample):
-            raise ValueError(
-                f"X holds str, and the first, {sample!r}, is the name of a file: set modality='image' for images to be "
-                "read from there, or modality='text' for texts"
-            )
-        return isinstance(sample, str | bytes)
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Ragged:
         """See `Modality.read`; X holds one string a row."""
@@ -265,14 +255,6 @@ def read_texts(X: Any) -> list[str]:
         if not isinstance(text, str):
             raise _not_a_text(X, row, text)
     return [str(text) for text in texts]
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return os.path.isfile(text)
-    except ValueError:
-        # Some texts can be no name.
-        return False
 
 
 def _not_a_text(X: Any, row: int, value: Any) -> Exception:

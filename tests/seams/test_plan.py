@@ -10,7 +10,6 @@ import torch
 
 import skclr
 from skclr import ContrastiveEmbedder, ModelFileError
-from skclr.embedder import draw_seed
 from skclr.encoders import ENCODERS, SentenceTransformer, Timm
 from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES, NTXent
@@ -19,6 +18,7 @@ from skclr.parameters import PARAMETERS
 from skclr.part_choices import filled, left_open
 from skclr.plan import Part, Plan
 from skclr.planning import plan_fit, telling
+from skclr.randomness import draw_seed
 from skclr.training import LR_SCHEDULES, OPTIMIZERS
 from skclr.views import VIEWS, AudioViews, CallableViews, Jitter, Masking, Neighbors
 from tests.robustness.forging import forged
