@@ -32,7 +32,7 @@ from skclr.training import (
     agree,
     check_chunk_size,
     check_length,
-    embed,
+    embed_samples,
     free,
     handle_ctrl_c,
     is_out_of_memory,
@@ -107,7 +107,7 @@ class Reading:
     def features(self, samples: Samples) -> np.ndarray:
         """Return the (n, n_features) float32 plain features of samples; no network is needed."""
         features = np.empty((len(samples), self.modality.n_features()), dtype=np.float32)
-        embed(self.modality.features, samples, features, any_length=self.modality.any_length)
+        embed_samples(self.modality.features, samples, features, any_length=self.modality.any_length)
         return features
 
 
@@ -182,7 +182,7 @@ class Model:
     def embed(self, samples: Samples) -> np.ndarray:
         """Return the (n, d) float32 embeddings of samples, without plain features."""
         embeddings = np.empty((len(samples), self.encoder.out_features), dtype=np.float32)
-        embed(self.encoder, samples, embeddings, any_length=self.encoder.any_length)
+        embed_samples(self.encoder, samples, embeddings, any_length=self.encoder.any_length)
         return embeddings
 
     def features(self, samples: Samples) -> np.ndarray:
@@ -195,7 +195,7 @@ class Model:
         samples = self.read(X)
         features = np.empty((len(samples), self.n_features_out), dtype=np.float32)
         any_length = self.encoder.any_length and (not self.n_plain or self.modality.any_length)
-        embed(self.encoder, samples, features, self.beside, any_length=any_length)
+        embed_samples(self.encoder, samples, features, self.beside, any_length=any_length)
         return features
 
     @undisturbed()

@@ -6,7 +6,7 @@ from skclr.data.samples import Batches, HoldOut, Samples, validation_size
 from skclr.ranks.process_group import agree, check_alike, data_parallel
 from skclr.training.checkpoint import Checkpoints, fingerprint
 from skclr.training.chunks import check_chunk_size
-from skclr.training.inference import embed, embed_views, make_views
+from skclr.training.inference import embed_samples, embed_views, make_views
 from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
 from skclr.training.net import ContrastiveNet
 from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, preset_arguments
@@ -32,7 +32,7 @@ __all__ = [
     "check_chunk_size",
     "check_length",
     "data_parallel",
-    "embed",
+    "embed_samples",
     "embed_views",
     "fingerprint",
     "free",

@@ -16,7 +16,7 @@ from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
 from skclr.views import Views
 
 
-def embed(
+def embed_samples(
     encoder: Callable[[Tensor], Tensor],
     samples: Samples,
     out: np.ndarray,
@@ -149,5 +149,5 @@ def embed_views(encoder: Encoder, views: list[np.ndarray], device: torch.device)
     """
     embeddings = [np.empty((len(view), encoder.out_features), dtype=np.float32) for view in views]
     for view, out in zip(views, embeddings, strict=True):
-        embed(encoder, Samples(view, torch.from_numpy, device), out=out)
+        embed_samples(encoder, Samples(view, torch.from_numpy, device), out=out)
     return embeddings
