@@ -19,7 +19,7 @@ from skclr.part_choices import filled, left_open
 from skclr.plan import Part, Plan
 from skclr.planning import plan_fit, telling
 from skclr.randomness import draw_seed
-from skclr.training import LR_SCHEDULES, OPTIMIZERS
+from skclr.training import LR_SCHEDULES, OPTIMIZERS, MomentumSGD
 from skclr.views import VIEWS, AudioViews, CallableViews, Jitter, Masking, Neighbors
 from tests.robustness.forging import forged
 from tests.seams.test_going_on import CHANGED
@@ -65,7 +65,8 @@ def ways():
     for name, part in VIEWS.items():
         kind = name if name in X_OF else "tabular"
         instance = part(sampling_rate=8000) if part is AudioViews else part()
-        yield pytest.param(kind, "views", [name, part, instance], id=name)
+        kinds = X_OF if name == "neighbors" else [kind]
+        yield from (pytest.param(kind, "views", [name, part, instance], id=f"{name}-{kind}") for kind in kinds)
     for name, part in MODALITIES.items():
         yield pytest.param(name, "modality", ["auto", name, part], id=name)
     for name, part in OPTIMIZERS.items():
@@ -83,7 +84,16 @@ def test_name_class_and_instance_are_one_plan(kind, argument, choices):
 
 def test_every_entry_is_tried():
     n_entries = sum(map(len, (FRAMEWORKS, LOSSES, ENCODERS, VIEWS, MODALITIES, OPTIMIZERS, LR_SCHEDULES)))
-    assert len([*ways()]) == n_entries
+    # Neighbours are found in data of every kind.
+    assert len([*ways()]) == n_entries + len(X_OF) - 1
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize(("name", "optimizer"), [*OPTIMIZERS.items(), ("sgd", MomentumSGD)])
+def test_an_optimizer_has_the_recipe_of_its_name(framework, name, optimizer):
+    named, given = (plan(framework=framework, optimizer=choice) for choice in (name, optimizer))
+    assert (named.learning_rate, named.weight_decay) == (given.learning_rate, given.weight_decay)
+    assert (named == given) == (optimizer is not MomentumSGD)
 
 
 @pytest.mark.parametrize(
@@ -123,19 +133,27 @@ def test_another_value_is_another_plan(name):
     assert name == "callbacks" or telling(other) != telling(before)
 
 
-def test_equal_plans_are_equal_fits():
-    for one, other in (
-        ({"loss": "auto"}, {"loss": NTXent()}),
-        ({"views": "jitter"}, {"views": Jitter()}),
-        (
-            {"views": "neighbors", "views_params": {"on_top": Masking(n_views=1)}},
-            {"views": Neighbors(on_top=Masking(1))},
-        ),
-        ({"projection_dim": 16}, {"framework_params": {"projection_dim": 16}}),
-    ):
-        fits = [ContrastiveEmbedder(**SMALL, max_epochs=1, **params).fit(TABLE) for params in (one, other)]
-        assert fits[0].net_.plan == fits[1].net_.plan
-        assert_same_fit(*fits)
+# One of each kind, and those where making and describing could differ.
+EQUAL = {
+    "framework": ({"framework": "byol"}, {"framework": FRAMEWORKS["byol"]}),
+    "loss": ({"loss": "auto"}, {"loss": NTXent()}),
+    "encoder": ({"encoder": "feature_transformer"}, {"encoder": ENCODERS["feature_transformer"]}),
+    "views": ({"views": "jitter"}, {"views": Jitter()}),
+    "neighbors": ({"views": "neighbors"}, {"views": Neighbors()}),
+    "on_top": ({"views_params": {"on_top": Masking(1)}}, {"views": Neighbors(on_top=Masking(1))}),
+    "modality": ({"modality": "auto"}, {"modality": MODALITIES["tabular"]}),
+    "optimizer": ({"optimizer": "sgd"}, {"optimizer": torch.optim.SGD}),
+    "lr_schedule": ({"lr_schedule": "linear"}, {"lr_schedule": LR_SCHEDULES["linear"]}),
+    "projection_dim": ({"projection_dim": 16}, {"framework_params": {"projection_dim": 16}}),
+}
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_equal_plans_are_equal_fits(case):
+    own = {"max_epochs": 1, "random_state": 0, **X_OF["tabular"][1]}
+    one, other = (ContrastiveEmbedder(**own, **params).fit(TABLE) for params in EQUAL[case])
+    assert one.net_.plan == other.net_.plan
+    assert_same_fit(one, other)
 
 
 # -- every parameter ------------------------------------------------------------------------------
