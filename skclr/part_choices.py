@@ -294,6 +294,9 @@ def filled(parameters: Mapping[str, Any], settled: Mapping[str, Any]) -> dict[st
     values = dict(parameters)
     for name, value in settled.items():
         if isinstance(value, dict):
+            if not isinstance(parameters[name.removesuffix("_params")], str | type):
+                # An object has its arguments.
+                continue
             values[name] = {**_but_the_width(value, parameters), **(parameters[name] or {})}
         elif is_auto(parameters[name]):
             values[name] = value

@@ -118,6 +118,8 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
         then = {**defaults, **admission.parameters(content.fitted_with), **given}
         changed = admission.parameters(content.changed)
         settled = admission.parameters(content.plan)
+        # Another part has other arguments.
+        settled = {name: value for name, value in settled.items() if name.removesuffix("_params") not in given}
     _ask_for_missing({**then, **changed, **settled})
     with _one_error():
         now = {**then, **changed}

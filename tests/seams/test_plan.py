@@ -278,6 +278,13 @@ def test_a_file_without_a_plan_loads(path):
     assert np.array_equal(skclr.load(path).transform(TABLE), expected)
 
 
+@pytest.mark.parametrize("given", [{"views": "masking"}, {"views": Jitter}, {"views": Jitter()}, {"loss": NTXent(0.3)}])
+def test_what_is_given_to_load_takes_the_place_of_the_plans(given, path):
+    (name,) = given
+    loaded = skclr.load(path, **given)
+    assert getattr(loaded.net_.plan, name) == getattr(plan(**given), name)
+
+
 def set_in_plan(**values):
     return lambda content: content["plan"].update(values)
 
