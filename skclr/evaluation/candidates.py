@@ -196,14 +196,17 @@ def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
 
 # -- by name ----------------------------------------------------------------------------------------
 
+# A candidate is cloned before it is fitted, and a clone forgets a fit: `untrained` keeps how the fit read X.
 BASELINES: dict[str, Callable[[ContrastiveEmbedder], Candidate]] = {
-    "raw features": lambda embedder: Features(RawFeatures(embedder)),
+    "raw features": lambda embedder: Features(RawFeatures(untrained(embedder))),
     "PCA": lambda embedder: Features(
-        make_pipeline(RawFeatures(embedder), Reduced(PCA(random_state=0), _PCA_COMPONENTS))
+        make_pipeline(RawFeatures(untrained(embedder)), Reduced(PCA(random_state=0), _PCA_COMPONENTS))
     ),
     "untrained encoder": lambda embedder: Features(untrained(embedder), standardize=True),
     "supervised network": lambda embedder: SupervisedNetwork(_of_single_samples(embedder)),
-    "UMAP": lambda embedder: Features(make_pipeline(RawFeatures(embedder), Reduced(_umap(), _UMAP_COMPONENTS))),
+    "UMAP": lambda embedder: Features(
+        make_pipeline(RawFeatures(untrained(embedder)), Reduced(_umap(), _UMAP_COMPONENTS))
+    ),
 }
 # Those that need neither training nor labels: what is shown beside every embedding.
 UNTRAINED_BASELINES = ("raw features", "PCA", "untrained encoder")
