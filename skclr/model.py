@@ -388,12 +388,12 @@ def _begin(
     """
     # Dictionaries are copied: one that the user changes in place later is another.
     parameters = {name: dict(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+    if before is not None:
+        check_settled(parameters, reading.modality, before.plan)
     seed = agree(draw_seed(parameters["random_state"]))
     facts: dict[str, Any] = {"seed": seed, "given": given, "endless": endless}
     plan = plan_fit(parameters, reading.modality, len(samples), samples.device, **facts)
     check_ranks_alike(plan)
-    if before is not None:
-        check_settled(plan, before.plan)
     checkpoints = None if endless else _checkpoints(parameters, plan)
     net = _build_net(plan, reading.modality, verbose=parameters["verbose"], checkpoints=checkpoints)
     return Model.of(parameters, reading, net, len(samples))

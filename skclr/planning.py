@@ -18,7 +18,7 @@ from skclr.files.plain import as_python
 from skclr.frameworks import Framework, Recipe
 from skclr.modalities import Modality
 from skclr.parameters import PARAMETERS, check_arguments, look_up
-from skclr.part_choices import Choice, choose_modality, choose_network, choose_views, is_auto, name_of
+from skclr.part_choices import Choice, choose_encoder, choose_modality, choose_network, choose_views, is_auto, name_of
 from skclr.plan import Part, Plan, shown
 from skclr.precision import multiplies_faster_in_bfloat16
 from skclr.ranks.collectives import world
@@ -256,16 +256,24 @@ def device_or_cpu(device: Any) -> torch.device:
 # -- one plan beside another ------------------------------------------------------------------------
 
 
-def check_settled(now: Plan, then: Plan) -> None:
+def check_settled(parameters: Mapping[str, Any], modality: Modality, then: Plan) -> None:
     """Raise a ValueError if a fit that goes on would ignore a parameter: it reads and embeds as the first one did.
 
     Parameters
     ----------
-    now : plan of the fit that goes on.
+    parameters : of the estimator, by name.
+    modality : that has read the data.
     then : plan of the last fit.
     """
-    for name in ("modality", "encoder"):
-        part, before = getattr(now, name), getattr(then, name)
+    encoder, params = parameters["encoder"], parameters["encoder_params"]
+    # Those of another encoder may still be set beside an object.
+    params = params if isinstance(encoder, str | type) else None
+    now = {
+        "modality": choose_modality(parameters["modality"], parameters["modality_params"], modality)[0],
+        "encoder": choose_encoder(encoder, params, modality)[0],
+    }
+    for name, part in now.items():
+        before = getattr(then, name)
         if part == before:
             continue
         alike = part.make is before.make and part.instance is before.instance
