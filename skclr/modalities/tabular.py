@@ -178,7 +178,7 @@ class Tabular(Modality):
         # Earlier versions wrote what followed from the storage.
         storage = "memory" if state.get("views", "neighbors") == "neighbors" else "disk"
         storage = storage if state.get("passthrough", True) else "sparse"
-        return super().from_state({"storage_": storage, **state})
+        return super().from_state({**state, "storage_": state.get("storage_", storage)})
 
     def _find_categorical(self, X: Any) -> None:
         _refuse_one_text_column(X[:1] if isinstance(X, Stored) else X)
