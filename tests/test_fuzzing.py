@@ -16,6 +16,7 @@ from skclr.command_line import main
 from skclr.files import format as storage
 from skclr.frameworks import FRAMEWORKS
 from skclr.modalities import MODALITIES, infer_modality
+from skclr.model import InputFeatures
 from skclr.saving import CLASSES
 from skclr.training import ContrastiveNet
 from skclr.views import VIEWS
@@ -172,7 +173,7 @@ def test_command_line(one_epoch, tmp_path, monkeypatch, capsys):
 
 
 def images(paths):
-    return MODALITIES["image"]().read(paths, ContrastiveEmbedder(), reset=True)
+    return MODALITIES["image"]().read(paths, InputFeatures(), reset=True)
 
 
 def test_an_image_that_grows_beyond_pillows_limit(tmp_path, monkeypatch):

@@ -12,11 +12,11 @@ from scipy import sparse
 from sklearn.datasets import make_blobs
 from sklearn.preprocessing import OrdinalEncoder
 
-from skclr import ContrastiveEmbedder
 from skclr.data.sources import opened
 from skclr.data.stored import BlockReader, Joined, Stored, is_stored
 from skclr.modalities import Image, Tabular
 from skclr.modalities.categories import Categories
+from skclr.model import InputFeatures
 
 
 class Rows:
@@ -212,7 +212,7 @@ def test_a_large_memory_map_is_not_read_as_a_whole(tmp_path):
     X = np.memmap(tmp_path / "X", np.float32, "w+", shape=(131_072, 32, 32, 1))
     tracemalloc.start()
     modality = Image()
-    rows = modality.read(opened(X), ContrastiveEmbedder(), reset=True)
+    rows = modality.read(opened(X), InputFeatures(), reset=True)
     modality.to_tensor(modality.join(rows, rows)[np.array([3, 140_000])])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -310,7 +310,7 @@ def test_categories_over_blocks_are_those_of_ordinal_encoder(most):
 
 def learned(X):
     modality = Tabular()
-    rows = modality.read(opened(X), ContrastiveEmbedder(), reset=True)
+    rows = modality.read(opened(X), InputFeatures(), reset=True)
     return modality, rows
 
 
@@ -338,13 +338,13 @@ def test_what_is_wrong_is_named_by_its_row(quick):
 
 def test_images_without_numbers(nothing_in_memory):
     with pytest.raises(ValueError, match="X has dtype <U1: give an array of numbers"):
-        Image().read(opened(Rows(np.full((3, 4, 4), "a"))), ContrastiveEmbedder(), reset=True)
+        Image().read(opened(Rows(np.full((3, 4, 4), "a"))), InputFeatures(), reset=True)
 
 
 def test_what_was_not_looked_at_when_opened_is_when_it_is_read(tmp_path, nothing_in_memory):
     X = np.zeros((5_000, 4, 4), np.float32)
     X[4_998, 2, 1] = np.nan
-    rows = Image().read(opened(memmap(X, tmp_path)), ContrastiveEmbedder(), reset=True)
+    rows = Image().read(opened(memmap(X, tmp_path)), InputFeatures(), reset=True)
     with pytest.raises(ValueError, match=r"NaN in row 998.* \(rows are counted from row 4000 of X\)"):
         rows[np.arange(4_000, 5_000)]
 

@@ -10,13 +10,14 @@ from torch.testing import assert_close
 from skclr import ContrastiveEmbedder
 from skclr.modalities import Audio
 from skclr.modalities.audio import Clips
+from skclr.model import InputFeatures
 
 RATE = {"sampling_rate": 8000}
 
 
 def read(X, **params):
     modality = Audio(**{**RATE, **params})
-    return modality, modality.read(X, ContrastiveEmbedder(), reset=True)
+    return modality, modality.read(X, InputFeatures(), reset=True)
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_every_way_to_give_clips_is_read_alike(clips):
 
 def test_longer_clips_lose_their_end(clips):
     modality, _ = read(clips[:6])
-    rows = modality.read(clips, ContrastiveEmbedder(), reset=False)
+    rows = modality.read(clips, InputFeatures(), reset=False)
     x = modality.to_tensor(rows[np.array([11])])
     assert x.shape == (1, len(clips[5]))
     assert_close(x[0].numpy(), clips[11][: x.shape[1]] / np.float32(32768))
@@ -85,7 +86,7 @@ def test_longer_clips_lose_their_end(clips):
 def test_clips_of_another_dtype_are_joined_at_one_scale(clips):
     modality, rows = read(clips)
     floats = [(clip / 32768).astype(np.float32) for clip in clips]
-    more = modality.read(floats, ContrastiveEmbedder(), reset=False)
+    more = modality.read(floats, InputFeatures(), reset=False)
     for joined in (modality.join(rows, rows), modality.join(rows, more), modality.join(more, rows)):
         assert len(joined) == 24
         first, second = (joined[np.arange(12) + start] for start in (0, 12))

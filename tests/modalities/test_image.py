@@ -8,13 +8,13 @@ import torch
 from numpy.testing import assert_array_equal
 from torch.testing import assert_close
 
-from skclr import ContrastiveEmbedder
 from skclr.modalities import Image, infer_modality
+from skclr.model import InputFeatures
 
 
 def read(X, **params):
     modality = Image(**params)
-    return modality, modality.read(X, ContrastiveEmbedder(), reset=True)
+    return modality, modality.read(X, InputFeatures(), reset=True)
 
 
 @pytest.fixture

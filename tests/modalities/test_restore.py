@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skclr import ContrastiveEmbedder
 from skclr.modalities import Audio, Image, Series, Tabular, Text
+from skclr.model import InputFeatures
 
 
 def there_and_back(modality, X):
-    rows = modality.read(X, ContrastiveEmbedder(), reset=True)
+    rows = modality.read(X, InputFeatures(), reset=True)
     return modality.restore(modality.to_tensor(rows[np.arange(rows.shape[0])]), X)
 
 
@@ -62,7 +62,7 @@ def test_audio_as_the_decibels_that_a_tone_has():
 def test_text_and_what_a_view_has_left_of_it():
     X = ["The cat sat, twice!", "a dog", ""]
     modality = Text(tokenizer="words")
-    rows = modality.read(X, ContrastiveEmbedder(), reset=True)
+    rows = modality.read(X, InputFeatures(), reset=True)
     x = modality.to_tensor(rows[np.arange(3)])
     assert modality.restore(x, X) == [["the", "cat", "sat", ",", "twice", "!"], ["a", "dog"], []]
     view = x.clone()

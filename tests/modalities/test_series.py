@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from skclr import ContrastiveEmbedder
 from skclr.data.ragged import Ragged
 from skclr.modalities import Series
+from skclr.model import InputFeatures
 
 LENGTHS = (9, 4, 7, 9, 5, 6)
 LONGEST = max(LENGTHS)
@@ -15,7 +16,7 @@ LONGEST = max(LENGTHS)
 
 def read(X, **params):
     modality = Series(**params)
-    return modality, modality.read(X, ContrastiveEmbedder(), reset=True)
+    return modality, modality.read(X, InputFeatures(), reset=True)
 
 
 def tensor(X, **params):
@@ -126,7 +127,7 @@ def test_a_channel_that_is_never_there_stays_so():
 @pytest.mark.parametrize("length", [4, 9, 15])
 def test_features_are_standardised_values_of_the_fits_width(length):
     modality, _ = read(ragged())
-    more = modality.read(ragged(lengths=(length, 3)), ContrastiveEmbedder(), reset=False)
+    more = modality.read(ragged(lengths=(length, 3)), InputFeatures(), reset=False)
     x = modality.to_tensor(more[:])
     features = modality.features(x)
     assert features.shape == (2, 2 * LONGEST)
@@ -144,7 +145,7 @@ def test_joined_rows_are_padded_to_the_longest(other):
     modality, rows = read(padded(ragged()))
     more = ragged(lengths=(12, 12) if other == "longer_array" else LENGTHS, seed=1)
     more = more if other == "list" else np.stack(more) if other == "longer_array" else padded(more)
-    joined = modality.join(rows, modality.read(more, ContrastiveEmbedder(), reset=False))
+    joined = modality.join(rows, modality.read(more, InputFeatures(), reset=False))
     x = modality.to_tensor(joined[np.arange(len(joined))])
     length = 12 if other == "longer_array" else LONGEST
     assert x.shape == (len(rows) + len(more), 2, length)
@@ -154,7 +155,7 @@ def test_joined_rows_are_padded_to_the_longest(other):
 
 def test_whole_numbers_of_two_lengths_are_joined_with_nan():
     modality, rows = read(np.arange(8).reshape(2, 1, 4))
-    joined = modality.join(rows, modality.read(np.arange(6).reshape(2, 1, 3), ContrastiveEmbedder(), reset=False))
+    joined = modality.join(rows, modality.read(np.arange(6).reshape(2, 1, 3), InputFeatures(), reset=False))
     assert isinstance(joined, Ragged)
     assert modality.to_tensor(joined[:])[2:, 0, 3].isnan().all()
 
@@ -235,7 +236,7 @@ def test_mistakes_are_named(name):
 def test_another_number_of_channels():
     modality, _ = read(ragged())
     with pytest.raises(ValueError, match=r"series of 3 channel\(s\).*fitted on 2.*fit again"):
-        modality.read(ragged(channels=3), ContrastiveEmbedder(), reset=False)
+        modality.read(ragged(channels=3), InputFeatures(), reset=False)
 
 
 def test_many_channels_are_read_where_the_axis_is_said():

@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 from skclr import ContrastiveEmbedder
 from skclr.modalities import Tabular
+from skclr.model import InputFeatures
 
 N = 40
 
@@ -39,7 +40,7 @@ every_frame = pytest.mark.parametrize("kind", FRAMES)
 
 def read(X, **params):
     modality = Tabular(**params)
-    rows = modality.read(X, ContrastiveEmbedder(), reset=True)
+    rows = modality.read(X, InputFeatures(), reset=True)
     return modality, modality.to_tensor(rows)
 
 
@@ -81,12 +82,12 @@ def test_arrays_name_their_categorical_columns():
 
 def test_unseen_and_missing_categories_are_gaps():
     frame = FRAMES["pandas"](mixed_columns())
-    embedder = ContrastiveEmbedder()
+    columns = InputFeatures()
     modality = Tabular()
-    modality.read(frame, embedder, reset=True)
+    modality.read(frame, columns, reset=True)
     other = frame.astype({"grade": object}).assign(city="Oslo", grade=None)
     with pytest.warns(UserWarning, match="no value of column 'city' was seen in fit"):
-        x = modality.to_tensor(modality.read(other, embedder, reset=False))
+        x = modality.to_tensor(modality.read(other, columns, reset=False))
     assert x[:, [2, 4]].isnan().all()
     assert not modality.features(x).isnan().any()
 

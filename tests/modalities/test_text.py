@@ -10,10 +10,10 @@ import torch
 from scipy.sparse import csr_array
 from torch.testing import assert_close
 
-from skclr import ContrastiveEmbedder
 from skclr.modalities import Text
 from skclr.modalities.text import count_tokens, latent_semantics
 from skclr.modalities.tokenizers import Words, split
+from skclr.model import InputFeatures
 from skclr.views import TextViews
 
 TEXTS = ["The cat sat.", "A cat, a dog!", "dogs bark", "", "the end of the day"]
@@ -22,11 +22,11 @@ needs_wordllama = pytest.mark.skipif(find_spec("wordllama") is None, reason="nee
 
 def read(X=TEXTS, tokenizer="words", **params):
     modality = Text(tokenizer, **params)
-    return modality, modality.read(X, ContrastiveEmbedder(), reset=True)
+    return modality, modality.read(X, InputFeatures(), reset=True)
 
 
 def tensor(modality, X):
-    rows = modality.read(X, ContrastiveEmbedder(), reset=False)
+    rows = modality.read(X, InputFeatures(), reset=False)
     return modality.to_tensor(rows[np.arange(len(rows))])
 
 
@@ -180,7 +180,7 @@ def test_texts_without_tokens_alone():
 
 def test_unlabelled_texts_come_after():
     modality, rows = read()
-    joined = modality.join(rows, modality.read(["cat", "dog"], ContrastiveEmbedder(), reset=False))
+    joined = modality.join(rows, modality.read(["cat", "dog"], InputFeatures(), reset=False))
     assert joined.shape == (7, *rows.shape[1:])
     assert np.array_equal(joined[np.arange(5)], rows[np.arange(5)])
 

@@ -13,6 +13,7 @@ from skclr import ContrastiveEmbedder
 from skclr.data.sources import opened
 from skclr.data.stored import Joined
 from skclr.modalities import Image
+from skclr.model import InputFeatures
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (8, 6, 5, 3))
@@ -187,8 +188,8 @@ def test_unlabeled_images_of_another_dtype(dtypes, kind, monkeypatch):
     monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
     X, more = (VALUES["unit"] if dtype == "unit" else BYTES.astype(dtype) for dtype in dtypes)
     modality = Image()
-    rows = modality.read(X, ContrastiveEmbedder(), reset=True)
-    joined = modality.join(rows, modality.read(opened(kind(more)), ContrastiveEmbedder(), reset=False))
+    rows = modality.read(X, InputFeatures(), reset=True)
+    joined = modality.join(rows, modality.read(opened(kind(more)), InputFeatures(), reset=False))
     assert isinstance(joined, Joined)
     both = modality.to_tensor(joined[np.arange(16)])
     torch.testing.assert_close(both[8:], both[:8], rtol=1e-6, atol=0)

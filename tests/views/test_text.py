@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from skclr import ContrastiveEmbedder
+from skclr.model import InputFeatures
 from skclr.views import Neighbors, TextViews
 
 STILL = {"deletion": 0.0, "span": 0.0, "shuffle": 0}
@@ -145,7 +145,7 @@ def test_neighbours_as_positives(quick):
     assert embedder.fit(X).transform(X).shape[0] == 60
     # Neighbours are looked for by the plain features, where topics are apart.
     modality = embedder.model_.modality
-    rows = modality.read(X, ContrastiveEmbedder(), reset=False)
+    rows = modality.read(X, InputFeatures(), reset=False)
     views.features = modality.features
     views.fit(modality.to_tensor(rows[np.arange(60)]))
     assert (y[views.neighbors_.numpy()] == y[:, None]).mean() > 0.95
