@@ -51,7 +51,7 @@ def _embed_alike(
 ) -> None:
     first, size = samples[:1], 1
     try:
-        size = chunk_size(widest(encoder, first), samples.device)
+        size = rows_per_chunk(widest(encoder, first), samples.device)
         for start in range(0, len(samples), size):
             handle_ctrl_c()
             x = samples[start : start + size]
@@ -71,7 +71,7 @@ def _embed_alike(
         ) from error
 
 
-def chunk_size(values_per_sample: int, device: torch.device) -> int:
+def rows_per_chunk(values_per_sample: int, device: torch.device) -> int:
     """Return the number of rows of a chunk, a power of two up to 2,048 that depends on the size of one sample alone.
 
     Parameters

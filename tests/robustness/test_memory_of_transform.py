@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from skclr import ContrastiveEmbedder
-from skclr.training.inference import chunk_size
+from skclr.training.inference import rows_per_chunk
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -24,7 +24,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
     ],
 )
 def test_rows_of_a_chunk(device, n_values, n_rows):
-    assert chunk_size(n_values, device) == n_rows
+    assert rows_per_chunk(n_values, device) == n_rows
 
 
 class Watching(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from skclr.training import Samples, embed_samples
-from skclr.training.inference import chunk_size, widest
+from skclr.training.inference import rows_per_chunk, widest
 
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
@@ -24,7 +24,7 @@ class FirstTwo(nn.Module):
 
 
 def test_chunk_size_is_a_power_of_two_in_bounds():
-    sizes = [chunk_size(n, torch.device("cpu")) for n in (1, 1_024, 8_192, 10**6)]
+    sizes = [rows_per_chunk(n, torch.device("cpu")) for n in (1, 1_024, 8_192, 10**6)]
     assert sizes == [2048, 1024, 128, 1]
 
 
