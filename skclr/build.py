@@ -22,12 +22,14 @@ from skclr.modalities import Aligned, Modality, stacked
 from skclr.parameters import PARAMETERS
 from skclr.part_choices import accepted_facts, plan_modality, reading_of
 from skclr.plan import Part, Plan
+from skclr.randomness import DrawsFrom
 from skclr.ranks.collectives import world
 from skclr.training import (
     Checkpoints,
     ContrastiveNet,
     ProgressLine,
     Samples,
+    check_chunk_size,
     is_out_of_memory,
     prepare_callbacks,
 )
@@ -209,7 +211,9 @@ def build_net(
     ValueError : for callbacks and parameters of the net that cannot act.
     """
     views = build_views(plan.views, modality)
-    callbacks: list[Any] = prepare_callbacks(plan.callbacks, validates=plan.validation_fraction > 0)
+    callbacks: list[Any] = []
+    if plan.callbacks:
+        callbacks += prepare_callbacks(plan.callbacks, validates=plan.validation_fraction > 0)
     if verbose and world.rank == 0:
         callbacks.append(ProgressLine())
         if verbose > 1:
@@ -223,6 +227,24 @@ def build_net(
     fault = f"optimizer_params={dict(plan.optimizer.arguments)}, net_params={plan.net_params}"
     with torch_errors_as_value_error(f"{fault}: no net can be made of them"):
         return ContrastiveNet(framework, plan, views, callbacks=callbacks, **plan.net_params).initialize()
+
+
+def build_untrained(plan: Plan, modality: Modality, **settings: Any) -> ContrastiveNet:
+    """Make the net with the weights that training by a plan begins with.
+
+    Parameters
+    ----------
+    plan, modality, **settings : as for `build_net`.
+
+    Raises
+    ------
+    ValueError : as for `build_net`, and for chunks that the encoder cannot be trained in.
+    """
+    with DrawsFrom(plan.random_state):
+        framework = build_framework(plan.framework, plan.encoder, plan.loss, plan.freeze, modality)
+        if plan.chunk_size is not None:
+            check_chunk_size(framework.encoder, plan.chunk_size, modality.example())
+    return build_net(plan, framework, modality, **settings)
 
 
 # -- parameters of the net ------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from skclr.data import Rows
 from skclr.diagram import diagram
 from skclr.encoders import Encoder
 from skclr.files.dumps import with_version, without_version
+from skclr.fitting import train
 from skclr.measures import info_nce_bound
-from skclr.model import Model, train
+from skclr.model import Model
 from skclr.parameters import check_known, deep_params, shallow_params
 from skclr.planning import device_or_cpu
 from skclr.training import ContrastiveNet, data_parallel, embed_views, undisturbed

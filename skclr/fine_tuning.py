@@ -1,4 +1,4 @@
-"""Fine-tuning: its budget of steps, and a linear head that starts and ends as a logistic regression."""
+"""Fine-tuning: a few steps of a fitted encoder under a linear head, which starts and ends as a logistic regression."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from skclr.data import Rows
+from skclr.fitting import begin, run, samples_to_fit
+from skclr.frameworks import Supervised
+from skclr.model import Model
 from skclr.ranks.collectives import world
+from skclr.training import undisturbed
 
 STEPS = 300
 # Few rows make few steps an epoch, and after so many epochs they are memorised.
@@ -19,7 +24,7 @@ _EPOCHS = 50
 _BATCH = 64
 
 # Parameters of pretraining that fine-tuning does without.
-TUNING: dict[str, Any] = {
+_TUNING: dict[str, Any] = {
     "loss": "auto",
     "loss_params": None,
     "projection_dim": "auto",
@@ -35,7 +40,50 @@ TUNING: dict[str, Any] = {
 }
 
 
-def budget(n_samples: int, n_steps: int, batch_size: Any) -> tuple[int, int]:
+@undisturbed()
+def tune(model: Model, X: Any, codes: np.ndarray, *, n_steps: int = STEPS) -> tuple[Model, LogisticRegression]:
+    """Train a copy of a model's encoder further, under a linear head, on labelled samples.
+
+    The head starts as a logistic regression on the frozen embedding. Epochs and batch size follow from the number
+    of labelled samples.
+
+    Parameters
+    ----------
+    model : trained; it stays as it is.
+    X : n labelled samples.
+    codes : (n,) classes from 0 on.
+    n_steps : optimiser steps, about; few samples make fewer.
+
+    Returns
+    -------
+    The tuned model, whose `transform` returns the embedding alone, and the head as a logistic regression.
+
+    References
+    ----------
+    Kumar et al. 2022 (LP-FT): a random head distorts the features before it has learned. Differs: the logistic
+    regression is on standardised features.
+    """
+    batch_size, max_epochs = _budget(len(codes), n_steps, model.parameters["batch_size"])
+    parameters = {
+        **model.parameters,
+        **_TUNING,
+        "framework": Supervised,
+        "framework_params": {"n_classes": int(codes.max()) + 1},
+        "encoder": model.encoder,
+        "batch_size": batch_size,
+        "max_epochs": max_epochs,
+    }
+    rows = Rows.of(X, paired=model.takes_views)
+    sides = [model.reading.rows(side) for side in rows.sides]
+    samples = samples_to_fit(model.reading, sides, parameters, model.device, codes)
+    tuned = begin(parameters, model.reading, samples, given=rows.n_views > 1)
+    head: Any = tuned.net.framework_.classifier
+    _probe_into(head, model.embed(model.read(rows.first)), codes)
+    run(tuned, samples)
+    return tuned, _fitted_classifier(head)
+
+
+def _budget(n_samples: int, n_steps: int, batch_size: Any) -> tuple[int, int]:
     """Return batch size and epochs of fine-tuning.
 
     Parameters
@@ -50,7 +98,7 @@ def budget(n_samples: int, n_steps: int, batch_size: Any) -> tuple[int, int]:
     return size, min(_EPOCHS, math.ceil(n_steps / max(1, n_samples // size)))
 
 
-def probe_into(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> None:
+def _probe_into(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> None:
     """Set a linear layer to the logistic regression of the codes on standardised features."""
     scaler = StandardScaler().fit(features)
     probe = LogisticRegression(max_iter=1000).fit(scaler.transform(features), codes)
@@ -63,7 +111,7 @@ def probe_into(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> None
         head.bias.copy_(torch.from_numpy(bias - weight @ scaler.mean_))
 
 
-def fitted_classifier(head: nn.Linear) -> LogisticRegression:
+def _fitted_classifier(head: nn.Linear) -> LogisticRegression:
     """Return a linear layer as a fitted classifier of codes."""
     weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
     classifier = LogisticRegression()

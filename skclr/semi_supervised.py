@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import encode_labels
 from skclr.embedder import ContrastiveEmbedder
+from skclr.fine_tuning import tune
 from skclr.training import undisturbed
 
 
@@ -130,7 +131,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         embedder = clone(embedder).fit(rows, labels.codes)
         known, codes = rows[labels.labelled], labels.codes[labels.labelled]
         if self.fine_tune:
-            tuned, classifier = embedder.model_.tuned(known, codes)
+            tuned, classifier = tune(embedder.model_, known, codes)
             embedder = embedder._of(tuned)
         else:
             classifier = self._unfitted_classifier().fit(embedder.transform(known), codes)

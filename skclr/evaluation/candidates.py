@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from skclr.data import Rows
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.judges import Judge
+from skclr.fine_tuning import tune
 from skclr.frameworks import FRAMEWORKS
 from skclr.model import Model, Reading
 from skclr.optional import import_optional
@@ -118,7 +119,7 @@ class SupervisedNetwork(Candidate):
 def fine_tuned(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> tuple[Model, Any]:
     """Return a model that was fine-tuned on labelled rows, and its head as a classifier of their labels."""
     classes, codes = np.unique(y, return_inverse=True)
-    tuned, head = embedder.model_.tuned(X, codes)
+    tuned, head = tune(embedder.model_, X, codes)
     head.classes_ = classes
     return tuned, head
 

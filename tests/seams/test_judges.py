@@ -33,6 +33,7 @@ from skclr.evaluation.harness import Trial
 from skclr.evaluation.judges import Judge, knn_judge, linear_judge
 from skclr.evaluation.statistics import Difference
 from skclr.evaluation.verdicts import best_of, gain, sentence, sentence_in_points
+from skclr.fine_tuning import tune
 from skclr.modalities import MODALITIES
 from tests.seams.test_labels import CONTAINERS
 
@@ -420,7 +421,7 @@ def test_fine_tuning_starts_from_a_linear_probe():
     # Without a step, the head is scikit-learn's logistic regression on the standardised embedding.
     bare = ContrastiveEmbedder(max_epochs=1, passthrough=False, random_state=0).fit(X)
     for y in (TRUTH, TRUTH > 0):
-        tuned, head = bare.model_.tuned(X[::2], np.unique(y[::2], return_inverse=True)[1], n_steps=0)
+        tuned, head = tune(bare.model_, X[::2], np.unique(y[::2], return_inverse=True)[1], n_steps=0)
         Z = bare.transform(X)
         linear = linear_probe(Z[::2], y[::2], Z[1::2], y[1::2], scoring="neg_log_loss")
         assert -log_loss(y[1::2], head.predict_proba(tuned.transform(X[1::2]))) == pytest.approx(linear, abs=0.02)

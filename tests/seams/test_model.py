@@ -19,6 +19,7 @@ import skclr
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
 from skclr.callbacks import SUPPORT
 from skclr.files import dumps
+from skclr.fine_tuning import tune
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(40, 3))
@@ -118,11 +119,11 @@ def test_a_snapshot_stays_as_it_is(embedder):
 def test_tuned_leaves_the_model_and_keeps_to_its_steps(embedder):
     codes = (TABLE[:, 0] > 0).astype(int)
     before = embedder.transform(TABLE)
-    tuned, head = embedder.model_.tuned(TABLE, codes)
+    tuned, head = tune(embedder.model_, TABLE, codes)
     assert tuned.plan.max_epochs == 50
     assert tuned.n_features_out == tuned.encoder.out_features
     assert np.mean(head.predict(tuned.transform(TABLE)) == codes) > 0.9
-    bare, _ = embedder.model_.tuned(TABLE, codes, n_steps=0)
+    bare, _ = tune(embedder.model_, TABLE, codes, n_steps=0)
     assert not bare.net.history
     assert_array_equal(bare.transform(TABLE), embedder.model_.embed(embedder.model_.read(TABLE)))
     assert_array_equal(embedder.transform(TABLE), before)

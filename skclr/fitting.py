@@ -1,0 +1,191 @@
+"""Training a model: from the parameters of an estimator and its data to what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from skclr.build import build_samples, build_untrained
+from skclr.data import Rows
+from skclr.modalities import check_two_samples
+from skclr.model import Model, Reading
+from skclr.parameters import check_parameters
+from skclr.plan import Plan
+from skclr.planning import check_freeze, check_ranks_alike, check_settled, choose_device, plan_fit, telling
+from skclr.randomness import draw_seed
+from skclr.ranks.collectives import world
+from skclr.training import (
+    Checkpoints,
+    Samples,
+    agree,
+    check_length,
+    free,
+    handle_ctrl_c,
+    is_out_of_memory,
+    row_groups,
+)
+from skclr.views import shows_given
+
+
+def train(
+    parameters: Mapping[str, Any],
+    X: Any,
+    y: Any = None,
+    groups: Any = None,
+    unlabeled: Any = None,
+    *,
+    before: Model | None = None,
+    endless: bool = False,
+    watched: Callable[[Model, Any], AbstractContextManager[None]] = lambda model, X: nullcontext(),
+) -> Model:
+    """Train a model.
+
+    Parameters
+    ----------
+    parameters : of the estimator.
+    X, y, groups, unlabeled : as for its `fit`.
+    before : whose reading and weights training starts from; it stays as it is.
+    endless : whether X is one piece of a stream.
+    watched : takes the model and X to a context that it is trained in.
+
+    Raises
+    ------
+    ValueError : for data and parameters that cannot be used.
+    MemoryError : where training does not fit; says what to lower.
+    """
+    with out_of_memory_explained():
+        check_parameters(parameters)
+        rows = Rows.of(X, paired=shows_given(parameters["views"]))
+        if before is None:
+            reading, first = Reading.of(rows.sides[0], parameters)
+        else:
+            reading = before.reading
+            first = reading.rows(rows.sides[0])
+        sides = [first, *map(reading.rows, rows.sides[1:])]
+        device = choose_device(parameters["device"])
+        samples = samples_to_fit(reading, sides, parameters, device, y, groups, unlabeled)
+        model = begin(parameters, reading, samples, given=rows.n_views > 1, endless=endless, before=before)
+        if (groups is not None or parameters["positives"] == "labels") and not model.net.module_.uses_groups:
+            raise ValueError(
+                f"framework={parameters['framework']!r} makes no use of labels or groups: set positives='views' and "
+                "give no groups, or choose simclr, moco or nnclr"
+            )
+        if before is None:
+            check_freeze(model.plan)
+        else:
+            model.net.continue_from(before.net, optimizer=endless)
+        with watched(model, rows.as_given()):
+            run(model, samples)
+        return model
+
+
+def samples_to_fit(
+    reading: Reading,
+    sides: list[Any],
+    parameters: Mapping[str, Any],
+    device: torch.device,
+    y: Any,
+    groups: Any = None,
+    unlabeled: Any = None,
+) -> Samples:
+    """Return the samples of all rows, with their positive groups.
+
+    Parameters
+    ----------
+    sides : the rows of each view that X holds, as `reading` reads them.
+    """
+    n_samples, by_label = sides[0].shape[0], parameters["positives"] == "labels"
+    if y is not None:
+        check_length("y", y, n_samples)
+    elif by_label:
+        raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
+    if unlabeled is not None:
+        more = Rows.of(unlabeled, paired=shows_given(parameters["views"]))
+        if more.n_views != len(sides):
+            raise ValueError(f"unlabeled gives {more.n_views} view(s), but X gives {len(sides)}: give as many")
+        with _named("unlabeled"):
+            joined = [reading.rows(side) for side in more.sides]
+        sides = [reading.modality.join(*parts) for parts in zip(sides, joined, strict=True)]
+    ids = row_groups(n_samples, y if by_label else None, groups, n_extra=sides[0].shape[0] - n_samples)
+    samples = build_samples(sides, reading.modality, device, ids)
+    check_two_samples(samples)
+    handle_ctrl_c()
+    return samples
+
+
+def begin(
+    parameters: Mapping[str, Any],
+    reading: Reading,
+    samples: Samples,
+    *,
+    given: bool,
+    endless: bool = False,
+    before: Model | None = None,
+) -> Model:
+    """Return the model that training of the samples begins with.
+
+    Parameters
+    ----------
+    given : whether X holds several views of each sample.
+    before : that the fit continues; its plan must name the same parts.
+    """
+    # Dictionaries are copied: one that the user changes in place later is another.
+    parameters = {name: dict(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+    if before is not None:
+        check_settled(parameters, reading.modality, before.plan)
+    seed = agree(draw_seed(parameters["random_state"]))
+    facts: dict[str, Any] = {"seed": seed, "given": given, "endless": endless}
+    plan = plan_fit(parameters, reading.modality, len(samples), samples.device, **facts)
+    if world.size > 1:
+        check_ranks_alike(plan)
+    checkpoints = None if endless else _checkpoints(parameters, plan)
+    net = build_untrained(plan, reading.modality, verbose=parameters["verbose"], checkpoints=checkpoints)
+    return Model.of(parameters, reading, net, len(samples))
+
+
+def run(model: Model, samples: Samples) -> None:
+    """Train a model on the samples, for the epochs of its plan."""
+    if model.net.max_epochs:
+        samples.settle()
+        model.net.partial_fit(samples)
+    model.net.module_.eval()
+
+
+def _checkpoints(parameters: Mapping[str, Any], plan: Plan) -> Checkpoints | None:
+    folder = parameters["checkpoint_dir"]
+    if folder is None:
+        return None
+    if parameters["random_state"] is None:
+        raise ValueError(
+            f"checkpoint_dir={folder!r} with random_state=None: the same call would draw another seed "
+            "and could not go on from a checkpoint, give random_state a number"
+        )
+    return Checkpoints(folder, parameters["checkpoint_minutes"], telling(plan))
+
+
+@contextmanager
+def _named(argument: str) -> Iterator[None]:
+    """Name the argument in what a modality says of samples that do not fit those it has learned from."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{argument} does not fit X: {error}") from error
+
+
+@contextmanager
+def out_of_memory_explained() -> Iterator[None]:
+    """Raise a MemoryError that says what to lower where training runs out of memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        free(error)
+        raise MemoryError(
+            "training does not fit into memory: lower batch_size ('auto' is up to 256) or chunk_size (with it the "
+            "encoder takes a batch in pieces), set precision='bfloat16', "
+            f"make fewer views, or choose a smaller encoder ({error})"
+        ) from error
