@@ -39,15 +39,15 @@ def multiplies_faster_in_bfloat16(device: torch.device) -> bool:
 
 
 @contextmanager
-def single_columns_padded(module: nn.Module, autocast: torch.dtype | None) -> Iterator[None]:
-    """Pad images of one column by a column of zeros before strided convolutions, in bfloat16 on a CPU.
+def single_columns_padded(module: nn.Module) -> Iterator[None]:
+    """Pad images of one column by a column of zeros before strided convolutions on a CPU: for bfloat16.
 
     Notes
     -----
     Workaround for a bug of oneDNN, which leaves the gradient of such a convolution's weight uninitialised (torch 2.14).
     Where the convolution's own zero padding covers the second column anyhow, the output is the same.
     """
-    convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)] if autocast is torch.bfloat16 else []
+    convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
     striding = [c for c in convolutions if c.stride[1] > 1 and c.padding_mode == "zeros" and c.padding != "valid"]
     with forward_replaced(striding, _padded):
         yield

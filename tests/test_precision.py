@@ -44,7 +44,7 @@ def test_gradients_of_images_of_one_column(kernel, channels_last):
     x = x.to(memory_format=torch.channels_last) if channels_last else x
     expected = convolution(x)
     (exact,) = torch.autograd.grad(expected.square().sum(), [convolution.weight])
-    with single_columns_padded(convolution, torch.bfloat16):
+    with single_columns_padded(convolution):
         assert_close(convolution(x), expected)
         for _ in range(5):
             # What is freed has NaN in it, and is what uninitialised memory is made of.

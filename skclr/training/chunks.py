@@ -15,13 +15,12 @@ from skclr.training.draws import StepDraws
 
 
 @contextmanager
-def in_chunks(module: nn.Module, size: int | None, draws: StepDraws | None = None) -> Iterator[None]:
+def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> Iterator[None]:
     """Let every encoder in a module take at most `size` samples at once within the block.
 
     Parameters
     ----------
     module : has the encoders.
-    size : None is the whole batch.
     draws : what the encoders draw from, to draw it again when a chunk is recomputed; None is torch's global generator.
 
     Notes
@@ -34,15 +33,12 @@ def in_chunks(module: nn.Module, size: int | None, draws: StepDraws | None = Non
     ----------
     Gao et al. 2021 (GradCache), sec. 3; Chen et al. 2016 for recomputation. Differs: heads take the whole batch too.
     """
-    if size is None:
-        yield
-        return
     encoders = [part for part in module.modules() if isinstance(part, Preprocessed)]
     with forward_replaced(encoders, partial(_forward, size=size, draws=draws)):
         yield
 
 
-def check_chunk_size(encoder: Encoder, size: int | None, example: Tensor) -> None:
+def check_chunk_size(encoder: Encoder, size: int, example: Tensor) -> None:
     """Raise a ValueError where chunks have one sample and the encoder cannot normalise over it in training.
 
     Parameters

@@ -223,8 +223,10 @@ class ContrastiveNet(NeuralNet):
         """Adapt the module to this run within the block: to its draws, precision, chunks and ranks."""
         with ExitStack() as stack:
             stack.enter_context(dropout_from(self.module_, draws.generator))
-            stack.enter_context(single_columns_padded(self.module_, self.autocast))
-            stack.enter_context(in_chunks(self.module_, self.plan.chunk_size, draws))
+            if self.autocast is torch.bfloat16:
+                stack.enter_context(single_columns_padded(self.module_))
+            if self.plan.chunk_size is not None:
+                stack.enter_context(in_chunks(self.module_, self.plan.chunk_size, draws))
             if world.size > 1:
                 stack.enter_context(synchronized(self.module_))
             yield
