@@ -23,7 +23,7 @@ from skclr.files.dumps import with_version, without_version
 from skclr.fitting import train
 from skclr.measures import info_nce_bound
 from skclr.model import Model
-from skclr.parameters import check_known, deep_params, shallow_params
+from skclr.parameters import deep_params, shallow_params, with_hints
 from skclr.planning import device_or_cpu
 from skclr.training import ContrastiveNet, data_parallel, embed_views, undisturbed
 from skclr.views import shows_given
@@ -159,11 +159,7 @@ default=None
 
     model_: Model
 
-    def __new__(cls, *args: Any, **params: Any) -> Self:
-        """Raise a TypeError for an unknown parameter, with what it may have been meant for."""
-        check_known(cls, params)
-        return super().__new__(cls)
-
+    @with_hints
     def __init__(
         self,
         framework: Any = "simclr",

@@ -8,8 +8,9 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -303,11 +304,19 @@ def check_arguments(
 # -- entry by entry -------------------------------------------------------------------------------
 
 
-def check_known(estimator: type, params: Mapping[str, Any]) -> None:
-    """Raise a TypeError for an unknown argument of a constructor, with what it may have been meant for."""
-    known = inspect.signature(estimator.__init__).parameters  # type: ignore[misc]
-    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        _check_names(estimator, params, [*known][1:], TypeError)
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def with_hints(init: Init) -> Init:
+    """Decorate a constructor: an unknown parameter is a TypeError with what it may have been meant for."""
+    known = [*inspect.signature(init).parameters][1:]
+
+    @wraps(init)
+    def hinting(estimator: Any, *args: Any, **params: Any) -> None:
+        _check_names(type(estimator), params, known, TypeError)
+        init(estimator, *args, **params)
+
+    return cast(Init, hinting)
 
 
 def deep_params(params: Mapping[str, Any]) -> dict[str, Any]:

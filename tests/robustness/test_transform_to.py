@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from scipy.sparse import csr_array
 from skclr import ContrastiveEmbedder
 from skclr.files import atomic, resumable
 from skclr.files.resumable import ResumableArray
+from skclr.model import Model
 
 RNG = np.random.default_rng(0)
 N_ROWS = 20
@@ -72,31 +74,23 @@ def case_in_memory(request, tmp_path_factory):
 
 def cut_short(embedder, path, X, n_blocks=2):
     """Interrupt the call after some blocks."""
-    blocks = []
+    blocks, transform = [], Model.transform
 
-    def transform(rows):
+    def interrupted(model, rows):
         if len(blocks) == n_blocks:
             raise KeyboardInterrupt
         blocks.append(rows)
-        return type(embedder).transform(embedder, rows)
+        return transform(model, rows)
 
-    embedder.transform = transform
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            embedder.transform_to(path, X)
-    finally:
-        del embedder.transform
+    with mock.patch.object(Model, "transform", interrupted), pytest.raises(KeyboardInterrupt):
+        embedder.transform_to(path, X)
     assert not path.exists()
 
 
 def count_blocks(embedder, path, X):
     """Return what `transform_to` returns, and the number of blocks that it embeds."""
-    blocks = []
-    embedder.transform = lambda rows: blocks.append(rows) or type(embedder).transform(embedder, rows)
-    try:
-        return embedder.transform_to(path, X), len(blocks)
-    finally:
-        del embedder.transform
+    with mock.patch.object(Model, "transform", autospec=True, side_effect=Model.transform) as transform:
+        return embedder.transform_to(path, X), transform.call_count
 
 
 # -- it continues, and only what is its own -----------------------------------------------------------
@@ -189,7 +183,7 @@ def test_another_model_is_noticed(kind, tmp_path):
         "weights": lambda: ContrastiveEmbedder(max_epochs=0, random_state=1).fit(first),
         "step": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(first).partial_fit(first),
         "passthrough": lambda: ContrastiveEmbedder(
-            max_epochs=0, random_state=0, passthrough=embedder._n_features_out == embedder._embedding_width
+            max_epochs=0, random_state=0, passthrough=not embedder.model_.n_plain
         ).fit(first),
         "modality": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(second),
     }[kind]()
@@ -566,7 +560,7 @@ def test_a_full_disk_is_an_error_before_the_work(there_before, reserving, tabula
         monkeypatch.setattr(os, "posix_fallocate", cannot_reserve)
     elif reserving == "missing":
         monkeypatch.delattr(os, "posix_fallocate")
-    monkeypatch.setattr(embedder, "transform", lambda rows: pytest.fail("the work has begun"), raising=False)
+    monkeypatch.setattr(Model, "transform", lambda model, rows: pytest.fail("the work has begun"))
     if there_before:
         path.write_bytes(b"old")
     before = os.listdir(small_disk)

@@ -10,6 +10,7 @@ import pytest
 from skclr import report
 from skclr.command_line.files import write_features, write_records
 from skclr.files.atomic import check_writable, replacing
+from skclr.model import Model
 from skclr.training.checkpoint import write as write_checkpoint
 
 
@@ -211,8 +212,8 @@ def test_it_is_refused_before_the_work(writer, obstacle, fitted, tmp_path, monke
         raise AssertionError("the work has begun")
 
     obstacle(tmp_path / "file.npy")
-    for name in ("transform", "to_exported_program"):
-        monkeypatch.setattr(type(fitted[0]), name, work)
+    monkeypatch.setattr(Model, "transform", work)
+    monkeypatch.setattr("skclr.exporting.to_exported_program", work)
     refused(writer, tmp_path / "file.npy", fitted)
 
 
