@@ -126,7 +126,7 @@ def fit_on_simulated_gpus(embedder, X):
         chosen.append(str(choose_on_simulated_gpus(device)))
         return torch.device("cpu")
 
-    with mock.patch("skclr.planning.choose_device", choose):
+    with mock.patch("skclr.fitting.choose_device", choose):
         embedder.fit(X)
     return chosen, os.environ["CUDA_VISIBLE_DEVICES"]
 
