@@ -22,7 +22,7 @@ from torch import nn
 
 import skclr
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, randomness
-from skclr.training.settings import default_settings
+from skclr.training.undisturbed import default_settings
 
 # -- settings of torch ------------------------------------------------------------------------------
 
