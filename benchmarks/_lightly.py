@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from skclr.frameworks import Recipe
+from skclr.parts.schedules import cosine_decay
 from skclr.training import WarmupThen, preset_arguments
 from skclr.training.optimizers import parameter_groups
-from skclr.training.schedules import cosine_decay
 
 Views = list[Tensor]
 

@@ -1,6 +1,7 @@
 """Schedules: pure functions of progress, the fraction of optimiser steps done."""
 
 import math
+from collections.abc import Callable
 
 
 def cosine(start: float, end: float, progress: float) -> float:
@@ -25,3 +26,67 @@ def cosine(start: float, end: float, progress: float) -> float:
 def linear(start: float, end: float, progress: float) -> float:
     """Go from `start` at progress 0 to `end` at progress 1 along a straight line."""
     return start + (end - start) * progress
+
+
+# -- of the learning rate -------------------------------------------------------------------------
+
+
+def cosine_decay(progress: float) -> float:
+    """Decay from 1 to 0 along half a cosine wave."""
+    return cosine(1.0, 0.0, progress)
+
+
+def linear_decay(progress: float) -> float:
+    """Decay from 1 to 0 along a straight line."""
+    return linear(1.0, 0.0, progress)
+
+
+def constant(progress: float) -> float:
+    """Stay at 1."""
+    return 1.0
+
+
+LR_SCHEDULES: dict[str, Callable[[float], float]] = {
+    "cosine": cosine_decay,
+    "linear": linear_decay,
+    "constant": constant,
+}
+
+
+class WarmupThen:
+    """Linear warm-up from nearly zero, then a decay.
+
+    Parameters
+    ----------
+    decay : takes progress, in [0, 1) and counted from the end of the warm-up, to a factor.
+    warmup_epochs : length of the warm-up.
+    max_epochs : length of the run, which the warm-up cannot exceed.
+
+    References
+    ----------
+    Goyal et al. 2017, sec. 2.2; Loshchilov and Hutter 2017. Differs: none.
+    """
+
+    def __init__(self, decay: Callable[[float], float], warmup_epochs: float, max_epochs: int) -> None:
+        self.decay = decay
+        self.warmup_epochs = warmup_epochs
+        self.max_epochs = max_epochs
+
+    def __call__(self, step: int, total_steps: int) -> float:
+        """Return the factor for a step.
+
+        Parameters
+        ----------
+        step : number of the step, from 0.
+        total_steps : length of the run; 0 on an endless stream, where the rate stays at its base.
+
+        Returns
+        -------
+        What to multiply the base learning rate with.
+        """
+        if not total_steps:
+            return 1.0
+        warmup_steps = round(min(self.warmup_epochs / self.max_epochs, 1) * total_steps)
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        return self.decay((step - warmup_steps) / (total_steps - warmup_steps))

@@ -3,6 +3,7 @@
 from skclr.data import check_length
 from skclr.data.groups import row_groups
 from skclr.data.samples import Batches, HoldOut, Samples, validation_size
+from skclr.parts.schedules import LR_SCHEDULES, WarmupThen
 from skclr.ranks.process_group import agree, check_alike, data_parallel
 from skclr.training.checkpoint import Checkpoints, fingerprint
 from skclr.training.chunks import check_chunk_size
@@ -11,7 +12,6 @@ from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
 from skclr.training.net import ContrastiveNet
 from skclr.training.optimizers import LARS, OPTIMIZERS, MomentumSGD, preset_arguments
 from skclr.training.progress import ProgressLine
-from skclr.training.schedules import LR_SCHEDULES, WarmupThen
 from skclr.training.undisturbed import undisturbed
 from skclr.training.user_callbacks import is_callback, prepare_callbacks
 

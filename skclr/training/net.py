@@ -17,6 +17,7 @@ from skclr.data.samples import Batches, HoldOut, Samples
 from skclr.encoders.dropout import dropout_from
 from skclr.frameworks import Framework
 from skclr.parts.queue import Queue
+from skclr.parts.schedules import WarmupThen
 from skclr.plan import Plan
 from skclr.precision import single_columns_padded
 from skclr.randomness import MODULES, derive_seeds, rank_seed
@@ -30,7 +31,6 @@ from skclr.training.draws import StepDraws
 from skclr.training.history import to_columns
 from skclr.training.interruption import StopTraining, ctrl_c_came, handle_ctrl_c, stoppable
 from skclr.training.optimizers import parameter_groups
-from skclr.training.schedules import WarmupThen
 from skclr.training.state import check_counters, check_optimizer, continue_optimizer, read_history
 from skclr.views import Views
 
