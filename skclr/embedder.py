@@ -24,9 +24,9 @@ from skclr.fitting import train
 from skclr.measures import info_nce_bound
 from skclr.model import Model
 from skclr.parameters import deep_params, shallow_params, with_hints
+from skclr.part_choices import shows_given
 from skclr.planning import device_or_cpu
 from skclr.training import ContrastiveNet, data_parallel, embed_views, undisturbed
-from skclr.views import shows_given
 
 
 class ContrastiveEmbedder(*SUPPORT, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from skclr.data import Rows
 from skclr.modalities import check_two_samples
 from skclr.model import Model, Reading
 from skclr.parameters import check_parameters
+from skclr.part_choices import shows_given
 from skclr.plan import Plan
 from skclr.planning import check_freeze, check_ranks_alike, check_settled, choose_device, plan_fit, telling
 from skclr.randomness import draw_seed
@@ -27,7 +28,6 @@ from skclr.training import (
     is_out_of_memory,
     row_groups,
 )
-from skclr.views import shows_given
 
 
 def train(

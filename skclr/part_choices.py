@@ -16,10 +16,11 @@ from skclr.files.plain import Plain, as_python
 from skclr.frameworks import FRAMEWORKS, Framework
 from skclr.hints import REGISTRIES
 from skclr.losses import LOSSES
-from skclr.modalities import MODALITIES, Modality, infer_modality
+from skclr.modalities import MODALITIES, Modality
+from skclr.modalities.inferred import infer_modality
 from skclr.parameters import check_arguments, look_up
 from skclr.plan import Part, Plan, defaults_of, same, shown
-from skclr.views import VIEWS, CallableViews, Views, shows_given
+from skclr.views import VIEWS, CallableViews, Views
 
 # A choice, and where it came from; "" where the user made it.
 Choice = tuple[Any, str]
@@ -235,6 +236,12 @@ def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modalit
     else:
         chosen = choose_part("views", CallableViews, {"function": part, **(params or {})})
     return chosen, source if is_auto(views) else ""
+
+
+def shows_given(views: Any) -> bool:
+    """Return whether a `views` parameter, a name, a class or an object, shows the views that X holds."""
+    part = VIEWS.get(views) if isinstance(views, str) else views
+    return bool(getattr(part, "shows_given", False))
 
 
 def name_of(modality: Modality) -> str:

@@ -15,7 +15,8 @@ from skclr import ContrastiveEmbedder, ModelFileError, load
 from skclr.command_line import main
 from skclr.files import format as storage
 from skclr.frameworks import FRAMEWORKS
-from skclr.modalities import MODALITIES, infer_modality
+from skclr.modalities import MODALITIES
+from skclr.modalities.inferred import infer_modality
 from skclr.model import InputFeatures
 from skclr.saving import CLASSES
 from skclr.training import ContrastiveNet

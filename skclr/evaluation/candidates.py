@@ -21,9 +21,8 @@ from skclr.fine_tuning import tune
 from skclr.frameworks import FRAMEWORKS
 from skclr.model import Model, Reading
 from skclr.optional import import_optional
-from skclr.part_choices import network_parameters
+from skclr.part_choices import network_parameters, shows_given
 from skclr.planning import choose_device
-from skclr.views import shows_given
 
 # Name of the embedding beside its baselines.
 EMBEDDING = "embedding"

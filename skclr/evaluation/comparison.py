@@ -26,8 +26,8 @@ from skclr.evaluation.statistics import Difference, corrected_t_test
 from skclr.evaluation.verdicts import Verdict, best_of, gain, sentence
 from skclr.files.atomic import make_folder
 from skclr.optional import import_optional
+from skclr.part_choices import shows_given
 from skclr.randomness import derive_seeds
-from skclr.views import shows_given
 
 _SUFFIXES = ("", "_low", "_high", "_p_value")
 _UNTESTED = Difference(*[float("nan")] * 4)

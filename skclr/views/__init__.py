@@ -1,7 +1,5 @@
 """View makers: how positive pairs are made. To add one, write its file and its line here."""
 
-from typing import Any
-
 from skclr.views.audio import AudioViews
 from skclr.views.base import Samples, Views
 from skclr.views.custom import CallableViews
@@ -25,13 +23,6 @@ VIEWS: dict[str, type[Views]] = {
     "text": TextViews,
 }
 
-
-def shows_given(views: Any) -> bool:
-    """Return whether a `views` parameter, a name, a class or an object, shows the views that X holds."""
-    part = VIEWS.get(views) if isinstance(views, str) else views
-    return bool(getattr(part, "shows_given", False))
-
-
 __all__ = [
     "VIEWS",
     "AudioViews",
@@ -47,5 +38,4 @@ __all__ = [
     "SeriesViews",
     "TextViews",
     "Views",
-    "shows_given",
 ]

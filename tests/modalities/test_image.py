@@ -8,7 +8,8 @@ import torch
 from numpy.testing import assert_array_equal
 from torch.testing import assert_close
 
-from skclr.modalities import Image, infer_modality
+from skclr.modalities import Image
+from skclr.modalities.inferred import infer_modality
 from skclr.model import InputFeatures
 
 

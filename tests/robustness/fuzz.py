@@ -45,7 +45,8 @@ with atheris.instrument_imports(include=["skclr"]):
     from skclr.files import format as storage
     from skclr.frameworks import FRAMEWORKS
     from skclr.losses import LOSSES
-    from skclr.modalities import MODALITIES, infer_modality
+    from skclr.modalities import MODALITIES
+    from skclr.modalities.inferred import infer_modality
     from skclr.plotting.reporting import page
     from skclr.saving import CLASSES
     from skclr.training import ContrastiveNet

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from skclr import ContrastiveEmbedder
 from skclr.data import Rows
 from skclr.data.sources import opened
-from skclr.modalities import MODALITIES, Series, infer_modality
+from skclr.modalities import MODALITIES, Series
+from skclr.modalities.inferred import infer_modality
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 10, 14)).astype("uint8")

@@ -11,8 +11,9 @@ from scipy import sparse
 
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, diagnose
 from skclr.data import Rows
+from skclr.part_choices import shows_given
 from skclr.plotting import EmbeddingDisplay, NeighborsDisplay, SimilarityDisplay, ViewsDisplay
-from skclr.views import VIEWS, Paired, shows_given
+from skclr.views import VIEWS, Paired
 from tests.data.test_stored import HDF5, Zarr
 
 N = 12

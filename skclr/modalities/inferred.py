@@ -1,12 +1,57 @@
-"""Which modality arrays of numbers have, as told by their shapes and dtypes."""
+"""Which modality X has, inferred from its samples, its shape and its dtype."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from skclr.modalities import MODALITIES
+from skclr.modalities.base import first_sample
 
-def modality_of_shape(X: Any) -> str:
+
+def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
+    """Return the name of the modality by which X should be read.
+
+    A parameter that only one modality has decides first, then the type of a sample, then shape and dtype.
+
+    Parameters
+    ----------
+    X : what the user passed, opened.
+    modality_params : parameters of the modality.
+
+    Returns
+    -------
+    A name in MODALITIES.
+
+    Raises
+    ------
+    ValueError : if X could have several modalities, or has none.
+    """
+    for name, modality in MODALITIES.items():
+        if modality.told_by in modality_params:
+            return name
+    first = first_sample(X)
+    if isinstance(first, str) and _is_file(first):
+        raise ValueError(
+            f"X holds str, and the first, {first!r}, is the name of a file: set modality='image' for images to be "
+            "read from there, or modality='text' for texts"
+        )
+    for name, modality in MODALITIES.items():
+        if isinstance(first, modality.sample_types):
+            return name
+    return _of_shape(X)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return os.path.isfile(text)
+    except ValueError:
+        # Some texts can be no name.
+        return False
+
+
+def _of_shape(X: Any) -> str:
     """Return the name of the modality that the shape and dtype of X suggest.
 
     Raises
