@@ -109,7 +109,9 @@ def samples_to_fit(
         with _named("unlabeled"):
             joined = [reading.rows(side) for side in more.sides]
         sides = [reading.modality.join(*parts) for parts in zip(sides, joined, strict=True)]
-    ids = row_groups(n_samples, y if by_label else None, groups, n_extra=sides[0].shape[0] - n_samples)
+    ids = None
+    if by_label or groups is not None:
+        ids = row_groups(n_samples, y if by_label else None, groups, n_extra=sides[0].shape[0] - n_samples)
     samples = build_samples(sides, reading.modality, device, ids)
     check_two_samples(samples)
     handle_ctrl_c()

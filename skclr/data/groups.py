@@ -19,8 +19,8 @@ def row_groups(n_samples: int, labels: Any = None, groups: Any = None, n_extra: 
     Parameters
     ----------
     n_samples : number of rows of X.
-    labels : (n_samples,) classes that make groups, -1 or missing for unlabelled; None for no labels.
-    groups : (n_samples,) ids that make groups; a row without an id is a group of its own. None for no groups.
+    labels : (n_samples,) classes that make groups, -1 or missing for unlabelled; None where `groups` is given.
+    groups : (n_samples,) ids that make groups; a row without an id is a group of its own. None where `labels` is given.
     n_extra : number of rows after those of X, each a group of its own.
 
     Returns
@@ -34,8 +34,6 @@ def row_groups(n_samples: int, labels: Any = None, groups: Any = None, n_extra: 
     """
     if labels is not None and groups is not None:
         raise ValueError("groups= came with positives='labels': rows can have one kind of positives, give one of them")
-    if labels is None and groups is None:
-        return torch.arange(n_samples + n_extra)
     if labels is None:
         codes = encode_groups(groups, n_samples)
     elif (codes := encode_labels(labels, n_samples).codes).max(initial=UNLABELLED) == UNLABELLED:

@@ -10,10 +10,6 @@ def partners(ids):
     return (ids[:, None] == ids).numpy()
 
 
-def test_without_labels_every_row_is_alone():
-    assert partners(row_groups(4)).sum() == 4
-
-
 @pytest.mark.parametrize(
     "labels", [[0, 1, 0, 1], ["a", "b", "a", "b"], [2.0, 5.0, 2.0, 5.0], [True, False, True, False]]
 )
