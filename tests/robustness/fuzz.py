@@ -47,6 +47,7 @@ with atheris.instrument_imports(include=["skclr"]):
     from skclr.losses import LOSSES
     from skclr.modalities import MODALITIES
     from skclr.modalities.inferred import infer_modality
+    from skclr.model import InputFeatures
     from skclr.plotting.reporting import page
     from skclr.saving import CLASSES
     from skclr.training import ContrastiveNet
@@ -92,7 +93,7 @@ ENTRIES = [
 def reading(name: str) -> Callable[[bytes], None]:
     def target(data: bytes) -> None:
         draw = atheris.FuzzedDataProvider(data)
-        modality, estimator = MODALITIES[name](**MODALITY_PARAMS.get(name, {})), ContrastiveEmbedder()
+        modality, estimator = MODALITIES[name](**MODALITY_PARAMS.get(name, {})), InputFeatures()
         try:
             X = anything(draw)
             infer_modality(X, {})
