@@ -1,6 +1,15 @@
-"""What a model file may set the arguments of parts to, by the name of the argument."""
+"""What a model file may set the arguments of parts to, by the name of the argument.
 
+An argument that is declared as a number needs no line here: it has the role of its type, `OF_NUMBERS`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
+
+from skclr.encoders import ENCODERS, Encoder
+from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES
 from skclr.roles import (
     AUTO,
     DEPTH,
@@ -22,9 +31,24 @@ from skclr.roles import (
     tokenizer,
     whole,
 )
-from skclr.views import VIEWS
+from skclr.views import VIEWS, Views
+
+# Within bounds that hold for any argument; one that needs more has a line of its own.
+OF_NUMBERS: dict[Any, Role] = {bool: FLAG, int: DEPTH, float: number()}
+
+
+def _declared_numbers() -> Iterator[tuple[str, Role]]:
+    """Yield the arguments of all parts that are declared as numbers, facts of the data apart, and their roles."""
+    registries: list[Mapping[str, Any]] = [ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, VIEWS]
+    for part in [part for registry in registries for part in registry.values()]:
+        facts = part.facts if issubclass(part, Encoder | Views) else ()
+        for name, hint in get_type_hints(part.__init__).items():
+            if hint in OF_NUMBERS and name not in facts:
+                yield name, OF_NUMBERS[hint]
+
 
 ARGUMENTS: dict[str, Role] = {
+    **dict(_declared_numbers()),
     # Sizes of networks.
     "cardinalities": several(SIZE, 2**24),
     "expansion": number(0, 2**10),
