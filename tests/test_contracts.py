@@ -346,6 +346,7 @@ class Toy:
         rows = torch.randint(len(self.signal), (size,), generator=self.generator)
         return [self.view(rows) for _ in range(2)], rows
 
+    @torch.no_grad()
     def score(self, embed):
         """Give the share of samples whose nearest neighbour is of their class."""
         h = embed(self.view(torch.arange(len(self.signal))))
@@ -364,7 +365,7 @@ SMALL = {
 @every_framework
 def test_learns_what_views_share(name):
     toy, framework, n_steps = Toy(), build(name, **SMALL.get(name, {})), 150
-    raw, untrained = toy.score(lambda x: x), toy.score(copy.deepcopy(framework).eval().embed)
+    raw, untrained = toy.score(lambda x: x), toy.score(copy.deepcopy(framework).eval().encoder)
     optimizer = torch.optim.AdamW([p for p in framework.parameters() if p.requires_grad], lr=5e-3)
     for step in range(n_steps):
         loss = framework(*toy.batch())
@@ -372,7 +373,7 @@ def test_learns_what_views_share(name):
         loss.backward()
         optimizer.step()
         framework.after_step((step + 1) / n_steps)
-    learned = toy.score(framework.eval().embed)
+    learned = toy.score(framework.eval().encoder)
     assert max(raw, untrained) < 0.65
     assert learned > 0.75
 
