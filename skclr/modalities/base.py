@@ -32,12 +32,12 @@ class Modality(Plain, ABC):
 
     Attributes
     ----------
-    encoder, views : names of the defaults; `views` may follow from what was read.
+    encoder, views, passthrough : defaults: names of the encoder and of the view maker, and whether `transform` returns
+        the plain features beside the embedding. The last two may follow from what was read.
     told_by : name of a parameter that no other modality has, by which `modality="auto"` knows this one.
     sample_types : types of samples that no other modality takes; arrays of numbers are told apart by their shapes.
     n_steps : optimiser steps that `max_epochs="auto"` spends.
     any_length : whether `features` takes samples shorter than those of the fit.
-    passthrough : whether `transform` returns the plain features beside the embedding by default.
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
 

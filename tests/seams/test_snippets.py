@@ -79,7 +79,9 @@ def test_blocks_that_are_skipped_are_counted():
 
 def test_every_block_is_found():
     text = "".join(page.read_text() for page in PAGES)
-    assert sum(map(len, BLOCKS.values())) == len(re.findall(r"^```\w|^\.\. code-block::", text, re.MULTILINE)) > 20
+    # A block with a caption is a file, which tests/test_adding.py writes.
+    begun = re.findall(r"^```\w|^\.\. code-block::(?! \w+\n    :caption:)", text, re.MULTILINE)
+    assert sum(map(len, BLOCKS.values())) == len(begun) > 20
 
 
 @pytest.fixture(scope="module")
