@@ -1,6 +1,8 @@
 """The house keeps its measures: scripts/house.py says what they are."""
 
+import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,12 @@ def test_an_option_is_found_by_all_ways_to_name_it(tmp_path):
     )
     found = house["places"]("size", tmp_path)
     assert found == [f"module.py: {name}" for name in ("Settings", "use", "inner", "line 11", "line 12")]
+
+
+def test_the_documentation_has_the_rooms_in_the_order_of_imports():
+    root = SCRIPT.parents[1]
+    page = (root / "docs" / "architecture.rst").read_text().partition("The rooms\n")[2]
+    rooms = [name for row in re.findall(r"^    \* - (``.*)$", page, re.MULTILINE) for name in re.findall(r"\w+", row)]
+    contract = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    names = [name.removeprefix("skclr.") for layer in contract["layers"] for name in layer.split(" | ")]
+    assert rooms == [name for name in names if name != "_version"]
