@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from decimal import Decimal
@@ -94,6 +95,19 @@ def count_values(tables: Iterable[np.ndarray]) -> list[Counter[Any]]:
         for times, column in zip(counts, table.T, strict=True):
             times.update(_typed(value) for value in column if not is_missing(value))
     return [_of_one_kind(times) for times in counts]
+
+
+def warn_of_unseen(names: list[Any], categories: np.ndarray, codes: np.ndarray) -> None:
+    """Warn of columns in which there are values, but none that fit has seen; of a single value nothing is said."""
+    empty = np.flatnonzero(np.isnan(codes).all(axis=0))
+    unseen = [repr(names[j]) for j in empty if sum(not is_missing(value) for value in categories[:, j]) > 1]
+    if unseen:
+        warnings.warn(
+            f"no value of column{'s' * (len(unseen) > 1)} {', '.join(unseen)} was seen in fit, so that all count as "
+            "missing: check that X holds the same columns, spelled alike",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def holds_text(values: Iterable[Any]) -> bool:

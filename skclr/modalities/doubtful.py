@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from skclr.data.columns import is_missing
 from skclr.modalities.base import unmasked
+from skclr.modalities.categories import holds_text
 
 # A column of text with more distinct values than this, nearly one a row, tells rows apart and nothing else.
 _MOST_CATEGORIES = 50
@@ -79,6 +82,24 @@ def doubtful_columns(X: Any, y: Any = None) -> DoubtfulColumns:
         if y is not None and determines(column, np.asarray(y)):
             found.targets.append(name)
     return found
+
+
+def warn_of_doubtful(names: list[Any], counts: Sequence[Counter[Any]]) -> None:
+    """Warn of columns of text that are no features: identifiers and dates."""
+    texts = [(name, times) for name, times in zip(names, counts, strict=True) if holds_text(times)]
+    dates = [name for name, times in texts if are_dates(times)]
+    ids = [name for name, times in texts if name not in dates and is_identifier(len(times), times.total())]
+    found = [
+        *([f"text that differs in nearly every row, as identifiers do ({', '.join(map(repr, ids))})"] if ids else []),
+        *([f"dates as text ({', '.join(map(repr, dates))})"] if dates else []),
+    ]
+    if found:
+        warnings.warn(
+            f"X has columns of {' and of '.join(found)}. As categories they say nothing of new rows: drop them, or "
+            "turn them into numbers",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def named_columns(X: Any) -> list[tuple[Any, np.ndarray]]:

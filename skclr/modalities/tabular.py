@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Self
 
@@ -17,14 +15,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
-from skclr.data.columns import is_missing
 from skclr.data.files import IMAGE_SUFFIXES
 from skclr.data.stored import Stored, pieces
 from skclr.files.plain import expect
 from skclr.modalities.base import Modality, check_finite, check_two_samples
-from skclr.modalities.categories import Categories, count_values, holds_text
+from skclr.modalities.categories import Categories, count_values, warn_of_unseen
 from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
-from skclr.modalities.doubtful import are_dates, is_identifier
+from skclr.modalities.doubtful import warn_of_doubtful
 from skclr.views import MarginalCorruption
 
 # Larger numbers have a variance beyond float64.
@@ -195,7 +192,7 @@ class Tabular(Modality):
                 )
             counts = count_values(self._split(as_table(rows), estimator, reset=True)[1] for rows in pieces(X))
             self.categories_.learn(counts)
-            _warn_of_doubtful(self._categorical(column_names(first)), counts)
+            warn_of_doubtful(self._categorical(column_names(first)), counts)
 
     def _take_over(self, first: Any, learned: Tabular, names: Any) -> None:
         """Keep the categories of a table that an encoder was trained on, after a look whether this one is alike."""
@@ -255,7 +252,7 @@ class Tabular(Modality):
             numbers, categories = self._split(X, estimator, reset=reset)
             table = np.empty((len(categories), len(self.is_categorical_)))
             table[:, self.is_categorical_] = codes = self.categories_.encode(categories)
-            _warn_of_unseen(self._categorical(names), categories, codes)
+            warn_of_unseen(self._categorical(names), categories, codes)
             if numbers.shape[1]:
                 others = [name for name, c in zip(names, self.is_categorical_, strict=True) if not c]
                 table[:, ~self.is_categorical_] = read_numbers(numbers, others)
@@ -364,40 +361,6 @@ def _highest(table: Any) -> np.ndarray:
 
 def _lowest(table: Any) -> np.ndarray:
     return table.min(axis=0).toarray().ravel() if sparse.issparse(table) else np.fmin.reduce(table, axis=0)
-
-
-# -- what is said of columns ------------------------------------------------------------------------
-
-
-def _warn_of_doubtful(names: list[Any], counts: Sequence[Counter[Any]]) -> None:
-    """Warn of columns of text that are no features: identifiers and dates."""
-    texts = [(name, times) for name, times in zip(names, counts, strict=True) if holds_text(times)]
-    dates = [name for name, times in texts if are_dates(times)]
-    ids = [name for name, times in texts if name not in dates and is_identifier(len(times), times.total())]
-    found = [
-        *([f"text that differs in nearly every row, as identifiers do ({', '.join(map(repr, ids))})"] if ids else []),
-        *([f"dates as text ({', '.join(map(repr, dates))})"] if dates else []),
-    ]
-    if found:
-        warnings.warn(
-            f"X has columns of {' and of '.join(found)}. As categories they say nothing of new rows: drop them, or "
-            "turn them into numbers",
-            UserWarning,
-            stacklevel=2,
-        )
-
-
-def _warn_of_unseen(names: list[Any], categories: np.ndarray, codes: np.ndarray) -> None:
-    """Warn of columns in which there are values, but none that fit has seen; of a single value nothing is said."""
-    empty = np.flatnonzero(np.isnan(codes).all(axis=0))
-    unseen = [repr(names[j]) for j in empty if sum(not is_missing(value) for value in categories[:, j]) > 1]
-    if unseen:
-        warnings.warn(
-            f"no value of column{'s' * (len(unseen) > 1)} {', '.join(unseen)} was seen in fit, so that all count as "
-            "missing: check that X holds the same columns, spelled alike",
-            UserWarning,
-            stacklevel=2,
-        )
 
 
 def _refuse_one_text_column(X: Any) -> None:
