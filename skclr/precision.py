@@ -1,7 +1,6 @@
 """Where half precision pays, and what needs more digits than it has."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +37,8 @@ def multiplies_faster_in_bfloat16(device: torch.device) -> bool:
     return has.get("amx_bf16", False) or (has.get("avx512_bf16", False) and has["cpu_name"].startswith("AMD"))
 
 
-@contextmanager
-def single_columns_padded(module: nn.Module) -> Iterator[None]:
-    """Pad images of one column by a column of zeros before strided convolutions on a CPU: for bfloat16.
+def single_columns_padded(module: nn.Module) -> AbstractContextManager[None]:
+    """Pad images of one column by a column of zeros before strided convolutions on a CPU, which bfloat16 needs.
 
     Notes
     -----
@@ -49,8 +47,7 @@ def single_columns_padded(module: nn.Module) -> Iterator[None]:
     """
     convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
     striding = [c for c in convolutions if c.stride[1] > 1 and c.padding_mode == "zeros" and c.padding != "valid"]
-    with forward_replaced(striding, _padded):
-        yield
+    return forward_replaced(striding, _padded)
 
 
 def _padded(convolution: nn.Conv2d, x: Tensor) -> Tensor:

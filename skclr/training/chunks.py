@@ -14,8 +14,7 @@ from skclr.forwarding import forward_replaced
 from skclr.training.draws import StepDraws
 
 
-@contextmanager
-def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> Iterator[None]:
+def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> AbstractContextManager[None]:
     """Let every encoder in a module take at most `size` samples at once within the block.
 
     Parameters
@@ -34,8 +33,7 @@ def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> I
     Gao et al. 2021 (GradCache), sec. 3; Chen et al. 2016 for recomputation. Differs: heads take the whole batch too.
     """
     encoders = [part for part in module.modules() if isinstance(part, Preprocessed)]
-    with forward_replaced(encoders, partial(_forward, size=size, draws=draws)):
-        yield
+    return forward_replaced(encoders, partial(_forward, size=size, draws=draws))
 
 
 def check_chunk_size(encoder: Encoder, size: int, example: Tensor) -> None:
