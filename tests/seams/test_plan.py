@@ -16,7 +16,7 @@ from skclr.losses import LOSSES, NTXent
 from skclr.modalities import MODALITIES
 from skclr.parameters import PARAMETERS
 from skclr.part_choices import filled, left_open
-from skclr.plan import Part, Plan
+from skclr.plan import Part, Plan, in_words
 from skclr.planning import plan_fit, telling
 from skclr.randomness import draw_seed
 from skclr.training import LR_SCHEDULES, OPTIMIZERS, MomentumSGD
@@ -111,7 +111,7 @@ def test_an_optimizer_has_the_recipe_of_its_name(framework, name, optimizer):
         ({"encoder": "auto"}, {"encoder": "residual_mlp"}),
         ({"early_stopping": True}, {"early_stopping": 10, "validation_fraction": 0.1}),
     ],
-    ids=str,
+    ids=in_words,
 )
 def test_what_auto_stands_for_is_the_same_plan(one, other):
     assert plan(**one) == plan(**other)
