@@ -54,3 +54,10 @@ def test_the_documentation_has_the_rooms_in_the_order_of_imports():
     contract = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     names = [name.removeprefix("skclr.") for layer in contract["layers"] for name in layer.split(" | ")]
     assert rooms == [name for name in names if name != "_version"]
+
+
+def test_the_documentation_links_files_that_are_there():
+    docs = SCRIPT.parents[1] / "docs"
+    links = re.findall(r"<(\.\./skclr/[^>]+)>", (docs / "architecture.rst").read_text())
+    assert len(links) > 30
+    assert [link for link in links if not (docs / link).exists()] == []
