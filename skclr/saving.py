@@ -96,9 +96,8 @@ def load(
     The model, and the parameters that were changed after its fit.
     """
     admitted = admission(given, trust)
-    raw = read_file(path)
     try:
-        loaded = _from_bytes(raw, admitted, defaults)
+        loaded = _from_bytes(read_file(path), admitted, defaults)
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
     _tell_left_out(admitted.left_out)

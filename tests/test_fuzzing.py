@@ -42,7 +42,7 @@ def test_readers(name):
     @quickly
     @given(samples, samples)
     def read(X, more):
-        modality, estimator = MODALITIES[name](**KNOWN.get(name, {})), ContrastiveEmbedder()
+        modality, estimator = MODALITIES[name](**KNOWN.get(name, {})), InputFeatures()
         try:
             infer_modality(X, {})
             rows = modality.read(X, estimator, reset=True)

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import inspect
 import itertools
 import re
 import shlex
@@ -110,7 +111,7 @@ def names(files, tmp_path, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot")
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(ContrastiveEmbedder.__init__.__kwdefaults__, "max_epochs", 1)
+    monkeypatch.setitem(inspect.unwrap(ContrastiveEmbedder.__init__).__kwdefaults__, "max_epochs", 1)
     for module in (skclr, skclr.evaluation):
         monkeypatch.setattr(module, "compare", small_compare)
     yield {
