@@ -407,7 +407,8 @@ default=None
         -------
         In nats, at most log n; greater is better.
         """
-        views = self.make_views(self._open(X).spread())[:2]
+        check_is_fitted(self)
+        views = self.make_views(self._open(X).spread().as_given())[:2]
         z1, z2 = embed_views(self.encoder_, views, self.device_)
         return info_nce_bound(z1, z2)
 
@@ -581,8 +582,9 @@ default=None
         return self.model_.reading.features_in.feature_names_in_
 
     def _open(self, X: Any) -> Rows:
-        """Open X, with as many views as `views` shows."""
-        return Rows.of(X, paired=shows_given(self.views))
+        """Open X, with as many views as those of the fit, or as `views` shows before it."""
+        fitted = self.__sklearn_is_fitted__()
+        return Rows.of(X, paired=self.model_.takes_views if fitted else shows_given(self.views))
 
     @property
     def _n_features_out(self) -> int:
@@ -675,5 +677,8 @@ def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **paramet
     """
     default = ContrastiveEmbedder()
     given = shallow_params(default, parameters)
+    if entries := [name for name in parameters if "__" in name]:
+        part = entries[0].partition("__")[0]
+        raise ValueError(f"load takes parameters as a whole, but {entries[0]} is an entry: pass {part}_params={{...}}")
     model, changed = saving.load(path, given, trust, defaults=default.get_params(deep=False))
     return ContrastiveEmbedder._of(model, **changed)

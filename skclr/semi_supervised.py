@@ -128,13 +128,13 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
                 "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on them "
                 "and any classifier on transform(X[0])"
             )
-        embedder = clone(embedder).fit(rows, labels.codes)
+        embedder = clone(embedder).fit(rows.as_given(), labels.codes)
         known, codes = rows[labels.labelled], labels.codes[labels.labelled]
         if self.fine_tune:
             tuned, classifier = tune(embedder.model_, known, codes)
             embedder = embedder._of(tuned)
         else:
-            classifier = self._unfitted_classifier().fit(embedder.transform(known), codes)
+            classifier = self._unfitted_classifier().fit(embedder.transform(known.as_given()), codes)
         self._fitted = _Fitted(embedder, classifier, labels.classes)
         return self
 

@@ -96,7 +96,7 @@ class SupervisedNetwork(Candidate):
 
     def fit(self, X: Rows) -> Self:
         # Columns are read as all rows have them.
-        self.untrained_ = clone(self.embedder).set_params(max_epochs=0, checkpoint_dir=None).fit(X)
+        self.untrained_ = clone(self.embedder).set_params(max_epochs=0, checkpoint_dir=None).fit(X.as_given())
         self.costs_: list[Costs] = []
         return self
 

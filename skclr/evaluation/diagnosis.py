@@ -121,17 +121,17 @@ def diagnose(
 def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
     """Embed some rows of X and their views, and the rows by the untrained encoder."""
     rows = Rows.of(X, paired=embedder.net_.view_maker.shows_given)
-    n_samples = len(embedder.transform(rows.first))
+    n_samples = len(embedder.transform(rows.first.as_given()))
     labels = None if y is None else encode_labels(y, n_samples)
     chosen = spread_rows(n_samples, _MOST_ROWS)
     rows = rows[chosen]
-    views = embedder.make_views(rows, random_state)[:2]
+    views = embedder.make_views(rows.as_given(), random_state)[:2]
     X = rows.first
     z1, z2 = embed_views(embedder.encoder_, views, embedder.device_)
-    before = embed(untrained(embedder).fit(X), X)
+    before = embed(untrained(embedder).fit(X.as_given()), X.as_given())
     if labels is not None:
         labels = labels.take(chosen)
-    return Evidence(embedder, X, labels, X_test, embed(embedder, X), views, z1, z2, before)
+    return Evidence(embedder, X, labels, X_test, embed(embedder, X.as_given()), views, z1, z2, before)
 
 
 # -- checks: each returns a sentence, or None ------------------------------------------------------

@@ -44,7 +44,7 @@ class EmbeddingScorer:
         return self.sign * self.measure(*self._embeddings(*_embedder_of(estimator, X)))
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        return [embed(embedder, embedder._open(X).first)]
+        return [embed(embedder, embedder._open(X).first.as_given())]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.measure.__name__}, sign={self.sign})"
@@ -70,7 +70,7 @@ class ViewsScorer(EmbeddingScorer):
     """
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        return embed_two_views(embedder, embedder._open(X).spread())
+        return embed_two_views(embedder, embedder._open(X).spread().as_given())
 
 
 SCORERS: dict[str, EmbeddingScorer] = {

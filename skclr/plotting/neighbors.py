@@ -92,7 +92,7 @@ class NeighborsDisplay:
         X = embedder._open(X)
         labels = None if y is None else read_labels(y, len(X))
         chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
-        found, similarities = most_similar(embedder.transform(X), n_neighbors, chosen)
+        found, similarities = most_similar(embedder.transform(X.as_given()), n_neighbors, chosen)
         rows = np.column_stack([chosen, found])
         # Once each: a row may be near to several queries.
         distinct, places = np.unique(rows, return_inverse=True)

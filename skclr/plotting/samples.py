@@ -255,7 +255,7 @@ def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
 def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Return a drawing of each row of X, and of each of its views, one list per view."""
     X = embedder._open(X)
-    views = [torch.from_numpy(view) for view in embedder.make_views(X, random_state=random_state)]
+    views = [torch.from_numpy(view) for view in embedder.make_views(X.as_given(), random_state=random_state)]
     sides = list(X.sides)
     originals, *drawn = _drawings(embedder, sides, [_read(embedder, sides[0]), *views])
     return originals, drawn

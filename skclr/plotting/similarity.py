@@ -72,7 +72,7 @@ class SimilarityDisplay:
         """
         X = embedder._open(X)
         rows = X[some_rows(X, max_samples, random_state)]
-        return cls.from_embeddings(*embed_two_views(embedder, rows, random_state), ax=ax)
+        return cls.from_embeddings(*embed_two_views(embedder, rows.as_given(), random_state), ax=ax)
 
     @classmethod
     def from_embeddings(cls, first: np.ndarray, second: np.ndarray, *, ax: Any = None) -> Self:

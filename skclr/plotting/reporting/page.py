@@ -115,7 +115,7 @@ def report(
     shown = own if len(rows) == len(X) else own[rows]
     extra = {name: np.asarray(values)[rows] for name, values in extra.items()}
     methods = [methods] if isinstance(methods, str) else methods
-    embedding = embedder.transform(shown)
+    embedding = embedder.transform(shown.as_given())
     probes = None if labels is None else probe_table(embedder, own, labels, random_state)
     points = map_data(embedder, shown, embedding, extra, methods, random_state)
     points["rows"] = None if len(rows) == len(X) else encoded(rows, np.int32)

@@ -111,8 +111,8 @@ _MEASURES = {
 def measures(embedder: Any, X: Rows, random_state: Any) -> list[dict[str, str]]:
     """Return measures that need no labels, with their meanings."""
     sample = X[some_rows(X, _MEASURED_ROWS, random_state)]
-    z = evaluation.embed(embedder, sample.first)
-    z1, z2 = evaluation.embed_two_views(embedder, sample, random_state)
+    z = evaluation.embed(embedder, sample.first.as_given())
+    z1, z2 = evaluation.embed_two_views(embedder, sample.as_given(), random_state)
     values = {
         "effective rank": f"{evaluation.effective_rank(z):.1f}",
         "uniformity": f"{evaluation.uniformity(z):.2f}",
