@@ -37,4 +37,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, *_LATER.values()})
+    return sorted({*globals(), *_LATER, *(module.partition(".")[0] for module in _LATER.values())})

@@ -98,3 +98,7 @@ def test_version_is_that_of_the_package():
     from importlib.metadata import version
 
     assert version("skclr") == skclr.__version__
+
+
+def test_every_name_that_dir_lists_is_there():
+    assert [name for name in dir(skclr) if not name.isidentifier() or not hasattr(skclr, name)] == []
