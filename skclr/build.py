@@ -29,7 +29,6 @@ from skclr.training import (
     ContrastiveNet,
     ProgressLine,
     Samples,
-    check_chunk_size,
     is_out_of_memory,
     prepare_callbacks,
 )
@@ -238,12 +237,10 @@ def build_untrained(plan: Plan, modality: Modality, **settings: Any) -> Contrast
 
     Raises
     ------
-    ValueError : as for `build_net`, and for chunks that the encoder cannot be trained in.
+    ValueError : as for `build_net`.
     """
     with DrawsFrom(plan.random_state):
         framework = build_framework(plan.framework, plan.encoder, plan.loss, plan.freeze, modality)
-        if plan.chunk_size is not None:
-            check_chunk_size(framework.encoder, plan.chunk_size, modality.example())
     return build_net(plan, framework, modality, **settings)
 
 

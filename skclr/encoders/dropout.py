@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -30,19 +28,6 @@ class Dropout(nn.Dropout):
             return super().forward(x)
         kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
         return x * kept.div_(1 - self.p)
-
-
-@contextmanager
-def dropout_from(module: nn.Module, generator: torch.Generator) -> Iterator[None]:
-    """Let every `Dropout` in a module draw from a generator within the block."""
-    layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
-    for layer in layers:
-        layer.generator = generator
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.generator = None
 
 
 class TransformerLayer(nn.TransformerEncoderLayer):

@@ -6,7 +6,6 @@ from skclr.data.samples import Batches, HoldOut, Samples, validation_size
 from skclr.parts.schedules import LR_SCHEDULES, WarmupThen
 from skclr.ranks.process_group import agree, check_alike, data_parallel
 from skclr.training.checkpoint import Checkpoints, fingerprint
-from skclr.training.chunks import check_chunk_size
 from skclr.training.inference import embed_samples, embed_views, make_views
 from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
 from skclr.training.net import ContrastiveNet
@@ -29,7 +28,6 @@ __all__ = [
     "WarmupThen",
     "agree",
     "check_alike",
-    "check_chunk_size",
     "check_length",
     "data_parallel",
     "embed_samples",

@@ -1,6 +1,5 @@
 """Large batches in little memory: the encoder takes a batch in chunks, the loss takes it whole."""
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from skclr.encoders import Encoder, Preprocessed
+from skclr.encoders import Preprocessed
 from skclr.forwarding import forward_replaced
 from skclr.training.draws import StepDraws
 
@@ -21,6 +20,10 @@ def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> A
     ----------
     module : has the encoders.
     draws : what the encoders draw from, to draw it again when a chunk is recomputed; None is torch's global generator.
+
+    Raises
+    ------
+    ValueError : in the block, where chunks have one sample and an encoder cannot normalise over it in training.
 
     Notes
     -----
@@ -34,27 +37,6 @@ def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> A
     """
     encoders = [part for part in module.modules() if isinstance(part, Preprocessed)]
     return forward_replaced(encoders, partial(_forward, size=size, draws=draws))
-
-
-def check_chunk_size(encoder: Encoder, size: int, example: Tensor) -> None:
-    """Raise a ValueError where chunks have one sample and the encoder cannot normalise over it in training.
-
-    Parameters
-    ----------
-    encoder : as in training; a copy of it takes one sample.
-    size : of chunks.
-    example : samples (2, *shape).
-    """
-    if size != 1:
-        return
-    try:
-        with torch.no_grad():
-            copy.deepcopy(encoder).train()(example[:1])
-    except ValueError as error:
-        raise ValueError(
-            "chunk_size=1 leaves the encoder's BatchNorm one sample to normalise over: set chunk_size to 2 or more "
-            f"({error})"
-        ) from error
 
 
 def _forward(encoder: Preprocessed, x: Tensor, *, size: int, draws: StepDraws | None) -> Tensor:
@@ -71,7 +53,15 @@ def _forward(encoder: Preprocessed, x: Tensor, *, size: int, draws: StepDraws | 
 
     # preserve_rng_state sets torch's global generator, from which another thread may draw.
     compute = partial(checkpoint, whole, use_reentrant=False, preserve_rng_state=draws is None, context_fn=contexts)
-    return torch.cat([compute(chunk) for chunk in torch.split(x, sizes)])
+    try:
+        return torch.cat([compute(chunk) for chunk in torch.split(x, sizes)])
+    except ValueError as error:
+        if size > 1:
+            raise
+        raise ValueError(
+            "chunk_size=1 leaves the encoder's BatchNorm one sample to normalise over: set chunk_size to 2 or more "
+            f"({error})"
+        ) from error
 
 
 @contextmanager

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
+from torch import nn
 
+from skclr.encoders.dropout import Dropout
 from skclr.randomness import NoticesDraws, global_states, globally_seeded, set_global_states
 
 
@@ -47,6 +49,18 @@ class StepDraws:
                 if self.draws_globally:
                     self._seed_globally(stack)
                 yield
+
+    @contextmanager
+    def lent_to(self, module: nn.Module) -> Iterator[None]:
+        """Let every `Dropout` of ours in a module draw from `generator` within the block."""
+        layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
+        for layer in layers:
+            layer.generator = self.generator
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.generator = None
 
     def _seed_globally(self, stack: ExitStack) -> None:
         self.draws_globally = True

@@ -14,7 +14,6 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skclr.data.samples import Batches, HoldOut, Samples
-from skclr.encoders.dropout import dropout_from
 from skclr.frameworks import Framework
 from skclr.parts.queue import Queue
 from skclr.parts.schedules import WarmupThen
@@ -222,7 +221,7 @@ class ContrastiveNet(NeuralNet):
     def _adapted(self, draws: StepDraws) -> Iterator[None]:
         """Adapt the module to this run within the block: to its draws, precision, chunks and ranks."""
         with ExitStack() as stack:
-            stack.enter_context(dropout_from(self.module_, draws.generator))
+            stack.enter_context(draws.lent_to(self.module_))
             if self.autocast is torch.bfloat16:
                 stack.enter_context(single_columns_padded(self.module_))
             if self.plan.chunk_size is not None:
@@ -339,8 +338,9 @@ class ContrastiveNet(NeuralNet):
 
     def train_step(self, batch: tuple[Tensor, Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         done = self.step_ - self.first_step_
+        lr = self.lr * self.schedule_(done, self.total_steps_)
         for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr * self.schedule_(done, self.total_steps_)
+            group["lr"] = lr
         self.optimizer_.zero_grad()
         step = self.train_step_single(batch, **fit_params)
         if world.size > 1:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import skclr
 from skclr.encoders import ENCODERS, Preprocessed
-from skclr.encoders.dropout import Dropout, TransformerLayer, dropout_from
+from skclr.encoders.dropout import Dropout, TransformerLayer
 from skclr.frameworks import FRAMEWORKS
 from skclr.randomness import draw_seed
 from skclr.training.chunks import in_chunks
@@ -214,7 +214,7 @@ def test_a_recomputed_chunk_draws_what_it_drew(dropout):
     def gradients(chunk_size):
         encoder.zero_grad()
         chunks = in_chunks(encoder, chunk_size, draws) if chunk_size else nullcontext()
-        with chunks, dropout_from(encoder, draws.generator):
+        with chunks, draws.lent_to(encoder):
             with draws.seeded(1):
                 z = torch.cat([encoder(part) for part in x.split(4)]) if chunk_size is None else encoder(x)
             z.square().sum().backward()
@@ -247,8 +247,10 @@ def test_a_transformer_layer_gives_the_numbers_of_torchs(padded):
     torchs.load_state_dict(ours.state_dict())
     x = torch.randn(3, 7, 16)
     padding = torch.zeros(3, 7).index_fill(1, torch.tensor([5, 6]), -torch.inf) if padded else None
+    draws = StepDraws(torch.device("cpu"))
     for mode in (True, False):
         torch.manual_seed(1)
         expected = torchs.train(mode)(x, src_key_padding_mask=padding)
-        with dropout_from(ours, torch.Generator().manual_seed(1)):
+        draws.generator.manual_seed(1)
+        with draws.lent_to(ours):
             torch.testing.assert_close(ours.train(mode)(x, src_key_padding_mask=padding), expected)
