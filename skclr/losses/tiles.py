@@ -1,7 +1,6 @@
 """The tiling engine: costs over all pairs of rows, in memory that grows with the rows and not with their square."""
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from typing import Any
 
 import torch
@@ -75,8 +74,14 @@ def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
 LARGEST_PRODUCT = 40.0
 
 
-def rows_per_tile(candidates: Tensor) -> int:
-    """Return how many anchors make a tile.
+def cache_bytes() -> int:
+    """Return the bytes of a core's second-level cache as far as torch knows it, and at least 2 MiB."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return max(2**21, known.get("l2_cache_size", 0))
+
+
+def rows_per_tile(candidates: Tensor, *, cpu_bytes: int = cache_bytes()) -> int:
+    """Return how many anchors make a tile, which has `cpu_bytes` on a CPU.
 
     Notes
     -----
@@ -84,15 +89,8 @@ def rows_per_tile(candidates: Tensor) -> int:
     longer, larger ones a tenth, and tiles eight times as large up to twice as long. An accelerator needs larger tiles
     to be busy. With fewer than 32 rows, the products would wait for memory.
     """
-    n_bytes = _cache_bytes() if candidates.device.type == "cpu" else 2**25
+    n_bytes = cpu_bytes if candidates.device.type == "cpu" else 2**25
     return max(32, n_bytes // candidates.element_size() // max(1, len(candidates)))
-
-
-@cache
-def _cache_bytes() -> int:
-    """Return the bytes of a core's second-level cache as far as torch knows it, and at least 2 MiB."""
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return max(2**21, known.get("l2_cache_size", 0))
 
 
 class _TiledMean(torch.autograd.Function):

@@ -39,6 +39,8 @@ def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> A
     return forward_replaced(encoders, partial(_forward, size=size, draws=draws))
 
 
+# torch's compiler takes no checkpoint with contexts of its own.
+@torch.compiler.disable
 def _forward(encoder: Preprocessed, x: Tensor, *, size: int, draws: StepDraws | None) -> Tensor:
     whole = partial(type(encoder).forward, encoder)
     if len(x) <= size:

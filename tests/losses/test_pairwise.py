@@ -201,10 +201,10 @@ def test_accelerator_gives_the_same_or_nan(name, params, tiled):
 
 
 @pytest.mark.parametrize(("n_candidates", "n_rows"), [(0, 2**19), (1024, 512), (65_536, 32), (10**7, 32)])
-def test_tiles_stay_of_one_size(n_candidates, n_rows, monkeypatch):
-    monkeypatch.setattr(tiles, "_cache_bytes", lambda: 2**21)
-    assert tiles.rows_per_tile(torch.empty(n_candidates, 0)) == n_rows
-    assert tiles.rows_per_tile(torch.empty(n_candidates, 0, dtype=torch.float64)) == max(32, n_rows // 2)
+def test_tiles_stay_of_one_size(n_candidates, n_rows):
+    candidates = torch.empty(n_candidates, 0)
+    assert tiles.rows_per_tile(candidates, cpu_bytes=2**21) == n_rows
+    assert tiles.rows_per_tile(candidates.double(), cpu_bytes=2**21) == max(32, n_rows // 2)
 
 
 @pytest.mark.parametrize("name", ["nt_xent", "sup_con", "info_nce", "soft_nearest_neighbors"])

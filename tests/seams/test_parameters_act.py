@@ -246,6 +246,14 @@ def test_compile_options_reach_the_compiler():
         fit(compile=True, net_params={"compile__backend": "nonsense"})
 
 
+# Of torch's own look at the tensors between two graphs.
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_a_compiled_module_takes_chunks():
+    expected = weights(fit(chunk_size=8, precision="float32"))
+    compiled = fit(chunk_size=8, precision="float32", compile=True, net_params={"compile__backend": "eager"})
+    torch.testing.assert_close(weights(compiled), expected)
+
+
 # -- the rest -----------------------------------------------------------------------------------------
 
 
