@@ -16,7 +16,6 @@ from torch.export import ExportedProgram
 
 from skclr import blockwise, exporting, saving
 from skclr.callbacks import SUPPORT, announced, with_callbacks
-from skclr.data import Rows
 from skclr.diagram import diagram
 from skclr.encoders import Encoder
 from skclr.files.dumps import with_version, without_version
@@ -24,7 +23,6 @@ from skclr.fitting import train
 from skclr.measures import info_nce_bound
 from skclr.model import Model
 from skclr.parameters import deep_params, shallow_params, with_hints
-from skclr.part_choices import shows_given
 from skclr.planning import device_or_cpu
 from skclr.training import ContrastiveNet, data_parallel, embed_views, undisturbed
 
@@ -408,7 +406,7 @@ default=None
         In nats, at most log n; greater is better.
         """
         check_is_fitted(self)
-        views = self.make_views(self._open(X).spread().as_given())[:2]
+        views = self.make_views(self.model_.rows(X).spread().as_given())[:2]
         z1, z2 = embed_views(self.encoder_, views, self.device_)
         return info_nce_bound(z1, z2)
 
@@ -581,21 +579,9 @@ default=None
         """Names of the columns, where X was a DataFrame with such."""
         return self.model_.reading.features_in.feature_names_in_
 
-    def _open(self, X: Any) -> Rows:
-        """Open X, with as many views as those of the fit, or as `views` shows before it."""
-        fitted = self.__sklearn_is_fitted__()
-        return Rows.of(X, paired=self.model_.takes_views if fitted else shows_given(self.views))
-
     @property
     def _n_features_out(self) -> int:
         return self.model_.n_features_out
-
-    @classmethod
-    def _of(cls, model: Model, **changed: Any) -> Self:
-        """Return an estimator that has fitted a model, with parameters that were changed after the fit."""
-        embedder = cls(**{**model.parameters, **changed})
-        embedder.model_ = model
-        return embedder
 
     # -- what scikit-learn asks -------------------------------------------------------------------
 
@@ -681,4 +667,6 @@ def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **paramet
         part = entries[0].partition("__")[0]
         raise ValueError(f"load takes parameters as a whole, but {entries[0]} is an entry: pass {part}_params={{...}}")
     model, changed = saving.load(path, given, trust, defaults=default.get_params(deep=False))
-    return ContrastiveEmbedder._of(model, **changed)
+    embedder = ContrastiveEmbedder(**{**model.parameters, **changed})
+    embedder.model_ = model
+    return embedder

@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skclr.data import Rows
 from skclr.fitting import begin, run, samples_to_fit
 from skclr.frameworks import Supervised
 from skclr.model import Model
@@ -73,7 +72,7 @@ def tune(model: Model, X: Any, codes: np.ndarray, *, n_steps: int = STEPS) -> tu
         "batch_size": batch_size,
         "max_epochs": max_epochs,
     }
-    rows = Rows.of(X, paired=model.takes_views)
+    rows = model.rows(X)
     sides = [model.reading.rows(side) for side in rows.sides]
     samples = samples_to_fit(model.reading, sides, parameters, model.device, codes)
     tuned = begin(parameters, model.reading, samples, given=rows.n_views > 1)

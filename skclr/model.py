@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skclr.build import build_modality, build_samples, build_untrained, read_anew
@@ -160,6 +161,10 @@ class Model:
 
     # -- verbs --------------------------------------------------------------------------------------
 
+    def rows(self, X: Any) -> Rows:
+        """Open X, with as many views of each sample as in the fit."""
+        return Rows.of(X, paired=self.takes_views)
+
     def read(self, X: Any) -> Samples:
         """Read samples to embed; see `Reading.samples`."""
         return self.reading.samples(X, self.device)
@@ -191,7 +196,7 @@ class Model:
         ------
         ValueError : if X has a single sample, or another number of views than in the fit.
         """
-        rows = Rows.of(X, paired=self.takes_views)
+        rows = self.rows(X)
         if self.takes_views != (rows.n_views > 1):
             raise ValueError(f"X gives {rows.n_views} view(s) of each sample: give as many as in fit")
         sides = [self.reading.rows(side) for side in rows.sides]
@@ -223,3 +228,15 @@ class Model:
         net = copy.deepcopy(self.net)
         net.to(device)
         return replace(self, net=net)
+
+
+def rows_of(embedder: Any, X: Any) -> Rows:
+    """Open X as a fitted embedder does.
+
+    Raises
+    ------
+    NotFittedError : if it has not been fitted.
+    """
+    check_is_fitted(embedder)
+    model: Model = embedder.model_
+    return model.rows(X)

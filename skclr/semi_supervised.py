@@ -15,9 +15,10 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skclr.data import encode_labels
+from skclr.data import Rows, encode_labels
 from skclr.embedder import ContrastiveEmbedder
 from skclr.fine_tuning import tune
+from skclr.part_choices import shows_given
 from skclr.training import undisturbed
 
 
@@ -122,7 +123,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         if len(labels.classes) < 2:
             raise ValueError(f"y labels {len(labels.classes)} class(es) besides -1: pass rows of two classes or more")
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
-        rows = embedder._open(X)
+        rows = Rows.of(X, paired=shows_given(embedder.views))
         if rows.n_views > 1:
             raise ValueError(
                 "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on them "
@@ -132,7 +133,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         known, codes = rows[labels.labelled], labels.codes[labels.labelled]
         if self.fine_tune:
             tuned, classifier = tune(embedder.model_, known, codes)
-            embedder = embedder._of(tuned)
+            embedder = type(embedder)(**tuned.parameters)
+            embedder.model_ = tuned
         else:
             classifier = self._unfitted_classifier().fit(embedder.transform(known.as_given()), codes)
         self._fitted = _Fitted(embedder, classifier, labels.classes)

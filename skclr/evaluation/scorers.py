@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from skclr import measures
 from skclr.embedder import ContrastiveEmbedder
+from skclr.model import rows_of
 from skclr.training import embed_views
 
 
@@ -44,7 +45,7 @@ class EmbeddingScorer:
         return self.sign * self.measure(*self._embeddings(*_embedder_of(estimator, X)))
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        return [embed(embedder, embedder._open(X).first.as_given())]
+        return [embed(embedder, rows_of(embedder, X).first.as_given())]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.measure.__name__}, sign={self.sign})"
@@ -70,7 +71,7 @@ class ViewsScorer(EmbeddingScorer):
     """
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
-        return embed_two_views(embedder, embedder._open(X).spread().as_given())
+        return embed_two_views(embedder, rows_of(embedder, X).spread().as_given())
 
 
 SCORERS: dict[str, EmbeddingScorer] = {

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from skclr.model import rows_of
 from skclr.plotting.base import grid_of_axes
 from skclr.plotting.labels import label_name, read_labels
 from skclr.plotting.samples import Drawing, draw_samples, shortened, some_rows
@@ -89,7 +90,7 @@ class NeighborsDisplay:
         -------
         The display.
         """
-        X = embedder._open(X)
+        X = rows_of(embedder, X)
         labels = None if y is None else read_labels(y, len(X))
         chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
         found, similarities = most_similar(embedder.transform(X.as_given()), n_neighbors, chosen)

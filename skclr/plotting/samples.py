@@ -11,6 +11,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Rows
+from skclr.model import rows_of
 from skclr.plotting.base import COLORS, GREY, clear, pyplot
 
 # Rows that views are made of, the shown ones among them.
@@ -254,7 +255,7 @@ def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
 
 def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Return a drawing of each row of X, and of each of its views, one list per view."""
-    X = embedder._open(X)
+    X = rows_of(embedder, X)
     views = [torch.from_numpy(view) for view in embedder.make_views(X.as_given(), random_state=random_state)]
     sides = list(X.sides)
     originals, *drawn = _drawings(embedder, sides, [_read(embedder, sides[0]), *views])
@@ -263,7 +264,7 @@ def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing],
 
 def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Return a drawing of some rows of X and of each of their views, which may take values from other rows too."""
-    X = embedder._open(X)
+    X = rows_of(embedder, X)
     others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), rows)
     originals, views = draw_views(embedder, X[np.concatenate([rows, others])], random_state)
     return originals[: len(rows)], [view[: len(rows)] for view in views]

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from skclr.evaluation import embed_two_views
+from skclr.model import rows_of
 from skclr.plotting.base import COLORS, GREY, one_axes
 from skclr.plotting.samples import some_rows
 
@@ -70,7 +71,7 @@ class SimilarityDisplay:
         -------
         The display.
         """
-        X = embedder._open(X)
+        X = rows_of(embedder, X)
         rows = X[some_rows(X, max_samples, random_state)]
         return cls.from_embeddings(*embed_two_views(embedder, rows.as_given(), random_state), ax=ax)
 

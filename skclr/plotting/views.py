@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from skclr.model import rows_of
 from skclr.plotting.base import grid_of_axes
 from skclr.plotting.samples import Drawing, some_rows, some_views
 
@@ -75,7 +76,7 @@ class ViewsDisplay:
         -------
         The display.
         """
-        X = embedder._open(X)
+        X = rows_of(embedder, X)
         chosen = some_rows(X, n_samples, random_state) if rows is None else np.asarray(rows)
         return cls(*some_views(embedder, X, chosen, random_state)).plot(ax)
 

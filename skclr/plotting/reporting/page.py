@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Rows
 from skclr.files.atomic import check_writable, replacing
+from skclr.model import rows_of
 from skclr.optional import import_optional
 from skclr.plotting.base import COLORS, GREY, PALE
 from skclr.plotting.labels import read_labels
@@ -104,7 +105,7 @@ def report(
     jinja2, plotly = _engines()
     check_is_fitted(embedder)
     check_writable(path)
-    X = embedder._open(X)
+    X = rows_of(embedder, X)
     # Of pairs of the user's own, the map has the first of each.
     own = X.first
     if isinstance(y, str | os.PathLike):
