@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -202,7 +201,7 @@ def build_net(
     plan : of the fit.
     framework : that the plan names.
     modality : that has read the data.
-    verbose : 1 shows the progress line, 2 the plan before it.
+    verbose : 1 or more shows the progress line.
     checkpoints : saves the run; None saves nothing.
 
     Raises
@@ -215,8 +214,6 @@ def build_net(
         callbacks += prepare_callbacks(plan.callbacks, validates=plan.validation_fraction > 0)
     if verbose and world.rank == 0:
         callbacks.append(ProgressLine())
-        if verbose > 1:
-            sys.stderr.write(f"{plan!r}\n")
     if plan.early_stopping:
         # The loss may be negative, where a relative threshold has no meaning.
         callbacks.append(EarlyStopping(patience=plan.early_stopping, threshold_mode="abs", load_best=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -143,9 +145,16 @@ def begin(
     plan = plan_fit(parameters, reading.modality, len(samples), samples.device, **facts)
     if world.size > 1:
         check_ranks_alike(plan)
+    if parameters["verbose"] > 1 and world.rank == 0 and not (endless and before and _goes_on(plan, before.plan)):
+        sys.stderr.write(f"{plan!r}\n")
     checkpoints = None if endless else _checkpoints(parameters, plan)
     net = build_untrained(plan, reading.modality, verbose=parameters["verbose"], checkpoints=checkpoints)
     return Model.of(parameters, reading, net, len(samples))
+
+
+def _goes_on(plan: Plan, before: Plan) -> bool:
+    """Return whether a plan is that of the fit before, with another seed at most."""
+    return replace(plan, random_state=before.random_state) == before
 
 
 def run(model: Model, samples: Samples) -> None:

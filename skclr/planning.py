@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from skclr.encoders import Encoder
+from skclr.encoders import Encoder, Preprocessed
 from skclr.files.plain import as_python
 from skclr.frameworks import Framework, Recipe
 from skclr.modalities import Modality
@@ -277,11 +277,18 @@ def check_settled(parameters: Mapping[str, Any], modality: Modality, then: Plan)
         if part == before:
             continue
         alike = part.make is before.make and part.instance is before.instance
-        values = (reprlib.repr(p.changed()) if alike else p.name for p in (part, before))
+        value, last = (reprlib.repr(p.changed()) if alike else _network_name(p) for p in (part, before))
+        differs = "differs from" if value != last else "is not the"
         raise ValueError(
-            f"{name}{'_params' * alike}={next(values)} differs from {next(values)} of the last fit, which this one "
-            "continues: set it back, or use fit with warm_start=False"
+            f"{name}{'_params' * alike}={value} {differs} {last} of the last fit, which this one continues: set it "
+            "back, or use fit with warm_start=False"
         )
+
+
+def _network_name(part: Part) -> str:
+    """Return the name of a part; of a fitted encoder that of its network, which the user has chosen."""
+    fitted = isinstance(part.instance, Preprocessed)
+    return type(part.instance.network).__name__ if fitted else part.name
 
 
 def check_freeze(plan: Plan) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skclr.data.files import IMAGE_SUFFIXES, images_in
-from skclr.data.parquet import check_growth, check_row_group
+from skclr.data.parquet import check_growth, check_row_group, column_names
 from skclr.files.atomic import check_writable, replacing
 from skclr.optional import import_optional
 
@@ -87,6 +87,7 @@ def _pandas() -> Any:
 def _read_parquet(path: Path) -> Any:
     pandas = _pandas()
     header, n_bytes = import_optional("pyarrow.parquet", "cli", "reading Parquet files").read_metadata(path), 0
+    column_names(path, header)
     for group in range(header.num_row_groups):
         n_bytes += check_row_group(path, header, group, before=n_bytes)
     return pandas.read_parquet(path)

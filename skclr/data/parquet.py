@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +33,20 @@ def check_growth(path: str | os.PathLike[str], n_bytes: int, most_bytes: int | N
             f"{os.fspath(path)} would grow to {n_bytes / 2**30:,.1f} GiB or more, over {_MOST_GROWTH} times its size. "
             "If you trust it, unpack it yourself and pass an .npy file, of which only what is needed is read."
         )
+
+
+def column_names(path: str | os.PathLike[str], metadata: Any) -> list[str]:
+    """Return the names of the columns of a Parquet file.
+
+    Raises
+    ------
+    ValueError : if two columns have one name.
+    """
+    names: list[str] = metadata.schema.to_arrow_schema().names
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise ValueError(f"{path} has more than one column named {repeated[0]!r}: rename or drop all but one")
+    return names
 
 
 def check_row_group(
@@ -148,8 +163,8 @@ class ParquetRows:
     Raises
     ------
     ValueError
-        Where there are no such files, or their columns differ; and when rows are read of a row group that would grow
-        beyond 1 GiB and 100 times the size of its file.
+        Where there are no such files, or their columns differ or share a name; and when rows are read of a row group
+        that would grow beyond 1 GiB and 100 times the size of its file.
     ImportError
         Without pyarrow and pandas, `skclr[cli]`.
 
@@ -176,7 +191,8 @@ class ParquetRows:
         odd = next((path for path, file in files if not file.schema.equals(files[0][1].schema)), None)
         if odd is not None:
             raise ValueError(f"{odd} has other columns or types than {paths[0]}: write all files alike")
-        missing = [name for name in columns or () if name not in files[0][1].schema.to_arrow_schema().names]
+        names = column_names(*files[0])
+        missing = [name for name in columns or () if name not in names]
         if missing:
             raise ValueError(f"columns={columns!r}: {paths[0]} has no {missing[0]!r}")
         self.columns = columns

@@ -76,7 +76,7 @@ def test_columns_of_one_name(tmp_path):
     path = tmp_path / "bomb.parquet"
     parquet.write_table(table, path, compression="zstd", dictionary_pagesize_limit=2**30, store_schema=False)
     with pytest.raises(ValueError, match="would grow"):
-        read(path)
+        check_row_group(path, parquet.read_metadata(path), 0)
 
 
 def test_columns_that_are_not_read_do_not_count(tmp_path):
@@ -130,3 +130,12 @@ def test_a_large_file_may_grow_as_far_as_before(tmp_path):
     path = write(tmp_path / "t.parquet", {"t": texts}, 100)
     metadata = parquet.read_metadata(path)
     assert check_row_group(path, metadata, 0, most_bytes=1) < 100 * path.stat().st_size
+
+
+@pytest.mark.parametrize("reader", [ParquetRows, opened, read])
+def test_columns_of_one_name_are_refused_before_they_are_read(reader, tmp_path, monkeypatch):
+    path = tmp_path / "twice.parquet"
+    parquet.write_table(pa.Table.from_arrays([pa.array([1.0, 2.0])] * 2, names=["a", "a"]), path)
+    monkeypatch.delattr(parquet.ParquetFile, "read_row_group")
+    with pytest.raises(ValueError, match=r"twice\.parquet has more than one column named 'a': rename or drop"):
+        reader(path)

@@ -177,3 +177,24 @@ def test_chunks_of_one_row_train_or_are_refused_before(modality, size):
         assert not hasattr(embedder, "net_")
     else:
         assert np.isfinite(embedder.transform(samples)).all()
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("encoder", "other", "said"),
+    [
+        (nn.Linear(4, 8), nn.Linear(4, 8), "encoder=Linear is not the Linear of the last fit"),
+        (nn.Linear(4, 8), "mlp", "encoder=MLP differs from Linear of the last fit"),
+        ("fitted", "mlp", "encoder=MLP is not the MLP of the last fit"),
+        ("fitted", "fitted", "encoder=MLP is not the MLP of the last fit"),
+        ("fitted", "residual_mlp", "encoder=ResidualMLP differs from MLP of the last fit"),
+    ],
+)
+def test_another_encoder_is_named_by_its_network(encoder, other, said, call):
+    def given(value):
+        return ContrastiveEmbedder(**SMALL).fit(X) if value == "fitted" else value
+
+    params = {**SMALL, "encoder_params": None, "warm_start": True}
+    embedder = ContrastiveEmbedder(**{**params, "encoder": given(encoder)}).fit(X).set_params(encoder=given(other))
+    with pytest.raises(ValueError, match=said):
+        getattr(embedder, call)(X)

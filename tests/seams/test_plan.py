@@ -240,6 +240,15 @@ def test_verbose(verbose, capsys):
     assert ("epoch 1/1" in err) == (verbose > 0)
 
 
+def test_pieces_of_a_stream_show_a_plan_once(capsys):
+    model = ContrastiveEmbedder(**SMALL, verbose=2)
+    shown = []
+    for params in ({}, {}, {"learning_rate": 0.5}, {"random_state": None}):
+        model.set_params(**params).partial_fit(TABLE)
+        shown.append("Plan(" in capsys.readouterr().err)
+    assert shown == [True, False, True, False]
+
+
 # -- kept -----------------------------------------------------------------------------------------
 
 
