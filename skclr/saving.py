@@ -124,10 +124,13 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
         now = {**then, **changed}
         if reader.tensors or now.keys() != defaults.keys():
             raise ValueError("it has tensors or parameters that no part has")
-        check_parameters(then)
-        check_parameters(now)
+        as_settled = filled(then, settled)
+        for parameters in (then, now, as_settled):
+            check_parameters(parameters)
         content = replace(content, modality=modality)
-        plan = _plan_of(filled(then, settled), content, device_or_cpu(now["device"]), given)
+        plan = _plan_of(as_settled, content, device_or_cpu(now["device"]), given)
+        if plan.modality.make is not type(modality) and "modality" not in given:
+            raise ValueError(f"{type(modality).__name__} is another modality than that of the fit")
         saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
         plan = replace(plan, sources={**plan.sources, **saved})
         # An encoder of the user's draws weights, which those in the file replace.

@@ -124,12 +124,12 @@ def test_no_class_takes_the_place_of_another_kind(parameter, files, monkeypatch)
     strangers -= REGISTRIES[parameter]
     more = {} if parameter == "lr_schedule" else {f"{parameter}_params": {"input_shape": (3,), "checkpoint_path": "x"}}
     with memory_below(64 * MEBIBYTE):
-        for part, where in itertools.product(strangers, BOTH):
+        for part, where in itertools.product(strangers, (*BOTH, "plan")):
             refused(files, "tabular", setting({parameter: part, **more}, where), "is not among|not set")
     assert not reached
 
 
-@pytest.mark.parametrize("where", BOTH)
+@pytest.mark.parametrize("where", [*BOTH, "plan"])
 @pytest.mark.parametrize("name", PLAIN)
 def test_no_class_and_no_path_where_a_plain_value_belongs(name, where, files):
     for value in (MLP, [MLP], "/etc/passwd", "https://example.org", b"".hex, {"a": MLP}, 10**30, float("nan"), [[]]):
@@ -778,6 +778,13 @@ MALFORMED = {
     "samples_of_letters": lambda content: content.update(n_samples="x"),
     "given_views_as_a_number": lambda content: content.update(given_views=1),
     "no_modality": lambda content: content.update(modality=None),
+    "modality_of_another_name": setting({"modality": "text"}),
+    "plan_of_another_modality": setting({"modality": "text"}, "plan"),
+    "plan_of_a_rate_of_zero": setting({"learning_rate": 0.0}, "plan"),
+    "plan_of_all_samples_kept_back": setting({"validation_fraction": 1.0}, "plan"),
+    "plan_of_a_number": setting({3: 4}, "plan"),
+    "plan_as_a_list": lambda content: content.update(plan=[]),
+    "plan_of_another_width": setting({"framework_params": {"hidden_dim": 4, "n_layers": 3}}, "plan"),
     "modality_of_another_kind": lambda content: content.update(modality=NTXent()),
     "framework_of_another_width": setting({"framework_params": {"hidden_dim": 4}}),
     "parameters_as_a_list": lambda content: content.update(changed=[]),
