@@ -1,4 +1,4 @@
-"""Frameworks: one paper, one short file each. To add one, write its file and its line here."""
+"""Frameworks, one paper per file. To add one, write its file and add a line to `FRAMEWORKS`."""
 
 from skclr.frameworks.barlow_twins import BarlowTwins
 from skclr.frameworks.base import Framework, Recipe
@@ -24,7 +24,7 @@ FRAMEWORKS: dict[str, type[Framework]] = {
     "dino": DINO,
 }
 
-# Chosen by class alone, since these need labels; files may name them too.
+# Not selectable by name, since they need labels; pass the class. Files may contain them too.
 BY_CLASS: tuple[type[Framework], ...] = (Supervised,)
 
 __all__ = [

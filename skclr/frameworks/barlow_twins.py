@@ -10,19 +10,19 @@ from skclr.parts.heads import mlp_head
 
 
 class BarlowTwins(Framework):
-    """Each dimension agrees with itself over two views and with no other dimension.
+    """Each embedding dimension agrees across two views and is decorrelated from the other dimensions.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of projections and of the projector's hidden layers; the wider the better.
-    n_layers : number of the projector's layers.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections and of the projector's hidden layers; wider is better.
+    n_layers : number of layers of the projector.
     redundancy_weight : weight of the off-diagonal terms (λ).
 
     References
     ----------
-    Zbontar et al. 2021, algorithm 1. Differs: projector of 2 layers of 1024 instead of 3 of 8192, for
-    small encoders. Groups are not used.
+    Zbontar et al. 2021, algorithm 1. Differs: the projector has 2 layers of 1024 instead of 3 of 8192, for small
+    encoders. Groups are not used.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The protocol that every framework follows."""
+"""The base class of all frameworks."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
@@ -9,10 +9,10 @@ from skclr.encoders.base import Encoder
 
 
 class Recipe(NamedTuple):
-    """What an optimiser needs to train a framework without tuning.
+    """Settings with which an optimiser trains a framework without tuning.
 
-    `learning_rate` holds at a batch of 256 samples; `scaling` is its exponent in batch size / 256:
-    1 for SGD and LARS (Goyal et al. 2017), 1/2 for Adam's family (Malladi et al. 2022).
+    `learning_rate` is for a batch of 256 samples and is multiplied by (batch size / 256) ** scaling, where `scaling` is
+    1 for SGD and LARS (Goyal et al. 2017) and 1/2 for Adam and its variants (Malladi et al. 2022).
     """
 
     learning_rate: float
@@ -25,19 +25,18 @@ class Recipe(NamedTuple):
 
 
 class Framework(nn.Module, ABC):
-    """A way to learn an encoder from several views of the same samples.
+    """Base class of methods that learn an encoder from several views of the same samples.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
+    encoder : maps (B, *shape) to (B, encoder.out_features).
 
     Attributes
     ----------
-    exact_views : number of views `forward` takes; None for two or more.
-    default_loss : name of the pairwise loss that the paper uses; None where the framework has an
-        objective of its own and takes no other.
-    uses_groups : whether labels and groups make a difference.
-    recipes : optimiser's name to its `Recipe`; the first is the default.
+    exact_views : number of views that `forward` takes; None for two or more.
+    default_loss : name of the pairwise loss that the paper uses; None if the framework's objective cannot be replaced.
+    uses_groups : whether labels and groups affect the loss.
+    recipes : maps the name of an optimiser to its `Recipe`; the first is the default.
     """
 
     exact_views: ClassVar[int | None] = None
@@ -56,7 +55,7 @@ class Framework(nn.Module, ABC):
         Parameters
         ----------
         views : tensors (B, *shape_v); row i of each is sample i, global views first.
-        groups : (B,) int64; rows of one id are positives of each other.
+        groups : (B,) int64; rows with the same id are positives of each other.
 
         Returns
         -------
@@ -64,9 +63,9 @@ class Framework(nn.Module, ABC):
         """
 
     def after_step(self, progress: float) -> None:
-        """Move the state that no gradient moves, after a step of the optimiser.
+        """Update state that is not trained by gradients, such as a momentum teacher, after an optimiser step.
 
         Parameters
         ----------
-        progress : fraction of optimiser steps done, in (0, 1]; 0 on an endless stream.
+        progress : fraction of optimiser steps done, in (0, 1]; 0 for an endless stream.
         """

@@ -13,19 +13,19 @@ from skclr.parts.teacher import Teacher
 
 
 class BYOL(Framework):
-    """A predictor foretells what a slow teacher says of another view; there are no negatives.
+    """The online network predicts the target (EMA) network's projection of another view, without negatives.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of the space in which the loss compares.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections, on which the loss is computed.
     hidden_dim : width of the hidden layers of projector and predictor.
-    decay : the teacher's at the start; goes to 1 along a cosine.
+    decay : EMA decay of the teacher at the start; increases to 1 along a cosine.
 
     References
     ----------
-    Grill et al. 2020, sec. 3. Differs: heads for small encoders; every further view foretells the
-    teacher's projections of the first two. Groups are not used.
+    Grill et al. 2020, sec. 3. Differs: heads for small encoders; every further view predicts the teacher's projections
+    of the first two views. Groups are not used.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class BYOL(Framework):
         self.teacher = Teacher(encoder, self.projector)
 
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
-        # View by view: joined views would share the statistics of BatchNorm.
+        # View by view, since concatenated views would share BatchNorm statistics.
         predictions = [self.predictor(self.projector(self.encoder(view))) for view in views]
         targets = [self.teacher(view) for view in views[:2]]
         return across_views(normalized_mse, predictions, targets)

@@ -20,39 +20,39 @@ from skclr.ranks.collectives import world
 
 
 class Prototypes(nn.Module):
-    """Cosines of projections and prototypes: a linear layer under weight normalisation without a scale."""
+    """Cosine similarity to prototypes: a weight-normalised linear layer without a scale."""
 
     def __init__(self, dim: int, n_prototypes: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(n_prototypes, dim) / dim**0.5)
 
     def forward(self, projections: Tensor, frozen: bool = False) -> Tensor:
-        # No gradient at all: one of zeros would leave momentum and weight decay at work.
+        # Detached, since with a gradient of zeros momentum and weight decay would still change the weights.
         weight = self.weight.detach() if frozen else self.weight
         return F.linear(F.normalize(projections, dim=1), F.normalize(weight, dim=1))
 
 
 class DINO(Framework):
-    """The student foretells the teacher's centred and sharpened distribution over prototypes.
+    """The student predicts the teacher's centred and sharpened distribution over prototypes.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of the sphere on which projections and prototypes lie.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections and prototypes, which lie on the unit sphere.
     hidden_dim : width of the projector's hidden layer.
-    n_prototypes : size of the distributions.
-    temperature : the student's.
-    teacher_temperature, final_teacher_temperature : the teacher's at the start and from 0.3 of training
-        on; smaller is sharper.
-    center_decay : of the moving mean of the teacher's scores.
-    decay : the teacher's at the start; goes to 1 along a cosine.
-    freeze_until : progress before which the student's prototypes do not move.
+    n_prototypes : number of prototypes.
+    temperature : temperature of the student.
+    teacher_temperature, final_teacher_temperature : temperature of the teacher at the start, and after the first 30 %
+        of training; smaller is sharper.
+    center_decay : decay of the moving mean of the teacher's scores.
+    decay : EMA decay of the teacher at the start; increases to 1 along a cosine.
+    freeze_until : progress before which the student's prototypes are not trained.
 
     References
     ----------
-    Caron et al. 2021, algorithm 1. Differs: narrower head with BatchNorm and ReLU and fewer prototypes,
-    for small encoders; for short training a smaller decay and a colder teacher (the paper warms it from
-    0.04 to 0.07), which at this scale tends to the uniform distribution. Groups are not used.
+    Caron et al. 2021, algorithm 1. Differs: a narrower head with BatchNorm and ReLU and fewer prototypes, for small
+    encoders; for short training, a smaller decay and a lower teacher temperature (the paper raises it from 0.04 to
+    0.07, which at this scale tends to the uniform distribution). Groups are not used.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class DINO(Framework):
         "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
         # The authors' code, ResNet-50.
         "sgd": Recipe(learning_rate=0.03, weight_decay=1e-4),
-        # As SimCLR's.
+        # The same as SimCLR's.
         "lars": Recipe(learning_rate=0.3, weight_decay=1e-6),
     }
     center: Tensor
@@ -111,8 +111,8 @@ class DINO(Framework):
         scores = forward_views(lambda x: self.prototypes(self.projector(self.encoder(x)), frozen), views)
         targets = [at_least_float32(target) for target in forward_views(self.teacher, views[:2])]
         # The paper warms up for 30 of 100 epochs.
-        warmth = min(self.clock.progress / 0.3, 1.0)
-        temperature = linear(self.teacher_temperature, self.final_teacher_temperature, warmth)
+        warmup = min(self.clock.progress / 0.3, 1.0)
+        temperature = linear(self.teacher_temperature, self.final_teacher_temperature, warmup)
         codes = [((target - self.center) / temperature).softmax(dim=1) for target in targets]
         if self.training:
             self.center = torch.lerp(world.average(torch.cat(targets).mean(0)), self.center, self.center_decay)

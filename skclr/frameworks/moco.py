@@ -17,24 +17,24 @@ from skclr.parts.teacher import Teacher
 
 
 class MoCo(Framework):
-    """Queries find their key among a slow teacher's keys of this batch and of batches before it.
+    """Queries find their key among an EMA teacher's keys of this batch and of earlier batches.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of the space in which the loss compares.
-    hidden_dim : width of the projector's hidden layer; None is the encoder's own width.
-    queue_size : number of keys kept from batches before; best below the number of samples.
-    decay : the teacher's at the start; goes to 1 along a cosine.
-    symmetric : whether both global views give keys, each with a queue of its own, or the first one only.
-    loss : any pairwise loss; keys are its candidates.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections, on which the loss is computed.
+    hidden_dim : width of the projector's hidden layer; None for that of the encoder.
+    queue_size : number of keys kept from earlier batches; best below the number of samples.
+    decay : EMA decay of the teacher at the start; increases to 1 along a cosine.
+    symmetric : whether both global views produce keys, each with its own queue, or only the first one.
+    loss : any pairwise loss, with the keys as candidates.
 
     References
     ----------
-    He et al. 2020, algorithm 1; Chen et al. 2020 (MoCo v2). Differs: the other keys of the batch are
-    negatives too; a key of the query's own group is a positive, also when it stands in the queue (an
-    image's own key of an epoch ago, or, with labels, another image of its class); decay grows as in
-    MoCo v3; BatchNorm is not shuffled (docs/decisions/011).
+    He et al. 2020, algorithm 1; Chen et al. 2020 (MoCo v2). Differs: the other keys of the batch are negatives too;
+    keys of the query's group are positives even in the queue (the key of the same image from the previous epoch or,
+    with labels, of another image of its class); decay increases as in MoCo v3; BatchNorm is not shuffled
+    (docs/decisions/011).
 
     Examples
     --------
@@ -57,7 +57,7 @@ class MoCo(Framework):
         "lars": Recipe(learning_rate=0.3, weight_decay=1.5e-6),
     }
 
-    # A ModuleList of Queue; torch types what is in it as plain modules.
+    # A ModuleList of Queue, whose entries torch types as plain modules.
     queues: Any
 
     def __init__(
@@ -81,10 +81,10 @@ class MoCo(Framework):
 
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
         keys = [normalize(self.teacher(view), dim=1) for view in views[: len(self.queues)]]
-        # The view of the only keys is no query: it would find itself.
+        # If only one view provides keys, it is not a query, since it would find itself.
         queries = {i: self._query(view) for i, view in enumerate(views) if i > 0 or len(keys) > 1}
         losses = [
-            self.loss(query, groups, *queue.beside(key, groups))
+            self.loss(query, groups, *queue.with_batch(key, groups))
             for i, query in queries.items()
             for j, (key, queue) in enumerate(zip(keys, self.queues, strict=True))
             if i != j

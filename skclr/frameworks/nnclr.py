@@ -15,15 +15,15 @@ from skclr.ranks.collectives import world
 
 
 class NNCLR(Framework):
-    """The positive of a sample is its nearest neighbour among samples seen before.
+    """The positive of a sample is its nearest neighbour among earlier samples.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of the space in which neighbours are found and the loss compares.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections, on which neighbours are found and the loss is computed.
     hidden_dim : width of the hidden layers of projector and predictor.
     queue_size : number of projections kept as the support set.
-    loss : any pairwise loss; neighbours are its anchors, predictions its candidates.
+    loss : any pairwise loss, with neighbours as anchors and predictions as candidates.
 
     References
     ----------
@@ -47,7 +47,7 @@ class NNCLR(Framework):
         "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
         # lightly's CIFAR-10 benchmark: 0.06 at a batch of 128.
         "sgd": Recipe(learning_rate=0.12, weight_decay=5e-4),
-        # As SimCLR's.
+        # The same as SimCLR's.
         "lars": Recipe(learning_rate=0.3, weight_decay=1e-6),
     }
 
@@ -76,6 +76,6 @@ class NNCLR(Framework):
 
     @torch.no_grad()
     def nearest(self, projections: Tensor) -> Tensor:
-        """Give the row of the queue nearest to each projection by cosine, (B, d)."""
+        """Return the row of the queue with the largest cosine to each projection, (B, d)."""
         rows = normalize(projections, dim=1)
         return self.queue.rows[(rows @ self.queue.rows.T).argmax(dim=1)]

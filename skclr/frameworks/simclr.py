@@ -16,16 +16,16 @@ class SimCLR(Framework):
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of the space in which the loss compares.
-    hidden_dim : width of the projector's hidden layer; None is the encoder's own width.
-    n_layers : linear layers of the projector; with 0 the loss compares the embeddings themselves.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections, on which the loss is computed.
+    hidden_dim : width of the projector's hidden layer; None for that of the encoder.
+    n_layers : number of linear layers of the projector; with 0, the loss is computed on the embeddings themselves.
     loss : any pairwise loss.
 
     References
     ----------
-    Chen et al. 2020, algorithm 1. Differs: takes any number of views and any positive groups; rows of
-    one group are positives of each other over all views.
+    Chen et al. 2020, algorithm 1. Differs: takes any number of views and any positive groups; rows of the same group
+    are positives of each other across all views.
 
     Examples
     --------

@@ -11,19 +11,19 @@ from skclr.parts.multi_view import across_views
 
 
 class SimSiam(Framework):
-    """BYOL without a teacher: a predictor and a stopped gradient are enough.
+    """BYOL without a teacher: a predictor and a stop-gradient are enough.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of the space in which the loss compares; the predictor's hidden layer is a
-        quarter of it.
-    n_layers : number of the projector's layers.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections, on which the loss is computed; the predictor's hidden layer has a quarter
+        of it.
+    n_layers : number of layers of the projector.
 
     References
     ----------
-    Chen and He 2021, algorithm 1; projector of appendix D (CIFAR). Differs: narrower; every further
-    view foretells the projections of the first two. Groups are not used.
+    Chen and He 2021, algorithm 1; projector of appendix D (CIFAR). Differs: narrower; every further view predicts the
+    projections of the first two views. Groups are not used.
 
     Examples
     --------
@@ -40,12 +40,12 @@ class SimSiam(Framework):
         "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
         # lightly's CIFAR-10 benchmark.
         "sgd": Recipe(learning_rate=0.06, weight_decay=5e-4),
-        # As SimCLR's; the paper uses none.
+        # The same as SimCLR's; the paper does not use LARS.
         "lars": Recipe(learning_rate=0.3, weight_decay=1e-6),
     }
 
     def __init__(self, encoder: Encoder, projection_dim: int = 1024, n_layers: int = 2) -> None:
-        # The predictor's hidden layer has a quarter of it.
+        # The predictor's hidden layer is a quarter as wide, hence 4.
         check_number("projection_dim", projection_dim, 4, whole=True)
         super().__init__(encoder)
         self.projector = mlp_head(

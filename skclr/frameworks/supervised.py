@@ -1,4 +1,4 @@
-"""The supervised network: what contrastive learning is compared with, and how an encoder is fine-tuned."""
+"""The supervised network, used as a baseline for contrastive learning and for fine-tuning."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,17 +9,17 @@ from skclr.ranks.collectives import world
 
 
 class Supervised(Framework):
-    """A linear classifier on the encoder, trained with it; the groups are the classes.
+    """A linear classifier on top of the encoder, trained together with it; the groups are the classes.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
+    encoder : maps (B, *shape) to (B, encoder.out_features).
     n_classes : groups 0 to n_classes - 1 are the classes, as `positives="labels"` numbers them; samples of negative
         groups have no label and do not contribute to the loss.
 
     Notes
     -----
-    No name chooses it, because it needs the labels that every other framework does without. Pass the class:
+    It cannot be selected by name, because unlike every other framework it needs labels. Pass the class:
     `framework=Supervised` with `framework_params={"n_classes": k}` and `positives="labels"`.
 
     Examples
@@ -38,7 +38,7 @@ class Supervised(Framework):
         "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
         # He et al. 2016, sec. 3.4 and 4.2.
         "sgd": Recipe(learning_rate=0.1, weight_decay=1e-4),
-        # As SimCLR's.
+        # The same as SimCLR's.
         "lars": Recipe(learning_rate=0.3, weight_decay=1e-6),
     }
 
@@ -51,7 +51,7 @@ class Supervised(Framework):
 
         Raises
         ------
-        ValueError : if a group is no class. On an accelerator, where this check would stall the step, torch raises.
+        ValueError : if a group is not a class. On an accelerator, where this check would stall the step, torch raises.
         """
         n_classes = self.classifier.out_features
         if groups.device.type == "cpu" and len(groups) and (largest := int(groups.max())) >= n_classes:
@@ -62,7 +62,7 @@ class Supervised(Framework):
         classes = groups.clamp_min(-1)
         losses = [F.cross_entropy(self.logits(view), classes, ignore_index=-1, reduction="sum") for view in views]
         labelled = world.average((classes >= 0).float().mean(0))
-        # A batch without labels has a loss of 0.
+        # The loss of a batch without labels is 0.
         return sum(losses) / (len(views) * len(classes) * labelled.masked_fill(labelled == 0, 1))
 
     def logits(self, x: Tensor) -> Tensor:

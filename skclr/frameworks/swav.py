@@ -19,26 +19,26 @@ from skclr.parts.sinkhorn import sinkhorn
 
 
 class SwAV(Framework):
-    """Each view foretells to which prototypes another view of the sample is assigned.
+    """Each view predicts the prototype assignment of another view of the same sample.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of the sphere on which projections and prototypes lie.
-    hidden_dim : width of the projector's hidden layer; None is the encoder's own width.
-    n_prototypes : number of clusters; a few times the classes one hopes to find.
-    temperature : of the predicted assignment.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections and prototypes, which lie on the unit sphere.
+    hidden_dim : width of the projector's hidden layer; None for that of the encoder.
+    n_prototypes : number of prototypes (clusters); a few times the expected number of classes.
+    temperature : temperature of the predicted assignment.
     epsilon : smoothness of the codes; lower it if the loss stays at log(n_prototypes).
-    freeze_until : progress before which prototypes do not move.
-    queue_size : number of projections of batches before, for each of the two global views, that share
-        in the assignment; helps where a batch is much smaller than n_prototypes.
-    queue_start : progress from which they do.
+    freeze_until : progress before which the prototypes are not trained.
+    queue_size : number of projections of earlier batches, for each of the two global views, that take part in the
+        assignment; helps if a batch is much smaller than n_prototypes.
+    queue_start : progress from which the queue is used.
 
     References
     ----------
-    Caron et al. 2020, sec. 3 and algorithm 1. Differs: for small data and short training, fewer
-    prototypes, frozen longer, and sharper codes (the paper's epsilon is 0.05), without which the loss
-    tends to stay at log(n_prototypes); no queue unless asked for. Groups are not used.
+    Caron et al. 2020, sec. 3 and algorithm 1. Differs: for small data and short training, fewer prototypes, frozen
+    longer, and sharper codes (the paper's epsilon is 0.05), without which the loss tends to stay at log(n_prototypes);
+    by default no queue. Groups are not used.
 
     Examples
     --------
@@ -53,13 +53,13 @@ class SwAV(Framework):
     recipes = {
         # Ours, chosen on data of 1,000 to 10,000 samples.
         "adamw": Recipe(learning_rate=3e-3, weight_decay=1e-4, scaling=0.5),
-        # As SimCLR's.
+        # The same as SimCLR's.
         "sgd": Recipe(learning_rate=0.12, weight_decay=5e-4),
         # The authors' code at a batch of 256.
         "lars": Recipe(learning_rate=0.6, weight_decay=1e-6),
     }
 
-    # A ModuleList of Queue; torch types what is in it as plain modules.
+    # A ModuleList of Queue, whose entries torch types as plain modules.
     queues: Any
 
     def __init__(
@@ -90,7 +90,7 @@ class SwAV(Framework):
 
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
         projections = forward_views(lambda x: normalize(self.projector(self.encoder(x)), dim=1), views)
-        # No gradient at all: one of zeros would leave momentum and weight decay at work.
+        # Detached, since with a gradient of zeros momentum and weight decay would still change the weights.
         prototypes = self.prototypes.detach() if self.clock.progress < self.freeze_until else self.prototypes
         scores = [linear(z, prototypes) for z in projections]
         codes = [self.assign(s, queue) for s, queue in zip(scores[:2], self.queues, strict=True)]
@@ -100,9 +100,9 @@ class SwAV(Framework):
 
     @torch.no_grad()
     def assign(self, scores: Tensor, queue: Queue) -> Tensor:
-        """Give the codes (B, K) of a batch, balanced together with the queue's rows."""
+        """Return the codes (B, K) of a batch, balanced together with the rows of the queue."""
         in_use = self.clock.progress >= self.queue_start
-        return sinkhorn(scores, self.epsilon, beside=linear(queue.rows, self.prototypes) if in_use else None)
+        return sinkhorn(scores, self.epsilon, extra=linear(queue.rows, self.prototypes) if in_use else None)
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:

@@ -11,20 +11,19 @@ from skclr.parts.multi_view import across_views
 
 
 class VICReg(Framework):
-    """Views agree while every dimension keeps its variance and none repeats another.
+    """Views agree while every dimension keeps its variance and is decorrelated from the others.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, encoder.out_features).
-    projection_dim : width of projections and of the projector's hidden layers; the wider the better.
-    n_layers : number of the projector's layers.
+    encoder : maps (B, *shape) to (B, encoder.out_features).
+    projection_dim : width of the projections and of the projector's hidden layers; wider is better.
+    n_layers : number of layers of the projector.
     invariance_weight, variance_weight, covariance_weight : weights of the terms (λ, μ, ν).
 
     References
     ----------
-    Bardes et al. 2022, algorithm 1. Differs: projector of 2 layers of 1024 instead of 3 of 8192, for
-    small encoders; more than two views are compared in pairs of a global view with any other. Groups
-    are not used.
+    Bardes et al. 2022, algorithm 1. Differs: the projector has 2 layers of 1024 instead of 3 of 8192, for small
+    encoders; with more than two views, each global view is paired with every other view. Groups are not used.
 
     Examples
     --------
@@ -39,7 +38,7 @@ class VICReg(Framework):
     recipes = {
         # Ours, chosen on data of 1,000 to 10,000 samples.
         "adamw": Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5),
-        # As Barlow Twins'.
+        # The same as Barlow Twins'.
         "sgd": Recipe(learning_rate=0.12, weight_decay=5e-4),
         # The paper, sec. 4.2.
         "lars": Recipe(learning_rate=0.2, weight_decay=1e-6),

@@ -1,4 +1,4 @@
-"""Losses, one family a file. To add a pairwise loss, write its class and its line in `LOSSES`."""
+"""Losses, one file per family. To add a pairwise loss, write its class and add a line to `LOSSES`."""
 
 from skclr.losses.logistic import Logistic
 from skclr.losses.margin import Contrastive, Triplet

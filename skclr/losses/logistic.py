@@ -1,4 +1,4 @@
-"""The logistic loss: each pair is a binary classification of its own."""
+"""The logistic loss: each pair is a separate binary classification."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,20 @@ from skclr.losses.pairwise import EncodedGroups, Pairs, PairwiseLoss, cosine_row
 
 @dataclass(frozen=True)
 class Logistic(PairwiseLoss):
-    """Each pair is a question of its own: mean over i of -Σ_p log σ(s_ip + b) - Σ_n log σ(-s_in - b).
+    """Logistic: mean over i of -Σ_p log σ(s_ip + b) - Σ_n log σ(-s_in - b).
 
     Parameters
     ----------
     temperature : divides the cosines.
-    bias : b, holds the many negatives against the few positives.
-    mining : "all" takes every negative; "semi_hard" takes for each p the nearest n that is no nearer than p.
+    bias : b; offsets the imbalance between the many negatives and the few positives.
+    mining : "all" uses every negative; "semi_hard" uses, for each p, the nearest n that is no nearer than p.
 
     Notes
     -----
     Dense reference::
 
         s = F.cosine_similarity(x[:, None], y, dim=2) / temperature
-        if mining == "semi_hard":  # (R, p, n); a negative counts once for each positive that it is chosen for
+        if mining == "semi_hard":  # (R, p, n); a negative counts once for each positive it is chosen for
             allowed = positive[:, :, None] & negative[:, None, :] & (s[:, None, :] <= s[:, :, None])
             nearest = s[:, None, :].where(allowed, -torch.inf).amax(2, keepdim=True)
             negative = (allowed & (s[:, None, :] == nearest)).sum(1)
@@ -34,8 +34,8 @@ class Logistic(PairwiseLoss):
 
     References
     ----------
-    Zhai et al. 2023 (SigLIP), algorithm 1; the defaults are its starting values. Differs: temperature and bias are not
-    learned. With bias 0 it is the NT-Logistic of Chen et al. 2020, table 2, over all or over semi-hard negatives.
+    Zhai et al. 2023 (SigLIP), algorithm 1; the defaults are its initial values. Differs: temperature and bias are not
+    learned. With bias 0 this is the NT-Logistic of Chen et al. 2020, table 2, over all or over semi-hard negatives.
 
     Examples
     --------

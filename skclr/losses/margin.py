@@ -1,7 +1,7 @@
-"""Margin losses: distances of positives shrink, those of negatives grow up to a margin.
+"""Margin losses: positives move closer, and negatives move apart up to a margin.
 
-Distances are "cosine", 1 - cosine, from 0 to 2, or "euclidean", of the raw rows. Notation and the names of the dense
-references: see `skclr.losses.pairwise`.
+Distances are "cosine" (1 - cosine, from 0 to 2) or "euclidean" (between the raw rows). For the notation and the names
+in the dense references, see `skclr.losses.pairwise`.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Contrastive(PairwiseLoss):
 
     Parameters
     ----------
-    margin : m, the distance from which a negative is left alone.
+    margin : m, the distance beyond which a negative costs nothing.
     distance : "cosine" or "euclidean".
 
     Notes
@@ -35,8 +35,9 @@ class Contrastive(PairwiseLoss):
 
     References
     ----------
-    Hadsell et al. 2006, eq. 4. Differs: an anchor's positives weigh as much as its negatives, since nearly all pairs of
-    a batch are negative; the default is not the paper's "euclidean", whose margin depends on the scale of the rows.
+    Hadsell et al. 2006, eq. 4. Differs: the positives of an anchor weigh as much as its negatives, since nearly all
+    pairs of a batch are negative; the default is not the paper's "euclidean", whose margin depends on the scale of the
+    rows.
 
     Examples
     --------
@@ -68,23 +69,24 @@ class Contrastive(PairwiseLoss):
 
 @dataclass(frozen=True)
 class Triplet(PairwiseLoss):
-    """Triplet: mean over the active of (i, p, n) of max(0, D_ip - D_in + m).
+    """Triplet: mean over the active triplets (i, p, n) of max(0, D_ip - D_in + m).
 
     Parameters
     ----------
-    margin : m, by how much a negative is to be farther away than a positive.
+    margin : m, how much farther away a negative should be than a positive.
     distance : "cosine" or "euclidean".
-    mining : "all" takes every triplet; "semi_hard" each (i, p) with the nearest n that is no nearer than p; "hard" each
-        i with its farthest p and its nearest n.
+    mining : "all" uses every triplet; "semi_hard" uses each (i, p) with the nearest n that is no nearer than p; "hard"
+        uses each i with its farthest p and its nearest n.
 
     Notes
     -----
-    Active is a triplet that costs something. A mean over these keeps the size of the gradient while more and more are
-    solved, so that the loss hardly falls; where none is left it is 0. A collapse shows: rows that are all equal cost m.
+    A triplet is active if its cost is above 0. The mean over active triplets keeps the gradient from shrinking as more
+    triplets are solved, so the loss itself hardly falls; it is 0 if none is active. A collapse is visible: if all rows
+    are equal, the loss is m.
 
     Hard triplets cost less when all rows move together, down to m, which is how hard mining collapses from scratch.
-    Therefore "hard" takes distances in units of the anchor's mean distance to its negatives, so that nothing is gained
-    by it.
+    Therefore "hard" measures distances relative to the mean distance of the anchor to its negatives, which removes this
+    gain.
 
     Dense reference, with triplets (R, p, n)::
 
@@ -105,8 +107,8 @@ class Triplet(PairwiseLoss):
     References
     ----------
     Schroff et al. 2015 (FaceNet), sec. 3.1 and 3.2; Hermans et al. 2017 for "hard" and for the mean over the active.
-    Differs: FaceNet's squared Euclidean distance of unit rows is twice "cosine", so that its margin of 0.2 is our 0.1;
-    "hard" is relative, see Notes.
+    Differs: FaceNet's squared Euclidean distance of unit rows is twice "cosine", so its margin of 0.2 is our 0.1;
+    "hard" is relative (see Notes).
 
     Examples
     --------
@@ -152,7 +154,7 @@ def _distances(distance: str, similarities: Tensor, pairs: Pairs) -> Tensor:
 
 
 def _root(squares: Tensor) -> Tensor:
-    # Squares as small as this are rounding errors, and the gradient of their roots would be unbounded.
+    # Squares this small are rounding errors, and the gradient of their roots would be unbounded.
     rounding = 8 * torch.finfo(squares.dtype).eps * squares.detach().amax(1, keepdim=True)
     zero = squares <= rounding
     return squares.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
@@ -160,7 +162,7 @@ def _root(squares: Tensor) -> Tensor:
 
 def _euclidean_rows(anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
     """Return rows whose products are -½ |a - c|² = a·c - ½ a² - ½ c²."""
-    # About a common centre the squares are small, and so is the rounding error of their difference.
+    # Relative to a common centre the squares are small, and so is the rounding error of their difference.
     centre = candidates.detach().mean(0)
     a, half_a = _about(centre, anchors)
     c, half_c = (a, half_a) if candidates is anchors else _about(centre, candidates)
@@ -176,5 +178,5 @@ def _about(centre: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     return rows, rows.square().sum(1, keepdim=True) / 2
 
 
-# Of each distance, the rows whose products are the similarities from which `_distances` computes it.
+# For each distance: the function that returns the rows whose dot products `_distances` turns into distances.
 _ROWS = {"cosine": cosine_rows, "euclidean": _euclidean_rows}

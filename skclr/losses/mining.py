@@ -1,22 +1,22 @@
-"""Mining: which positives and negatives of an anchor a loss compares."""
+"""Mining: the selection of positives and negatives that a loss compares."""
 
 import torch
 from torch import Tensor
 
 
 def semi_hard(distances: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Find for each positive the nearest negative that is no nearer than it.
+    """Return, for each positive, the distance of the nearest negative that is no nearer.
 
     Parameters
     ----------
-    distances : (r, C) of anchors and candidates.
+    distances : (r, C), between anchors and candidates.
     positives, negatives : (r, C) bool.
 
     Returns
     -------
     farthest_first : (r, C), the distances in descending order.
-    among : (r, C) bool, which of these are positives'.
-    nearest : (r, C), the distance of the nearest negative that is no nearer; infinite where there is none.
+    among : (r, C) bool, which of these belong to positives.
+    nearest : (r, C), the distance of the nearest negative that is no nearer; infinite if there is none.
 
     References
     ----------
@@ -28,8 +28,8 @@ def semi_hard(distances: Tensor, positives: Tensor, negatives: Tensor) -> tuple[
 
 
 def all_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """Return the summed costs and the numbers (r,) of the active triplets of each anchor: all of its triplets."""
-    # One sort puts before each D_ip + m the negatives of its active triplets: no triplet is ever built.
+    """Return the summed cost and the number (r,) of the active ones among all triplets of each anchor."""
+    # In sorted order, the negatives before D_ip + m are those of its active triplets, so no triplet is ever built.
     ends, order = torch.where(positives, distances + margin, distances).sort(1)
     positives, negatives = positives.gather(1, order), negatives.gather(1, order)
     n_before = negatives.cumsum(1, dtype=ends.dtype) * positives
@@ -38,7 +38,7 @@ def all_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin
 
 
 def semi_hard_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """As `all_triplets`, of each positive with the nearest negative that is no nearer."""
+    """Return the same as `all_triplets`, for each positive with the nearest negative that is no nearer."""
     farthest_first, among, nearest = semi_hard(distances, positives, negatives)
     costs = farthest_first - nearest + margin
     active = among & (costs > 0)
@@ -46,7 +46,7 @@ def semi_hard_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, 
 
 
 def hard_triplets(distances: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """As `all_triplets`, of the farthest positive with the nearest negative, relative to the mean negative distance."""
+    """Return the same, for the farthest positive and nearest negative, relative to the mean negative distance."""
     both = positives.any(1) & negatives.any(1)
     farthest = distances.where(positives, 0).amax(1)
     nearest = distances.where(negatives, torch.inf).amin(1).where(both, 0)

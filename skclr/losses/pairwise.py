@@ -1,12 +1,12 @@
-"""The protocol of pairwise losses: rows of one group attract, rows of different groups repel.
+"""The protocol of pairwise losses: rows of the same group attract, rows of different groups repel.
 
-In the equations i is an anchor, p a positive of it (another row of its group), n a negative (a row of another group),
-a any candidate (positive or negative), s a similarity and D a distance.
+In the equations, i is an anchor, p one of its positives (another row of its group), n a negative (a row of another
+group), a any candidate (positive or negative), s a similarity and D a distance.
 
-Each loss is written twice: dense, as a few lines of torch in the notes of its docstring, and in its `mean`, in memory
-that grows with the rows. The tests hold one against the other. The names of the dense references are `x` (R, d)
-anchors, `y` (C, d) candidates, `positive` and `negative` (R, C) bool, both False where the two are the same row, and
-the parameters of the loss.
+Each loss is written twice: as a dense reference of a few lines in the notes of its docstring, and in `mean`, whose
+memory grows linearly with the rows. The tests compare the two. The dense references use the names `x` (R, d) for the
+anchors, `y` (C, d) for the candidates, `positive` and `negative` (R, C) for masks, both False where anchor and
+candidate are the same row, and the parameters of the loss.
 """
 
 from abc import ABC, abstractmethod
@@ -26,7 +26,7 @@ from skclr.ranks.collectives import world
 
 @dataclass(frozen=True)
 class PairwiseLoss(Plain, ABC):
-    """The mean cost of anchors beside their positives and negatives; a subclass implements `mean`."""
+    """Base class of losses that compare anchors with positives and negatives; a subclass implements `mean`."""
 
     @final
     def __call__(
@@ -41,10 +41,10 @@ class PairwiseLoss(Plain, ABC):
         Parameters
         ----------
         embeddings : (R, d) floating; each row is an anchor.
-        groups : (R,) int64; rows of one id are positives of each other.
-        candidates : (C, d), what every anchor is compared with, such as a queue; the same on all ranks. None compares
-            each row of `embeddings` with all other rows, including those of other ranks.
-        candidate_groups : (C,) int64, the ids of the candidates.
+        groups : (R,) int64; rows with the same id are positives of each other.
+        candidates : (C, d) rows that every anchor is compared with, such as a queue; the same on all ranks. None
+            compares each row of `embeddings` with all other rows, including those of other ranks.
+        candidate_groups : (C,) int64 ids of the candidates.
 
         Returns
         -------
@@ -52,8 +52,8 @@ class PairwiseLoss(Plain, ABC):
 
         Raises
         ------
-        ValueError : if the shapes do not match, or no anchor has a positive. On an accelerator, where checking for
-            positives would stall the step, the loss is NaN instead.
+        ValueError : if the shapes do not match, or no anchor has a positive. On an accelerator, where that check would
+            stall the step, the loss is NaN instead.
         """
         _check(embeddings, groups, candidates, candidate_groups)
         encoded = EncodedGroups.of(groups, candidate_groups)
@@ -70,8 +70,8 @@ class PairwiseLoss(Plain, ABC):
 
         Parameters
         ----------
-        anchors, candidates : (R, d) and (C, d), float32 or wider; one tensor where the anchors are the candidates.
-        groups : which candidates are positives and which are negatives of which anchors; see `mean_over_pairs`.
+        anchors, candidates : (R, d) and (C, d), float32 or wider; the same tensor if the anchors are the candidates.
+        groups : the group ids, from which positives and negatives follow; see `mean_over_pairs`.
 
         Returns
         -------
@@ -85,9 +85,10 @@ class EncodedGroups:
 
     Parameters
     ----------
-    anchors, candidates : (R,) and (C,) float32, equal where the ids are; those of candidates are from 0 to C - 1.
-    n_positives : (R,) int64, of each anchor.
-    any_positive : scalar bool, over the anchors of all ranks.
+    anchors, candidates : (R,) and (C,) float32 codes, equal where the ids are equal; those of candidates are from 0 to
+        C - 1.
+    n_positives : (R,) int64, per anchor.
+    any_positive : scalar bool, whether any anchor on any rank has a positive.
     self_offset : anchor i is candidate i + self_offset; None if the two sets are disjoint.
     """
 
@@ -99,7 +100,7 @@ class EncodedGroups:
 
     @classmethod
     def of(cls, groups: Tensor, candidate_groups: Tensor | None) -> Self:
-        """Encode the group ids of this rank's anchors and of their candidates, which are all anchors if None.
+        """Encode the group ids of this rank's anchors and of the candidates (None: the anchors of all ranks).
 
         Raises
         ------
@@ -111,7 +112,7 @@ class EncodedGroups:
         first, n_equal = _positions(everyone, others)
         n_positives = n_equal - int(own)
         any_positive = (n_positives > 0).any()
-        # On an accelerator the step would wait for this value.
+        # On an accelerator, reading this value would stall the step.
         if groups.device.type == "cpu" and not any_positive:
             _raise_no_positive(groups, candidate_groups)
         codes = first.where(n_equal > 0, -1).float()
@@ -124,7 +125,7 @@ class EncodedGroups:
         )
 
     def pairs(self, similarities: Tensor, rows: slice) -> "Pairs":
-        """Return the positives and negatives of the anchors `rows`, in the dtype of their similarities (r, C)."""
+        """Return the positives and negatives of the anchors in `rows`, in the dtype of `similarities` (r, C)."""
         # Comparing floats into floats is several times faster than comparing ids into booleans.
         same = torch.empty_like(similarities, requires_grad=False)
         torch.eq(self.anchors[rows, None], self.candidates, out=same)
@@ -132,16 +133,16 @@ class EncodedGroups:
 
 
 class Pairs:
-    """Which of C candidates are positives and which are negatives of r anchors; the anchor itself is neither.
+    """Masks of the positives and negatives among C candidates of r anchors; an anchor itself is neither.
 
     Parameters
     ----------
-    same : (r, C), 1 where both are of one group and 0 elsewhere; overwritten.
+    same : (r, C), 1 where anchor and candidate share a group, else 0; overwritten.
     self_offset : anchor i is candidate i + self_offset; None if the two sets are disjoint.
 
     Attributes
     ----------
-    positives, negatives : (r, C), 1 for those and 0 for all others.
+    positives, negatives : (r, C), 1 for positives or negatives respectively, else 0.
     """
 
     def __init__(self, same: Tensor, self_offset: int | None) -> None:
@@ -152,15 +153,16 @@ class Pairs:
 
     @cached_property
     def negatives(self) -> Tensor:
-        # Computed on demand: this is one more pass over memory of the size that the loss itself reads.
+        # Computed on demand, since it is another pass over as much memory as the loss itself reads.
         negatives = 1 - self.positives
         if self.self_offset is not None:
             negatives.diagonal(self.self_offset).fill_(0)
         return negatives
 
 
-# Takes the similarities (r, C) of some anchors and all candidates, hugely negative but finite where both are the same
-# row, and their pairs. Returns the cost of each anchor (r,), differentiable, and of how many terms it is the sum (r,).
+# A cost takes the similarities (r, C) of some anchors and all candidates (hugely negative but finite where the two are
+# the same row) and their pairs. It returns, per anchor (r,), the cost, differentiable, and the number of terms summed
+# in it.
 Cost = Callable[[Tensor, Pairs], tuple[Tensor, Tensor]]
 
 
@@ -170,8 +172,8 @@ def mean_over_pairs(cost: Cost, anchors: Tensor, candidates: Tensor, groups: Enc
     Parameters
     ----------
     cost : returns the costs and counts of some anchors; see `Cost`.
-    anchors, candidates : (R, d) and (C, d), rows whose dot products are their similarities.
-    groups : of the anchors and candidates.
+    anchors, candidates : (R, d) and (C, d), whose dot products are the similarities.
+    groups : group ids of the anchors and candidates.
 
     Returns
     -------
@@ -193,16 +195,16 @@ def cosine_rows(anchors: Tensor, candidates: Tensor, temperature: float = 1.0) -
 
 def _rows_of_length(length: float, rows: Tensor) -> Tensor:
     norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    # A row of zeros has no direction: it stays zero and gets no gradient.
+    # A row of zeros has no direction: it stays zero and receives no gradient.
     return rows * (length / norms.masked_fill(norms == 0, torch.inf))
 
 
 def count_anchors(groups: Tensor, candidate_groups: Tensor | None = None) -> Tensor:
-    """Count the anchors that have a positive, which are those that a loss averages over.
+    """Count the anchors that have a positive, over which a loss is averaged.
 
     Parameters
     ----------
-    groups, candidate_groups : as a `PairwiseLoss` takes them.
+    groups, candidate_groups : as in `PairwiseLoss`.
 
     Returns
     -------
@@ -213,7 +215,7 @@ def count_anchors(groups: Tensor, candidate_groups: Tensor | None = None) -> Ten
 
 
 def _positions(groups: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the position of each id among the sorted ids of `others`, and how often it occurs there."""
+    """Return the position of each id in the sorted ids of `others`, and how often it occurs there."""
     ordered, groups = others.sort().values, groups.contiguous()
     first = torch.searchsorted(ordered, groups)
     return first, torch.searchsorted(ordered, groups, right=True) - first

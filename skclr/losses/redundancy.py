@@ -1,4 +1,4 @@
-"""Redundancy reduction: views agree while dimensions stay alive and decorrelated."""
+"""Redundancy reduction: views agree while dimensions keep their variance and are decorrelated."""
 
 import torch
 from torch import Tensor
@@ -43,7 +43,7 @@ def vicreg(
     variance_weight: float = 25.0,
     covariance_weight: float = 1.0,
 ) -> Tensor:
-    """Pull views together while every dimension keeps its variance and none repeats another.
+    """Pull views together, keep the variance of every dimension, and decorrelate the dimensions.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def vicreg(
     References
     ----------
     Bardes et al. 2022, eq. 6. Differs: as in the authors' code, invariance is averaged over dimensions
-    and variance over the two views, which is what the paper's weights belong to.
+    and variance over the two views, which is the scale that the paper's weights assume.
     """
     _check_pair(z1, z2)
     invariance = mse_loss(at_least_float32(z1), at_least_float32(z2))
@@ -73,14 +73,14 @@ def vicreg(
 
 def _check_pair(z1: Tensor, z2: Tensor) -> None:
     if z1.shape != z2.shape:
-        raise ValueError(f"z1 is {tuple(z1.shape)} and z2 {tuple(z2.shape)}: project both views to one shape")
+        raise ValueError(f"z1 has shape {tuple(z1.shape)} and z2 {tuple(z2.shape)}: project both views to one shape")
     if len(z1) * world.size < 2:
-        raise ValueError(f"statistics over a batch of {len(z1)} are meaningless: use a batch_size of 2 or more")
+        raise ValueError(f"a batch of {len(z1)} sample has no variance: use a batch_size of 2 or more")
 
 
 def _standardize(z: Tensor) -> Tensor:
     centered = _center(z)
-    # Biased variance and this constant are BatchNorm's, by which the paper's code standardises.
+    # Biased variance and this constant are those of BatchNorm, with which the paper's code standardises.
     return centered / (world.average(centered.square().mean(0)) + 1e-5).sqrt()
 
 
@@ -92,12 +92,12 @@ def _center(z: Tensor) -> Tensor:
 def _covariance(z: Tensor) -> Tensor:
     centered = _center(z)
     with torch.autocast(z.device.type, enabled=False):
-        # Over all rows but one.
+        # Divides by the total number of rows minus one.
         return world.average(centered.T @ centered) / (len(z) - 1 / world.size)
 
 
 def _missing_deviation(covariance: Tensor) -> Tensor:
-    # The constant keeps the root's gradient finite at variance 0.
+    # The constant keeps the gradient of the root finite at variance 0.
     return relu(1 - (covariance.diagonal() + 1e-4).sqrt()).mean()
 
 

@@ -1,4 +1,4 @@
-"""Regression of one view's projection from another's: no negatives."""
+"""Regression of one view's projection on another's, without negatives."""
 
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
@@ -7,7 +7,7 @@ from skclr.precision import at_least_float32
 
 
 def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Turn predictions towards their targets.
+    """Return the mean negative cosine similarity of predictions and targets.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def normalized_mse(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Squared distance of predictions and targets on the unit sphere.
+    """Return the mean squared distance of predictions and targets on the unit sphere.
 
     Parameters
     ----------

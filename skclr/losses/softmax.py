@@ -1,6 +1,6 @@
 """Softmax losses: the positives of an anchor compete with its other candidates.
 
-Notation and the names of the dense references: see `skclr.losses.pairwise`.
+For the notation and the names in the dense references, see `skclr.losses.pairwise`.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from skclr.losses.tiles import LARGEST_PRODUCT, log_sum_exp_of_others, lowest, o
 
 @dataclass(frozen=True)
 class TemperatureLoss(PairwiseLoss):
-    """A pairwise loss of cosines over a temperature: s = cosine / temperature."""
+    """Base class of losses whose similarities are s = cosine / temperature."""
 
     temperature: float = 0.1
 
@@ -33,7 +33,7 @@ class NTXent(TemperatureLoss):
 
     Parameters
     ----------
-    temperature : divides the cosines; between the paper's 0.1 for ImageNet and 0.5 for CIFAR-10.
+    temperature : divides the cosines; the default lies between the paper's 0.1 for ImageNet and 0.5 for CIFAR-10.
 
     Notes
     -----
@@ -45,8 +45,8 @@ class NTXent(TemperatureLoss):
 
     References
     ----------
-    Chen et al. 2020 (SimCLR), eq. 1. Differs: none for two views of unlabelled samples. With more positives the mean
-    runs over all ordered pairs (i, p), and the other positives stay in the denominator.
+    Chen et al. 2020 (SimCLR), eq. 1. Differs: none for two views of unlabelled samples. With more positives, the mean
+    runs over all ordered pairs (i, p), and an anchor's other positives stay in the denominator.
 
     Examples
     --------
@@ -87,8 +87,8 @@ class SupCon(TemperatureLoss):
 
     References
     ----------
-    Khosla et al. 2020, eq. 2 (L_out, the sum outside the logarithm). Differs: a mean over anchors for the paper's sum,
-    and without the factor temperature / base temperature of the authors' code.
+    Khosla et al. 2020, eq. 2 (L_out, the sum outside the logarithm). Differs: the mean over anchors instead of the
+    paper's sum, and no factor temperature / base temperature as in the authors' code.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class SupCon(TemperatureLoss):
 
 @dataclass(frozen=True)
 class SoftNearestNeighbors(TemperatureLoss):
-    """Soft nearest neighbours: mean over i of -log(Σ_p exp s_ip / Σ_a exp s_ia), the sum inside the logarithm.
+    """Soft nearest neighbours: mean over i of -log(Σ_p exp s_ip / Σ_a exp s_ia), with the sum inside the logarithm.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ class SoftNearestNeighbors(TemperatureLoss):
 
     References
     ----------
-    Frosst et al. 2019, eq. 1. Differs: cosines for negative squared Euclidean distances, which on unit rows is the
-    paper's loss at twice our temperature; the temperature is not learned.
+    Frosst et al. 2019, eq. 1. Differs: cosines instead of negative squared Euclidean distances, which on unit rows
+    equals the paper's loss at twice our temperature; the temperature is not learned.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class InfoNCE(TemperatureLoss):
 
     Parameters
     ----------
-    temperature : divides the cosines; that of MoCo v2.
+    temperature : divides the cosines; the default is that of MoCo v2.
 
     Notes
     -----
@@ -169,9 +169,9 @@ class InfoNCE(TemperatureLoss):
 
     References
     ----------
-    van den Oord et al. 2018, eq. 4; He et al. 2020 (MoCo), eq. 1. Differs: cosines over a temperature, as in MoCo, for
-    the first paper's bilinear scores. An anchor's other positives are left out of the denominator, where `NTXent`
-    has them.
+    van den Oord et al. 2018, eq. 4; He et al. 2020 (MoCo), eq. 1. Differs: cosines over a temperature, as in MoCo,
+    instead of the first paper's bilinear scores. An anchor's other positives are left out of the denominator, unlike in
+    `NTXent`.
 
     Examples
     --------
@@ -191,11 +191,11 @@ class InfoNCE(TemperatureLoss):
 
 @dataclass(frozen=True)
 class NPair(PairwiseLoss):
-    """Multi-class N-pair: mean over (i, p) of log(1 + Σ_n exp(s_in - s_ip)), s being x·y / √d of raw rows (d,).
+    """Multi-class N-pair: mean over (i, p) of log(1 + Σ_n exp(s_in - s_ip)), where s = x·y / √d of raw rows (d,).
 
     Parameters
     ----------
-    norm_weight : weight of the anchors' mean squared norm, which keeps the products bounded; that of TensorFlow's code.
+    norm_weight : weight of the anchors' mean squared norm, which bounds the products; the default is TensorFlow's.
 
     Notes
     -----
@@ -207,9 +207,9 @@ class NPair(PairwiseLoss):
 
     References
     ----------
-    Sohn 2016, sec. 3.2. Differs: products are divided by √d, as attention's are, without which steps that suit other
-    losses are too long for this one; every row of another group is a negative, where the paper takes one row of each
-    class: its batches are one view as `embeddings` and the other as `candidates`.
+    Sohn 2016, sec. 3.2. Differs: products are divided by √d, as in attention; otherwise the learning rates that suit
+    other losses are too high for this one. Every row of another group is a negative, whereas the paper takes one row of
+    each class; to get its batches, pass one view as `embeddings` and the other as `candidates`.
 
     Examples
     --------
@@ -255,7 +255,8 @@ class DCL(TemperatureLoss):
 
     References
     ----------
-    Yeh et al. 2022, the loss L_DC. Differs: none. An anchor without a negative is left out: its logarithm is of 0.
+    Yeh et al. 2022, the loss L_DC. Differs: none. An anchor without a negative is left out, since its logarithm would
+    be of 0.
 
     Examples
     --------
@@ -278,17 +279,17 @@ class DCL(TemperatureLoss):
         return mean_over_pairs(cost, *cosine_rows(anchors, candidates, self.temperature), groups)
 
 
-# Takes of some anchors log Σ_a exp s_ia, Σ_p s_ip and the number of p (r,), and returns their costs and counts (r,).
+# Takes log Σ_a exp s_ia, Σ_p s_ip and the number of p of some anchors (r,), and returns their costs and counts (r,).
 CostOfSums = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def _mean_of_sums(
     cost: CostOfSums, anchors: Tensor, candidates: Tensor, groups: EncodedGroups, temperature: float
 ) -> Tensor:
-    """Return the mean of costs that depend on an anchor's candidates by two sums alone.
+    """Return the mean of costs that depend on an anchor's candidates only through two sums.
 
-    Where every row is compared with every other, the logarithm is computed for both rows of a pair at once, and the sum
-    over the positives from the sum of the rows of a group.
+    If every row is compared with every other, the exponential of a pair is computed once for both of its rows, and the
+    sum over the positives is derived from the sum of the rows of a group.
     """
     anchors, candidates = cosine_rows(anchors, candidates, temperature)
     largest = 1 / temperature
@@ -312,13 +313,13 @@ def _one_among_negatives(similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Te
 
 
 def _log_sum_exp(x: Tensor, *, without: Tensor) -> Tensor:
-    # Hugely negative instead of -inf: the gradient of a row that is left out entirely would be NaN.
+    # Hugely negative instead of -inf, since the gradient of a row that is left out entirely would be NaN.
     total: Tensor = _LogSumExp.apply(torch.add(x, without, alpha=lowest(x.dtype)))
     return total
 
 
 class _LogSumExp(torch.autograd.Function):
-    """torch.logsumexp by the softmax, whose exponentials take no longer where they are of hugely negative numbers."""
+    """Compute torch.logsumexp from the softmax, whose exponentials are not slower for hugely negative numbers."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

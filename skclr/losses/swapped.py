@@ -7,17 +7,17 @@ from skclr.precision import at_least_float32
 
 
 def swapped_prediction(scores: Tensor, codes: Tensor, temperature: float = 0.1) -> Tensor:
-    """Cross entropy of one view's scores under another view's codes.
+    """Return the cross-entropy of one view's scores with another view's codes as targets.
 
     Parameters
     ----------
-    scores : (B, K) similarities of samples and prototypes in one view.
+    scores : (B, K) similarities of one view's samples and the prototypes.
     codes : (B, K) distributions over prototypes, from another view. No gradient flows into them.
     temperature : divides the scores; smaller is sharper.
 
     Returns
     -------
-    Scalar ≥ 0; log K where all scores are equal.
+    Scalar ≥ 0; log K if all scores are equal.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The tiling engine: costs over all pairs of rows, in memory that grows with the rows and not with their square."""
+"""Tiling: costs over all pairs of rows, in memory linear in the number of rows instead of quadratic."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -9,8 +9,8 @@ from torch.autograd.function import once_differentiable
 
 from skclr.ranks.collectives import world
 
-# Takes the products (r, C) of some anchors with all candidates, and the row numbers of these anchors. Returns the cost
-# of each anchor (r,), and of how many terms it is the sum (r,).
+# A row cost takes the products (r, C) of some anchors with all candidates, and the row numbers of these anchors. It
+# returns, per anchor (r,), the cost and the number of terms summed in it.
 RowCost = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
 
 
@@ -19,21 +19,21 @@ def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, self_of
 
     Parameters
     ----------
-    row_cost : returns the costs and the counts of some anchors; differentiable in the products.
-    anchors, candidates : (R, d) and (C, d) of one floating dtype; may be one tensor.
+    row_cost : returns the costs and the counts of some anchors; differentiable with respect to the products.
+    anchors, candidates : (R, d) and (C, d) of the same floating dtype; may be the same tensor.
     self_offset : anchor i is candidate i + self_offset, and their product is replaced by `lowest`; None if the two sets
         are disjoint.
 
     Returns
     -------
-    Scalar, the sum of the costs over the sum of the counts; 0 where nothing counts. Averaged over the ranks, it is the
+    Scalar, the sum of the costs over the sum of the counts; 0 if all counts are 0. Its average over the ranks is the
     mean over the anchors of all ranks.
 
     Notes
     -----
-    Rows that fit into one tile are one dense product under ordinary autograd. More rows are processed tile by tile, and
-    the gradient of a tile is computed right after its costs, so that the tile can be freed. Values and gradients are
-    the same; tiles can be differentiated only once.
+    Rows that fit into one tile are handled as one dense product under ordinary autograd. More rows are processed tile
+    by tile, and the gradient of a tile is computed right after its costs, so that the tile can be freed. Values and
+    gradients are the same, but tiles can be differentiated only once.
     """
     n_rows = rows_per_tile(candidates)
     if len(anchors) > n_rows:
@@ -44,12 +44,12 @@ def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, self_of
 
 
 def over_counts(costs: Tensor, counts: Tensor) -> Tensor:
-    """Return the sum of costs (R,) over the sum of their counts (R,); 0 where nothing counts."""
+    """Return the sum of costs (R,) over the sum of their counts (R,); 0 if all counts are 0."""
     return costs.sum() / _count(counts.sum().to(costs.dtype))
 
 
 def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
-    """Return log Σ_a exp(x_i · x_a) of every row x_i over all other rows x_a.
+    """Return log Σ_a exp(x_i · x_a) for every row x_i, summed over all other rows x_a.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
 
     Notes
     -----
-    Each product is computed once for both of its rows, forward and backward, which on a CPU takes about half the time
-    of `mean_cost`, where an anchor needs all of its products at once. The greatest product of a row is not known before
+    Each product is computed once for both of its rows, forward and backward. On a CPU this takes about half the time of
+    `mean_cost`, in which an anchor needs all of its products at once. The largest product of a row is not known before
     the exponential, hence the bound.
     """
     sums: Tensor = _LogSumExpOfOthers.apply(rows, at_most)
@@ -75,19 +75,19 @@ LARGEST_PRODUCT = 40.0
 
 
 def cache_bytes() -> int:
-    """Return the bytes of a core's second-level cache as far as torch knows it, and at least 2 MiB."""
+    """Return the size of a core's second-level cache in bytes as reported by torch, at least 2 MiB."""
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return max(2**21, known.get("l2_cache_size", 0))
 
 
 def rows_per_tile(candidates: Tensor, *, cpu_bytes: int = cache_bytes()) -> int:
-    """Return how many anchors make a tile, which has `cpu_bytes` on a CPU.
+    """Return the number of anchors in a tile, which takes `cpu_bytes` on a CPU.
 
     Notes
     -----
-    On a CPU a tile fills the second-level cache of a core: from 1,024 to 8,192 rows, smaller tiles took up to a fifth
-    longer, larger ones a tenth, and tiles eight times as large up to twice as long. An accelerator needs larger tiles
-    to be busy. With fewer than 32 rows, the products would wait for memory.
+    On a CPU a tile fills the second-level cache of a core: from 1,024 to 8,192 rows, smaller tiles took up to 20 %
+    longer, larger ones 10 %, and tiles eight times as large up to twice as long. An accelerator needs larger tiles to
+    be busy. With fewer than 32 rows, the products would be limited by memory bandwidth.
     """
     n_bytes = cpu_bytes if candidates.device.type == "cpu" else 2**25
     return max(32, n_bytes // candidates.element_size() // max(1, len(candidates)))
@@ -150,14 +150,14 @@ class _LogSumExpOfOthers(torch.autograd.Function):
         return rows_grad, None
 
 
-# What forward may keep for backward instead of computing it again.
+# The bytes that forward may keep for backward instead of recomputing them.
 _KEPT_BYTES = 2**25
 _Powers = tuple[slice, slice, Tensor]
 
 
 def _powers(rows: Tensor, at_most: float) -> Iterator[_Powers]:
-    """Yield some rows, all later ones, and exp(products - at_most) of the former with themselves and the latter."""
-    # Half as wide as other tiles on average; a single one would save nothing.
+    """Yield tiles: a slice of rows, the slice of all later rows, and exp(products - at_most) of the first with both."""
+    # These tiles are half as wide as others on average; with a single tile nothing would be saved.
     n_rows = min(2 * rows_per_tile(rows), (len(rows) + 1) // 2)
     for start in range(0, len(rows), n_rows):
         here, later = slice(start, start + n_rows), slice(start + n_rows, None)
@@ -175,7 +175,7 @@ def _walk_tile(
     anchors_grad: Tensor | None,
     candidates_grad: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Return the summed cost and count of a tile, and add its gradients to those that are wanted."""
+    """Return the summed cost and count of a tile, and add its gradients to those that are not None."""
     wanted = anchors_grad is not None or candidates_grad is not None
     tile = _tile(anchors, candidates, rows, self_offset).requires_grad_(wanted)
     with torch.enable_grad():
@@ -205,5 +205,5 @@ def _count(count: Tensor) -> Tensor:
 
 
 def lowest(dtype: torch.dtype) -> float:
-    """Return the stand-in for -inf: it vanishes in every sum of exponentials, and times 0 it is 0 instead of NaN."""
+    """Return a finite stand-in for -inf, which vanishes in sums of exponentials and gives 0 when multiplied by 0."""
     return torch.finfo(dtype).min / 8

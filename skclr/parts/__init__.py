@@ -1,1 +1,1 @@
-"""What frameworks are made of: heads, teacher, queue, prototypes' codes, several views, schedules."""
+"""Building blocks of frameworks: heads, teacher, queue, Sinkhorn codes, multiple views, schedules."""

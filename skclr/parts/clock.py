@@ -1,15 +1,15 @@
-"""The clock: progress that a state dict remembers."""
+"""The training progress, stored in the state dict."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Clock(nn.Module):
-    """Hold the progress that `forward` looks at, so that a resumed run goes on from there.
+    """Store the progress that `forward` reads, so that a resumed run continues from it.
 
     Attributes
     ----------
-    progress : fraction of optimiser steps done; 0 until it is set.
+    progress : fraction of optimiser steps done, initially 0.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Clock(nn.Module):
         self.progress = 0.0
 
     def get_extra_state(self) -> Tensor:
-        # No buffer: that would move to the accelerator, and reading it there would stop the device.
+        # Not a buffer, which would move to the accelerator, where reading it would stall the step.
         return torch.tensor(self.progress, dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:

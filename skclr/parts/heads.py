@@ -21,20 +21,20 @@ def mlp_head(
     in_features, hidden_dim, out_features : widths; hidden_dim is not used with one layer.
     n_layers : number of linear layers, 1 or more.
     batch_norm : whether the hidden layers are normalised over the batch.
-    normalize_output : whether the output is too, without a learned scale or shift.
+    normalize_output : whether the output is normalised too, without a learned scale or shift.
 
     Returns
     -------
-    A module from (B, in_features) to (B, out_features).
+    A module that maps (B, in_features) to (B, out_features).
 
     Raises
     ------
-    ValueError : for fewer layers, and for hidden layers without a unit.
+    ValueError : if n_layers or the width of a hidden layer is below 1.
 
     References
     ----------
-    Chen et al. 2020 (SimCLR), sec. 4.2. Differs: as in SimCLR's code and all papers after it, hidden
-    layers are normalised over the batch.
+    Chen et al. 2020 (SimCLR), sec. 4.2. Differs: as in SimCLR's code and all later papers, hidden layers are normalised
+    over the batch.
     """
     if n_layers < 1:
         raise ValueError(f"n_layers={n_layers}: use 1 or more")

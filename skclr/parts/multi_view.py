@@ -1,4 +1,4 @@
-"""Several views: one module over all of them, one loss over their pairs."""
+"""Apply a module to several views, and a loss to pairs of them."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 def forward_views(module: Callable[[Tensor], Tensor], views: list[Tensor]) -> list[Tensor]:
-    """Run `module` once per run of views of equal shape.
+    """Apply `module` once to each run of consecutive views of equal shape.
 
     Parameters
     ----------
-    module : takes (B, *shape) to (B, d).
-    views : tensors (B, *shape_v); global views first, so that those of one shape are neighbours.
+    module : maps (B, *shape) to (B, d).
+    views : tensors (B, *shape_v); global views first, so that views of equal shape are consecutive.
 
     Returns
     -------
@@ -24,7 +24,7 @@ def forward_views(module: Callable[[Tensor], Tensor], views: list[Tensor]) -> li
 
     Notes
     -----
-    BatchNorm sees the views of one shape as one batch, as SimCLR's, SwAV's and DINO's code does.
+    BatchNorm sees the views of equal shape as one batch, as in the code of SimCLR, SwAV and DINO.
     """
     outputs: list[Tensor] = []
     while len(outputs) < len(views):
@@ -41,10 +41,10 @@ def across_views(
 
     Parameters
     ----------
-    loss : takes a prediction and a target to a scalar.
+    loss : maps a prediction and a target to a scalar.
     predictions : one per view.
-    targets : one per view, or of the first (global) views only.
-    symmetric : whether predictions and targets are alike, so that each pair of views counts once.
+    targets : one per view, or only of the first (global) views.
+    symmetric : whether predictions and targets are interchangeable, so that each pair of views counts once.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The queue: rows of the batches before this one, newest first."""
+"""The queue of rows from earlier batches, newest first."""
 
 import torch
 from torch import Tensor, nn
@@ -6,12 +6,12 @@ from torch.nn.functional import normalize
 
 from skclr.ranks.collectives import world
 
-# The group of rows that are no sample's: no sample has this id.
+# The group id of random rows, which no sample has.
 NO_SAMPLE = torch.iinfo(torch.int64).min
 
 
 class Queue(nn.Module):
-    """The last `size` rows and their group ids.
+    """Keep the last `size` rows and their group ids.
 
     Parameters
     ----------
@@ -20,12 +20,12 @@ class Queue(nn.Module):
 
     Attributes
     ----------
-    rows : (size, dim), newest batch first; random unit rows until samples have taken their places.
-    groups : (size,) int64, the rows' group ids; `NO_SAMPLE` for random rows. Both are the same on all ranks.
+    rows : (size, dim), newest batch first; random unit rows until samples have replaced them.
+    groups : (size,) int64, the rows' group ids; `NO_SAMPLE` for random rows. Rows and groups are the same on all ranks.
 
     References
     ----------
-    He et al. 2020 (MoCo), sec. 3.2. Differs: keeps group ids, and takes batches of any size.
+    He et al. 2020 (MoCo), sec. 3.2. Differs: keeps group ids, and accepts batches of any size.
     """
 
     rows: Tensor
@@ -37,16 +37,16 @@ class Queue(nn.Module):
         self.register_buffer("rows", normalize(torch.randn(size, dim), dim=1))
         self.register_buffer("groups", torch.full((size,), NO_SAMPLE))
 
-    def disown(self) -> None:
-        """Forget the group ids of the rows, for samples to come whose ids start anew."""
+    def forget_groups(self) -> None:
+        """Forget the group ids of the rows, before a fit on samples whose ids start again."""
         self.groups.fill_(NO_SAMPLE)
 
-    def beside(self, rows: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+    def with_batch(self, rows: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
         """Return a batch (B, dim) of all ranks followed by the queue, and the group ids of both."""
         return torch.cat([world.gather(rows), self.rows]), torch.cat([world.gather(groups), self.groups])
 
     def push(self, rows: Tensor, groups: Tensor) -> None:
-        """Put a batch in front and drop the oldest rows; in eval mode do nothing.
+        """Prepend a batch and drop the oldest rows; do nothing in eval mode.
 
         Parameters
         ----------

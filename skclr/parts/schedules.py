@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def cosine(start: float, end: float, progress: float) -> float:
-    """Go from `start` to `end` along half a cosine wave.
+    """Return the value at `progress` on half a cosine wave from `start` to `end`.
 
     Parameters
     ----------
@@ -24,25 +24,25 @@ def cosine(start: float, end: float, progress: float) -> float:
 
 
 def linear(start: float, end: float, progress: float) -> float:
-    """Go from `start` at progress 0 to `end` at progress 1 along a straight line."""
+    """Return the value at `progress` on a straight line from `start` to `end`."""
     return start + (end - start) * progress
 
 
-# -- of the learning rate -------------------------------------------------------------------------
+# -- learning rate -------------------------------------------------------------------------------
 
 
 def cosine_decay(progress: float) -> float:
-    """Decay from 1 to 0 along half a cosine wave."""
+    """Return a factor that decays from 1 to 0 along half a cosine wave."""
     return cosine(1.0, 0.0, progress)
 
 
 def linear_decay(progress: float) -> float:
-    """Decay from 1 to 0 along a straight line."""
+    """Return a factor that decays from 1 to 0 along a straight line."""
     return linear(1.0, 0.0, progress)
 
 
 def constant(progress: float) -> float:
-    """Stay at 1."""
+    """Return 1."""
     return 1.0
 
 
@@ -58,7 +58,7 @@ class WarmupThen:
 
     Parameters
     ----------
-    decay : takes progress, in [0, 1) and counted from the end of the warm-up, to a factor.
+    decay : maps progress in [0, 1), counted from the end of the warm-up, to a factor.
     warmup_epochs : length of the warm-up.
     max_epochs : length of the run, which the warm-up cannot exceed.
 
@@ -78,11 +78,11 @@ class WarmupThen:
         Parameters
         ----------
         step : number of the step, from 0.
-        total_steps : length of the run; 0 on an endless stream, where the rate stays at its base.
+        total_steps : length of the run; 0 for an endless stream, where the rate stays constant.
 
         Returns
         -------
-        What to multiply the base learning rate with.
+        The factor of the base learning rate.
         """
         if not total_steps:
             return 1.0

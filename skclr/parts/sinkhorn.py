@@ -8,15 +8,15 @@ from skclr.ranks.collectives import world
 
 
 @torch.no_grad()
-def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3, beside: Tensor | None = None) -> Tensor:
-    """Turn scores into codes: each row a distribution, all prototypes used about equally.
+def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3, extra: Tensor | None = None) -> Tensor:
+    """Return codes for scores: each row is a distribution, and all prototypes are used about equally.
 
     Parameters
     ----------
     scores : (B, K) similarities of samples and prototypes.
     epsilon : smoothness of the codes; towards 0 they become one-hot.
-    n_iterations : rounds of normalising columns, then rows.
-    beside : (Q, K) further scores, which are balanced together with those of the batch; the same on all ranks.
+    n_iterations : rounds of normalising the columns, then the rows.
+    extra : (Q, K) further scores that are balanced together with those of the batch; the same on all ranks.
 
     Returns
     -------
@@ -24,10 +24,10 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, n_iterations: int = 3, besid
 
     References
     ----------
-    Caron et al. 2020 (SwAV), eq. 3 to 5; Cuturi 2013. Differs: works on logarithms, where nothing
-    overflows or vanishes (logsumexp subtracts the maximum) however small `epsilon` is.
+    Caron et al. 2020 (SwAV), eq. 3 to 5; Cuturi 2013. Differs: works on logarithms, so that nothing overflows or
+    underflows (logsumexp subtracts the maximum) however small `epsilon` is.
     """
-    together = scores if beside is None else torch.cat([scores, beside[world.rank :: world.size]])
+    together = scores if extra is None else torch.cat([scores, extra[world.rank :: world.size]])
     log_codes = at_least_float32(together) / epsilon
     for _ in range(n_iterations):
         log_codes = log_codes - world.gather(log_codes.logsumexp(dim=0, keepdim=True)).logsumexp(dim=0)

@@ -1,4 +1,4 @@
-"""The teacher: a slow copy of the student that gives targets and takes no gradient."""
+"""The teacher: a moving average of the student, which provides targets and is not trained by gradients."""
 
 from copy import deepcopy
 
@@ -11,12 +11,12 @@ class Teacher(nn.Module):
 
     Parameters
     ----------
-    encoder, projector : the student's; copied, the student itself is not kept.
+    encoder, projector : those of the student; copied, so that the student itself is not stored here.
 
     Notes
     -----
-    Only parameters follow the student. Statistics of BatchNorm do not: the teacher runs in train mode
-    when the framework does and normalises by its own batch, so its running averages are its own too.
+    Only parameters follow the student. BatchNorm statistics do not: the teacher runs in train mode when the framework
+    does and normalises by its own batch, so it also keeps its own running averages.
 
     References
     ----------
@@ -30,20 +30,20 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, *shape) to projections (B, d) without gradient."""
+        """Return the projections (B, d) of samples (B, *shape), without gradient."""
         projection: Tensor = self.projector(self.encoder(x))
         return projection
 
     @torch.no_grad()
     def follow(self, encoder: nn.Module, projector: nn.Module, decay: float) -> None:
-        """Move every parameter towards the student's: teacher = decay · teacher + (1 - decay) · student.
+        """Update every parameter: teacher = decay · teacher + (1 - decay) · student.
 
         Parameters
         ----------
-        encoder, projector : the student's.
-        decay : in [0, 1]; 1 stands still, 0 copies the student.
+        encoder, projector : those of the student.
+        decay : in [0, 1]; 1 keeps the teacher, 0 copies the student.
         """
         own: list[Tensor] = [*self.encoder.parameters(), *self.projector.parameters()]
         student: list[Tensor] = [*encoder.parameters(), *projector.parameters()]
-        # One fused kernel for all parameters instead of one for each.
+        # One fused kernel instead of one per parameter.
         torch._foreach_lerp_(own, student, 1 - decay)

@@ -134,7 +134,7 @@ class ContrastiveNet(NeuralNet):
             ) from error
         for part in self.module_.modules():
             if isinstance(part, Queue):
-                part.disown()
+                part.forget_groups()
         self.step_ = other.step_
         # The other's epochs are over, and are not written to any more.
         self.history_ = History(other.history_)
