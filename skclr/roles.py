@@ -245,7 +245,7 @@ def _short_name(value: Any, admission: Admission) -> Any:
 def _timm_model(value: Any, admission: Admission) -> Any:
     """Admit names as timm's own models have them: no path and no hub is among them."""
     if not isinstance(value, str) or not re.fullmatch(r"\w{1,80}(\.\w{1,80})?", value):
-        raise ValueError(f"model={_shown(value)} is none of timm's own")
+        raise ValueError(f"model={_shown(value)} is not a built-in model of timm")
     return value
 
 

@@ -223,7 +223,7 @@ def test_warm_start_with_other_parts(table, quick):
 
 
 def test_encoder_that_gives_no_rows(digits, quick):
-    with pytest.raises(ValueError, match=r"encoder takes \(2, 1, 8, 8\) to \(2, 3, 6, 6\)"):
+    with pytest.raises(ValueError, match=r"encoder maps \(2, 1, 8, 8\) to \(2, 3, 6, 6\)"):
         quick(encoder=nn.Conv2d(1, 3, 3)).fit(digits[0])
 
 

@@ -43,7 +43,7 @@ class TestTransformTo:
     def test_unfinished_file_of_another_model(self, table, quick, tmp_path):
         embedder = quick().fit(table[0])
         (tmp_path / "e.npy.part.json").write_text('{"model": "another", "n_samples": 60, "rows": 16}')
-        with pytest.raises(ValueError, match="is unfinished, and of another model"):
+        with pytest.raises(ValueError, match="is unfinished and belongs to another model"):
             embedder.transform_to(tmp_path / "e.npy", table[0])
 
 

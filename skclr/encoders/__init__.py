@@ -1,4 +1,4 @@
-"""Encoders: what `transform` runs. To add one, write its file and its line here."""
+"""Encoders, the networks that `transform` runs. To add one, write its file and add a line to `ENCODERS`."""
 
 from skclr.encoders.base import Encoder
 from skclr.encoders.conv import Conv

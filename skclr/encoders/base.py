@@ -1,4 +1,4 @@
-"""What frameworks ask of an encoder."""
+"""The base class of all encoders."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module, ABC):
-    """A network from samples to embeddings.
+    """Base class of networks that map samples to embeddings.
 
     Parameters
     ----------
@@ -16,14 +16,14 @@ class Encoder(nn.Module, ABC):
     Attributes
     ----------
     out_features : width of the embedding.
-    n_dims : number of dimensions of a sample, as the 3 of an image; None takes any.
-    tokens : whether samples are ids of tokens, and not numbers.
-    facts : names of the constructor's arguments that are facts of the data, which the modality fills in where the
-        user does not; see `skclr.modalities.Modality.facts`.
-    takes_missing : whether NaN in a sample, where values are missing or it has ended, means something to the network;
-        if not, `Preprocessed` passes 0 in its place.
-    any_length : whether samples may be shorter or longer than `input_shape` says, and padding makes no difference.
-    package : another package whose code it runs, which no model file may choose unless the user trusts it; or None.
+    n_dims : number of dimensions of a sample, such as 3 for an image; None for any.
+    tokens : whether samples are token ids instead of numbers.
+    facts : names of the constructor's arguments that are facts about the data, which the modality fills in if the user
+        does not; see `skclr.modalities.Modality.facts`.
+    takes_missing : whether the network handles NaN, which marks missing values and padding; if not, `Preprocessed`
+        passes 0 instead.
+    any_length : whether samples may be shorter or longer than `input_shape`, with no effect of padding.
+    package : another package whose code it runs, which a model file may use only if the user trusts it; or None.
     """
 
     out_features: int
@@ -36,16 +36,17 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the parameters that make the encoder anew from nothing but themselves, for weights that are at hand.
+        """Return parameters that build the encoder without reading any file or address, for weights loaded afterwards.
 
-        A stranger wrote them: no file and no address that they name is to be opened.
+        The parameters come from a model file and are not trusted: files and addresses that they name must not be
+        opened.
 
         Raises
         ------
-        ValueError : where there are none such.
+        ValueError : if there are no such parameters.
         """
         return params
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, *input_shape) to (B, out_features)."""
+        """Return the (B, out_features) embeddings of samples (B, *input_shape)."""

@@ -7,7 +7,7 @@ from skclr.encoders.base import Encoder
 
 
 class Conv(Encoder):
-    """3×3 convolutions that halve the image and double the channels, then the mean over the image.
+    """3×3 convolutions that halve the image and double the channels, then global average pooling.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Conv(Encoder):
         layers: list[nn.Module] = []
         out = width
         for layer in range(n_layers):
-            # Only images of some size are halved at once, and none below 4 pixels.
+            # The first layer halves only images above 16 pixels, and no layer goes below 4 pixels.
             stride = 2 if min(height, width_px) > (4 if layer else 16) else 1
             layers += [
                 nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),

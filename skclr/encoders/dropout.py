@@ -1,4 +1,4 @@
-"""Dropout that draws from a generator of its own, where torch's draws from the global one."""
+"""Dropout that draws from its own generator instead of torch's global one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from skclr.precision import without_autocast
 
 
 class Dropout(nn.Dropout):
-    """torch's dropout with a generator.
+    """torch.nn.Dropout with a generator.
 
     Attributes
     ----------
-    generator : what it draws from; None is torch's global one, as for `torch.nn.Dropout`.
+    generator : source of randomness; None is torch's global generator, as in `torch.nn.Dropout`.
     """
 
     generator: torch.Generator | None = None
 
     @torch.compiler.disable
     def forward(self, x: Tensor) -> Tensor:
-        """Set entries to zero in training and scale the rest, so that the expectation is the same."""
+        """Set random entries to zero in training, and scale the rest so that the expectation is unchanged."""
         if not self.training or self.p == 0 or self.generator is None:
             return super().forward(x)
         kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
@@ -31,12 +31,12 @@ class Dropout(nn.Dropout):
 
 
 class TransformerLayer(nn.TransformerEncoderLayer):
-    """torch's layer with normalisation first and batch first, whose dropout has a generator.
+    """torch.nn.TransformerEncoderLayer, pre-norm and batch first, whose dropout has a generator.
 
     Parameters
     ----------
-    width, n_heads, hidden_dim : of the embedding, the attention and the feed-forward network.
-    dropout : rate, of the attention weights too.
+    width, n_heads, hidden_dim : width of tokens, number of attention heads, width of the feed-forward network.
+    dropout : rate, also for the attention weights.
     """
 
     def __init__(self, width: int, n_heads: int, hidden_dim: int, dropout: float) -> None:
@@ -51,13 +51,13 @@ class TransformerLayer(nn.TransformerEncoderLayer):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        """Take (B, L, width) to the same shape.
+        """Return tensors of the same shape (B, L, width).
 
         Parameters
         ----------
         src : the tokens.
         src_mask, is_causal : for `torch.nn.TransformerEncoder`, which passes None and False.
-        src_key_padding_mask : (B, L), what is no token: True, or minus infinity.
+        src_key_padding_mask : (B, L), True or -inf for padding.
         """
         if not self.training or self.dropout.p == 0:
             return super().forward(src, src_mask, src_key_padding_mask, is_causal)
@@ -65,7 +65,7 @@ class TransformerLayer(nn.TransformerEncoderLayer):
         return x + self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(self.norm2(x))))))
 
     def _attend(self, x: Tensor, padding: Tensor | None) -> Tensor:
-        # As torch computes attention with dropout on a CPU, operation by operation.
+        # The same operations in the same order as torch's attention with dropout on a CPU.
         attention = self.self_attn
         packed = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
         shape = (len(x), -1, attention.num_heads, attention.head_dim)
@@ -76,5 +76,5 @@ class TransformerLayer(nn.TransformerEncoderLayer):
             if padding is not None:
                 weights = weights + padding[:, None, None].to(weights.dtype)
             mixed = self.attention_dropout(weights.softmax(-1)) @ value
-        # Length first in memory: the order in which dropout fills its mask.
+        # Length first in memory, which is the order in which dropout fills its mask.
         return attention.out_proj(mixed.permute(2, 0, 1, 3).flatten(2)).transpose(0, 1)

@@ -12,18 +12,19 @@ from skclr.encoders.base import Encoder
 
 
 class FeatureTransformer(Encoder, Indexing):
-    """Each column is a token, the columns look at each other, and the embedding is what a token of its own has seen.
+    """A transformer over the columns of a table as tokens; the embedding is the output of a CLS token.
 
     Parameters
     ----------
     input_shape : (d,), the number of columns.
-    width : of a token, and of the embedding; a multiple of n_heads.
-    n_blocks, n_heads : of the transformer.
-    cardinalities : number of categories of each column, 0 for a number; empty means numbers only.
+    width : width of the tokens and of the embedding; a multiple of n_heads.
+    n_blocks, n_heads : number of transformer blocks, and of attention heads in each.
+    cardinalities : number of categories of each column, 0 for a numeric column; empty if all are numeric.
 
     References
     ----------
-    Gorishniy et al. 2021, sec. 3.3 (FT-Transformer). Differs: no dropout; a gap has a token of its own in each column.
+    Gorishniy et al. 2021, sec. 3.3 (FT-Transformer). Differs: no dropout; each column has its own token for missing
+    values.
 
     Examples
     --------
@@ -47,7 +48,7 @@ class FeatureTransformer(Encoder, Indexing):
         check_sizes(width=width, n_blocks=n_blocks, n_heads=n_heads)
         super().__init__()
         if width % n_heads:
-            raise ValueError(f"width={width} is no multiple of n_heads={n_heads}: choose one that is")
+            raise ValueError(f"width={width} is not a multiple of n_heads={n_heads}: use one that is")
         self.out_features = width
         (n_columns,) = input_shape
         check_lengths(n_columns, cardinalities=cardinalities)
@@ -72,12 +73,13 @@ class FeatureTransformer(Encoder, Indexing):
         counts = self.cardinalities
         if not counts:
             return {"offsets": 2 * torch.arange(self.n_columns), "is_number": torch.ones(self.n_columns).bool()}
-        # One table for all columns: in each the first row is for a gap, and for a number the second its bias.
+        # One table for all columns. The first row of each column is for missing values; the second of a numeric one is
+        # its bias.
         starts = [*accumulate((max(count, 1) + 1 for count in counts), initial=0)][:-1]
         return {"offsets": torch.tensor(starts), "is_number": torch.tensor([count == 0 for count in counts])}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, d), NaN where there is a gap, to (B, width)."""
+        """Return the (B, width) embeddings of rows (B, d), in which NaN is a missing value."""
         codes = torch.where(self.is_number, 0.0, x).masked_fill(x.isnan(), -1.0).long() + 1
         slopes = torch.where(self.is_number, x.nan_to_num(0.0), 0.0)[:, :, None] * self.slopes
         tokens = self.vectors(codes + self.offsets) + slopes

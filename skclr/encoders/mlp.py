@@ -11,15 +11,16 @@ from skclr.encoders.base import Encoder
 
 
 class MLP(Encoder):
-    """Layers of linear map, batch normalisation and ReLU, then a linear map to the embedding.
+    """Hidden layers with batch normalisation and ReLU, then a linear layer to the embedding.
 
     Parameters
     ----------
     input_shape : shape of one sample; it is flattened.
-    width : of the hidden layers.
-    n_layers : number of linear maps.
+    width : width of the hidden layers.
+    n_layers : number of linear layers.
     out_features : width of the embedding.
-    cardinalities, gaps : of the columns of a table, see `skclr.data.indexing.Columns`.
+    cardinalities, gaps : number of categories, and presence of missing values, of the columns of a table; see
+        `skclr.data.indexing.Columns`.
 
     Examples
     --------
@@ -52,5 +53,5 @@ class MLP(Encoder):
         self.layers = nn.Sequential(*layers, nn.Linear(in_features, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, *input_shape) to (B, out_features)."""
+        """Return the (B, out_features) embeddings of samples (B, *input_shape)."""
         return self.layers(x)

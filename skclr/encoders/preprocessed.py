@@ -1,4 +1,4 @@
-"""An encoder with the fixed preprocessing of its modality in front."""
+"""An encoder preceded by the fixed preprocessing of its modality."""
 
 from typing import Any, Self
 
@@ -13,18 +13,18 @@ class Preprocessed(Encoder):
 
     Parameters
     ----------
-    preprocessing : takes samples (B, *shape) to what the network takes.
-    network : gives (B, d); its width is measured, so that any module will do.
-    example : (2, *shape), samples to measure it with; NaN where samples may have it.
+    preprocessing : maps samples (B, *shape) to the network's input.
+    network : any module that returns (B, d); its width is measured.
+    example : (2, *shape), samples to measure it with; they contain NaN if samples may.
 
     Raises
     ------
-    ValueError : where the network does not give (B, d), or makes NaN of what is not there.
+    ValueError : if the network does not return (B, d), or returns NaN for missing values or padding.
     """
 
     def __init__(self, preprocessing: nn.Module, network: nn.Module, example: Tensor) -> None:
         super().__init__()
-        # Set by the fit: how samples were read, for a fit that goes on from this encoder.
+        # Set by the fit: how samples were read, for a later fit that starts from this encoder.
         self.reading: Any = None
         self.frozen: tuple[nn.Module, ...] = ()
         self.preprocessing = preprocessing
@@ -40,29 +40,31 @@ class Preprocessed(Encoder):
         return self.network(x.nan_to_num(0.0) if self.fills_missing else x)
 
     def freeze(self, layers: int | str) -> None:
-        """Keep the first layers as they are from now on, statistics of normalisation included.
+        """Freeze the first layers, including their normalisation statistics.
 
         Parameters
         ----------
-        layers : number of layers, counting modules that hold parameters themselves, or "all" or "none".
+        layers : number of layers, counting modules that have parameters of their own, or "all" or "none".
 
         Raises
         ------
-        ValueError : where there are fewer.
+        ValueError : if the encoder has fewer layers.
         """
         holders = [m for m in self.modules() if next(m.parameters(recurse=False), None) is not None]
         n_layers = {"none": 0, "all": len(holders)}[layers] if isinstance(layers, str) else layers
         if n_layers > len(holders):
-            raise ValueError(f"freeze={layers}: the encoder has {len(holders)} layers, give as many or fewer, or 'all'")
+            raise ValueError(
+                f"freeze={layers}: the encoder has {len(holders)} layers. Use that many at most, or 'all'."
+            )
         for module in self.frozen:
             _train_own(module, True)
-        # Hidden in a tuple: a module that is registered twice would be saved twice.
+        # Hidden in a tuple, since a module registered twice would be saved twice.
         self.frozen = tuple(holders[:n_layers])
         for module in self.frozen:
             _train_own(module, False)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        """Switch between training and evaluation mode; frozen layers stay in evaluation mode."""
         super().train(mode)
         for module in self.frozen:
             module.training = False
@@ -70,25 +72,25 @@ class Preprocessed(Encoder):
 
     @torch.no_grad()
     def _measure(self, example: Tensor) -> int:
-        # In eval mode the two samples leave no trace in the statistics of a BatchNorm.
+        # In eval mode, the two samples do not affect BatchNorm statistics.
         embedding = self.eval()(example)
         self.train()
         if embedding.ndim != 2 or len(embedding) != 2:
             raise ValueError(
-                f"encoder takes {tuple(example.shape)} to {tuple(embedding.shape)}: "
-                "it must give (2, d), one row a sample; end it with pooling and nn.Flatten()"
+                f"encoder maps {tuple(example.shape)} to {tuple(embedding.shape)}. "
+                "Return (B, d), one row per sample: end it with pooling and nn.Flatten()."
             )
-        # What is planned on the meta device has no values.
+        # On the meta device, which planning uses, there are no values.
         if not example.is_meta and example.isnan().any() and embedding.isnan().any():
             raise ValueError(
-                "encoder makes NaN of samples with NaN, which stands where values are missing or a sample ends before "
-                "others: choose the default encoder, or begin yours with torch.nan_to_num"
+                "encoder returns NaN for samples with NaN, which marks missing values and padding. Use the default "
+                "encoder, or begin yours with torch.nan_to_num."
             )
         return embedding.shape[1]
 
 
 def _train_own(module: nn.Module, mode: bool) -> None:
-    """Switch what a module holds itself, and not what its children hold."""
+    """Set the mode of a module itself, but not of its children."""
     module.training = mode
     for parameter in module.parameters(recurse=False):
         parameter.requires_grad_(mode)

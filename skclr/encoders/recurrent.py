@@ -1,4 +1,4 @@
-"""Recurrent networks that read a series from both ends."""
+"""Bidirectional recurrent networks for series."""
 
 from typing import ClassVar
 
@@ -11,22 +11,22 @@ from skclr.encoders.base import Encoder
 
 
 class Recurrent(Encoder):
-    """Read a series once forwards and once backwards; the embedding is the mean of the states.
+    """Base class of bidirectional recurrent networks; the embedding is the mean of the states.
 
     Parameters
     ----------
-    input_shape : (C, T); a series of any length is taken.
-    width : of the state; the embedding has one for each direction, 2 · width features.
-    n_layers : layers of each direction.
+    input_shape : (C, T); series may have any length.
+    width : width of the state; the embedding has 2 · width features, one state per direction.
+    n_layers : number of layers in each direction.
 
     Attributes
     ----------
-    layers : the cell's module, set by the subclass.
+    layers : class of the recurrent module, set by the subclass.
 
     References
     ----------
-    Schuster & Paliwal 1997, sec. II. Differs: with several layers the directions meet only at the end, so that
-    each reads on past steps that are not there.
+    Schuster & Paliwal 1997, sec. II. Differs: with several layers, the directions are combined only at the end, so that
+    neither reads steps of padding first.
     """
 
     n_dims = 2
@@ -42,24 +42,24 @@ class Recurrent(Encoder):
         self.out_features = 2 * width
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, T) to (B, 2 · width)."""
+        """Return the (B, 2 · width) embeddings of series (B, C, T)."""
         x, there = split_missing(x)
         one, other = _run(self.forwards, x, there), _run(self.backwards, x.flip(2), there.flip(1))
         return torch.cat([one, other], dim=1)
 
 
 class GRU(Recurrent):
-    """Gated recurrent units, forwards and backwards; the embedding is the mean of the states.
+    """Bidirectional gated recurrent units; the embedding is the mean of the states.
 
     Parameters
     ----------
-    input_shape : (C, T); a series of any length is taken.
-    width : of the state; the embedding has 2 · width features.
-    n_layers : layers of each direction.
+    input_shape : (C, T); series may have any length.
+    width : width of the state; the embedding has 2 · width features.
+    n_layers : number of layers in each direction.
 
     References
     ----------
-    Cho et al. 2014, sec. 2.3. Differs: torch's, which resets the state after its product with the weights.
+    Cho et al. 2014, sec. 2.3. Differs: torch's variant, which resets the state after the product with the weights.
 
     Examples
     --------
@@ -73,13 +73,13 @@ class GRU(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory, forwards and backwards; the embedding is the mean of the states.
+    """Bidirectional long short-term memory; the embedding is the mean of the states.
 
     Parameters
     ----------
-    input_shape : (C, T); a series of any length is taken.
-    width : of the state; the embedding has 2 · width features.
-    n_layers : layers of each direction.
+    input_shape : (C, T); series may have any length.
+    width : width of the state; the embedding has 2 · width features.
+    n_layers : number of layers in each direction.
 
     References
     ----------
@@ -97,11 +97,11 @@ class LSTM(Recurrent):
 
 
 def _run(layers: nn.GRU | nn.LSTM, x: Tensor, there: Tensor) -> Tensor:
-    """Give the mean state (B, width) over the steps of (B, C, T) that are there."""
-    # What is not there comes last, where no state that counts has seen it; lengths stay on the device.
+    """Return the mean state (B, width) over the steps of (B, C, T) that are not padding."""
+    # Padding comes last, so that it does not affect the states that count; lengths stay on the device.
     n_steps = there.shape[1]
     order = (torch.arange(n_steps, device=x.device) + n_steps * ~there).argsort(dim=1)
     ordered = x.gather(2, order[:, None].expand_as(x)).mT
-    # A plan needs the shape alone: on the meta device torch would walk step by step.
+    # Planning needs only the shape; on the meta device torch would run step by step.
     states = x.new_empty(*ordered.shape[:2], layers.hidden_size) if x.is_meta else layers(ordered)[0]
     return masked_mean(states.mT, there.gather(1, order))

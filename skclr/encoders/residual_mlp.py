@@ -11,16 +11,17 @@ from skclr.encoders.base import Encoder
 
 
 class ResidualMLP(Encoder):
-    """A linear map, blocks that each add to what they are given, then a linear map to the embedding.
+    """A linear layer, residual blocks, then a linear layer to the embedding.
 
     Parameters
     ----------
     input_shape : shape of one sample; it is flattened.
-    width : of the stream between the blocks.
+    width : width of the residual stream.
     n_blocks : number of blocks.
     expansion : width inside a block, relative to `width`.
     out_features : width of the embedding.
-    cardinalities, gaps : of the columns of a table, see `skclr.data.indexing.Columns`.
+    cardinalities, gaps : number of categories, and presence of missing values, of the columns of a table; see
+        `skclr.data.indexing.Columns`.
 
     References
     ----------
@@ -60,7 +61,7 @@ class ResidualMLP(Encoder):
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, *input_shape) to (B, out_features)."""
+        """Return the (B, out_features) embeddings of samples (B, *input_shape)."""
         x = self.stem(self.columns(x.flatten(1)))
         for block in self.blocks:
             x = x + block(x)

@@ -8,17 +8,17 @@ from torch.nn.functional import relu
 
 from skclr.encoders.base import Encoder
 
-# Images below this many pixels a side would be gone after ImageNet's stem.
+# Images with shorter sides would be reduced to almost nothing by ImageNet's stem.
 _SMALL_IMAGE = 64
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a way around them.
+    """Two 3×3 convolutions with a shortcut.
 
     Parameters
     ----------
-    in_channels, channels : before and after.
-    stride : of the first convolution.
+    in_channels, channels : number of input and of output channels.
+    stride : stride of the first convolution.
     """
 
     expansion = 1
@@ -32,18 +32,18 @@ class BasicBlock(nn.Module):
         self.downsample = shortcut(in_channels, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, in_channels, H, W) to (B, channels, H / stride, W / stride)."""
+        """Map (B, in_channels, H, W) to (B, channels, H / stride, W / stride)."""
         residual = relu(self.bn1(self.conv1(x)))
         return relu(self.bn2(self.conv2(residual)) + self.downsample(x))
 
 
 class Bottleneck(nn.Module):
-    """A 3×3 convolution of few channels between two of 1×1, and a way around them.
+    """A 3×3 convolution with few channels between two 1×1 convolutions, with a shortcut.
 
     Parameters
     ----------
-    in_channels, channels : before, and in the middle; four times as many leave.
-    stride : of the 3×3 convolution.
+    in_channels, channels : number of input channels, and of channels in the middle; the output has four times as many.
+    stride : stride of the 3×3 convolution.
     """
 
     expansion = 4
@@ -60,14 +60,14 @@ class Bottleneck(nn.Module):
         self.downsample = shortcut(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, in_channels, H, W) to (B, 4 · channels, H / stride, W / stride)."""
+        """Map (B, in_channels, H, W) to (B, 4 · channels, H / stride, W / stride)."""
         residual = relu(self.bn1(self.conv1(x)))
         residual = relu(self.bn2(self.conv2(residual)))
         return relu(self.bn3(self.conv3(residual)) + self.downsample(x))
 
 
 def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Make the way around a block: nothing where the shapes agree, else a 1×1 convolution."""
+    """Build the shortcut of a block: the identity if the shapes match, else a 1×1 convolution."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     return nn.Sequential(
@@ -76,7 +76,7 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
 
 
 class ResNet(Encoder, ABC):
-    """A residual network up to the mean over the image.
+    """A residual network up to global average pooling.
 
     Parameters
     ----------
@@ -86,14 +86,14 @@ class ResNet(Encoder, ABC):
 
     Notes
     -----
-    Weights of torchvision's network of the same name fit: `load_state_dict(weights, strict=False)` leaves
-    out their classifier, given three channels and the ImageNet stem.
+    With three channels and the ImageNet stem, weights of torchvision's network of the same name can be loaded by
+    `load_state_dict(weights, strict=False)`, which ignores their classifier.
 
     References
     ----------
-    He et al. 2016, table 1; the CIFAR stem as in Chen et al. 2020, appendix B.9. Differs: a bottleneck has
-    its stride in the 3×3 convolution, as torchvision's and the papers on self-supervision do. The last
-    BatchNorm of a block begins at one as in the paper, and not at zero.
+    He et al. 2016, table 1; the CIFAR stem as in Chen et al. 2020, appendix B.9. Differs: a bottleneck has its stride
+    in the 3×3 convolution, as in torchvision and in papers on self-supervision. The scale of the last BatchNorm of a
+    block starts at one as in the paper, not at zero.
     """
 
     n_dims = 3
@@ -104,7 +104,7 @@ class ResNet(Encoder, ABC):
     def __init__(self, input_shape: tuple[int, int, int], stem: str = "auto") -> None:
         super().__init__()
         if stem not in ("auto", "cifar", "imagenet"):
-            raise ValueError(f"stem={stem!r}: give 'auto', 'cifar' or 'imagenet'")
+            raise ValueError(f"stem={stem!r}: use 'auto', 'cifar' or 'imagenet'")
         channels, height, width = input_shape
         small = stem == "cifar" or (stem == "auto" and min(height, width) < _SMALL_IMAGE)
         kernel, stride = (3, 1) if small else (7, 2)
@@ -137,7 +137,7 @@ class ResNet18(ResNet):
     Parameters
     ----------
     input_shape : (C, H, W).
-    stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+    stem : "imagenet", "cifar" or "auto", as in `ResNet`.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class ResNet34(ResNet):
     Parameters
     ----------
     input_shape : (C, H, W).
-    stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+    stem : "imagenet", "cifar" or "auto", as in `ResNet`.
 
     Examples
     --------
@@ -177,7 +177,7 @@ class ResNet50(ResNet):
     Parameters
     ----------
     input_shape : (C, H, W).
-    stem : "imagenet", "cifar" or "auto", as of `ResNet`.
+    stem : "imagenet", "cifar" or "auto", as in `ResNet`.
 
     Examples
     --------

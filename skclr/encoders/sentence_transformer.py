@@ -12,33 +12,34 @@ from skclr.optional import import_optional
 
 
 class SentenceTransformer(Encoder):
-    """Any model of sentence-transformers or transformers, as it is or tuned.
+    """A pretrained model of sentence-transformers or transformers, frozen or fine-tuned.
 
-    The modality has to read with the model's own tokenizer: `modality_params={"tokenizer": model}`, or with the fast
-    tokenizer that belongs to a model of transformers. Of such a model the mean of its last states is the embedding.
+    The modality must use the model's own tokenizer: `modality_params={"tokenizer": model}`, or the fast tokenizer of a
+    transformers model, whose embedding is the mean of its last hidden states.
 
     Parameters
     ----------
     input_shape : (L,) tokens.
-    n_tokens : size of the vocabulary that the modality read with.
-    model : folder of a model, its name, which is fetched, or a model, which is copied: a
-        `sentence_transformers.SentenceTransformer`, or one of transformers as `AutoModel` loads it.
-    trainable : "none"; "all"; or the number of last layers that training changes.
+    n_tokens : size of the modality's vocabulary.
+    model : folder of a model, its name, which is downloaded, or a model object, which is copied: a
+        `sentence_transformers.SentenceTransformer`, or a transformers model as loaded by `AutoModel`.
+    trainable : "none", "all", or the number of last layers that are trained.
 
     Raises
     ------
-    ImportError : where sentence-transformers is not installed.
-    TypeError : where the model is no such object.
-    ValueError : where the modality read with another tokenizer, or the model has fewer layers.
+    ImportError : if sentence-transformers is not installed.
+    TypeError : if `model` is none of these.
+    ValueError : if the modality uses another tokenizer, or the model has fewer layers than `trainable`.
 
     Notes
     -----
-    Tuning takes small steps: `learning_rate=5e-5`, where the frameworks' own are made for new networks.
+    Fine-tuning needs a small learning rate, such as `learning_rate=5e-5`; the frameworks' defaults are for new
+    networks.
 
     References
     ----------
-    Reimers & Gurevych 2019 (Sentence-BERT); tuned without labels as in Gao et al. 2021 (SimCSE), sec. 3. Differs:
-    a text is cut at the modality's max_tokens and not at the model's.
+    Reimers & Gurevych 2019 (Sentence-BERT); fine-tuned without labels as in Gao et al. 2021 (SimCSE), sec. 3. Differs:
+    texts are truncated at the modality's max_tokens instead of the model's.
 
     Examples
     --------
@@ -70,7 +71,7 @@ class SentenceTransformer(Encoder):
             )
         _train_last(self.model, trainable)
         with torch.no_grad():
-            # Measured: what follows the transformer in a model may change the width.
+            # Measured, since modules after the transformer may change the width.
             self.out_features = self.eval()(torch.ones(1, 1, dtype=torch.int64)).shape[1]
         self.train()
 
@@ -78,22 +79,22 @@ class SentenceTransformer(Encoder):
     def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:
         """See `Encoder.without_fetching`."""
         raise ValueError(
-            "encoder='sentence_transformer' is made of a model's own files: give "
-            "load(path, encoder_params={'model': ...})"
+            "encoder='sentence_transformer' is built from the files of a model. Pass it: "
+            "load(path, encoder_params={'model': ...})."
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take ids (B, L), one more than the model's own and 0 for padding, to (B, out_features)."""
+        """Return the (B, out_features) embeddings of ids (B, L): those of the model plus 1, 0 for padding."""
         inputs = {"input_ids": (x - 1).clamp(min=0), "attention_mask": (x > 0).long()}
         return self.model(inputs)["sentence_embedding"]
 
 
 class MeanOfStates(nn.Module):
-    """A model of transformers that is called as one of sentence-transformers is.
+    """A transformers model with the interface of sentence-transformers.
 
     Parameters
     ----------
-    model : gives `last_hidden_state`, (B, L, d).
+    model : returns `last_hidden_state`, (B, L, d).
     """
 
     model: Any
@@ -103,7 +104,7 @@ class MeanOfStates(nn.Module):
         self.model = model
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Take ids and mask (B, L) to the mean state (B, d) of what the mask shows."""
+        """Return the mean state (B, d) of the tokens with mask 1, from ids and mask (B, L)."""
         states = self.model(**inputs).last_hidden_state
         mask = inputs["attention_mask"].unsqueeze(2).to(states.dtype)
         return {"sentence_embedding": (states * mask).sum(1) / mask.sum(1).clamp(min=1)}
@@ -122,26 +123,26 @@ def _load(model: Any) -> Any:
         return MeanOfStates(copy.deepcopy(model).cpu())
     if not isinstance(model, str | os.PathLike):
         raise TypeError(
-            f"model is a {type(model).__name__}: give the folder of a model, a SentenceTransformer, or a model of "
-            "transformers as AutoModel loads it"
+            f"model is a {type(model).__name__}. Pass the folder of a model, a SentenceTransformer, or a transformers "
+            "model as loaded by AutoModel."
         )
     return sentence_transformers.SentenceTransformer(str(model), device="cpu")
 
 
 def _reads(model: Any, n_tokens: int) -> bool:
-    """Tell whether the ids of a tokenizer can be the model's own."""
+    """Return whether a tokenizer with n_tokens ids can be the model's own."""
     if isinstance(model, MeanOfStates):
-        # Such a model has no tokenizer with it, and often a few vectors more than there are tokens.
+        # Such a model has no tokenizer, and often has a few more vectors than there are tokens.
         return n_tokens <= model.model.get_input_embeddings().num_embeddings
     return n_tokens == len(model.tokenizer)
 
 
 def _train_last(model: nn.Module, trainable: str | int) -> None:
-    """Let training change the last layers of the model's longest stack, and nothing else."""
+    """Make only the last layers of the model's longest stack trainable."""
     model.requires_grad_(trainable == "all")
     if trainable in ("none", "all"):
         return
     stack = max((module for module in model.modules() if isinstance(module, nn.ModuleList)), key=len)
     if not isinstance(trainable, int) or not 1 <= trainable <= len(stack):
-        raise ValueError(f"trainable={trainable!r}: give 'none', 'all', or a number of layers from 1 to {len(stack)}")
+        raise ValueError(f"trainable={trainable!r}: use 'none', 'all', or a number of layers from 1 to {len(stack)}")
     stack[-trainable:].requires_grad_(True)

@@ -9,10 +9,10 @@ from skclr.precision import at_least_float32
 
 
 class SpectrogramConv(Encoder):
-    """3×3 convolutions that halve frequency and time and double the channels; mean and maximum over time.
+    """3×3 convolutions that halve frequency and time and double the channels, then mean and maximum over time.
 
-    Before the pooling a layer spans all that is left of the frequency axis: unlike a moment, a pitch means
-    something by its place.
+    Before pooling, a layer spans the remaining frequency axis, since the position of a pitch matters, unlike that of a
+    moment.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ class SpectrogramConv(Encoder):
 
     Notes
     -----
-    Frames that are not there (NaN) are 0 before every layer, as the border is, so that no embedding depends on
-    padding. Only the statistics of a batch in training count them.
+    Frames of padding (NaN) are set to 0 before every layer, like the border, so that embeddings do not depend on
+    padding. Only the batch statistics in training include them.
 
     References
     ----------
     Mean and maximum over time: Kong et al. 2020 (PANNs), sec. II-D. Differs: concatenated instead of added, and
-    frequency is mapped instead of averaged.
+    frequency is mapped by a layer instead of averaged.
 
     Examples
     --------
@@ -54,17 +54,17 @@ class SpectrogramConv(Encoder):
         self.out_features = 2 * channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, n_mels, frames) to (B, out_features)."""
+        """Return the (B, out_features) embeddings of spectrograms (B, C, n_mels, frames)."""
         there = ~x[:, :1, :1].isnan()
-        # Convolutions run faster with channels last in memory; of one channel only a clone can tell.
+        # Convolutions run faster with channels last in memory; with one channel, only a clone sets that layout.
         x = x.masked_fill(~there, 0.0).clone(memory_format=torch.channels_last)
         for layer in self.halving:
-            # The middle of an output's three frames decides, so that a clip has as many as without padding.
+            # The middle one of an output's three frames decides, so that a clip has as many frames as without padding.
             there = there[..., ::2]
             x = layer(x)
             x = x * there.to(x.dtype)
         x = at_least_float32(self.spanning(x) * there).flatten(2)  # (B, d, frames)
-        # No value is below 0, so what is not there is no maximum.
+        # No value is below 0, so padding is never the maximum.
         return torch.cat([x.sum(2) / there.sum(3)[:, 0], x.amax(2)], 1)
 
 

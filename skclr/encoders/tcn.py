@@ -9,23 +9,23 @@ from skclr.encoders.base import Encoder
 
 
 class TCN(Encoder):
-    """Residual blocks of convolutions over time, each block looking twice as far as the one before.
+    """Residual blocks of convolutions over time, each with twice the dilation of the previous one.
 
-    The embedding is the mean and the maximum over time of what each block gives, so that level and fine detail
-    stay beside what only a long stretch shows.
+    The embedding is the mean and the maximum over time of the output of each block, so that it contains both fine
+    detail and features of a long receptive field.
 
     Parameters
     ----------
-    input_shape : (C, T); a series of any length is taken.
-    width : channels of every layer.
+    input_shape : (C, T); series may have any length.
+    width : number of channels of every layer.
     n_blocks : number of blocks; the embedding has 2 · width · n_blocks features.
-    kernel_size : steps that a convolution looks at; odd.
+    kernel_size : number of steps in a convolution; odd.
 
     References
     ----------
-    Bai et al. 2018, sec. 3. Differs: looks both ways in time; no dropout, and no normalisation: statistics over
-    padded steps would let the padding in, and a normalised network was no better; means and maxima of all
-    blocks are the embedding, instead of the last step of the last.
+    Bai et al. 2018, sec. 3. Differs: convolutions are not causal; no dropout, and no normalisation, since statistics
+    over padded steps would depend on the padding, and a normalised network was no better; the embedding is the means
+    and maxima of all blocks instead of the last step of the last block.
 
     Examples
     --------
@@ -42,31 +42,31 @@ class TCN(Encoder):
         check_sizes(width=width, n_blocks=n_blocks, kernel_size=kernel_size)
         super().__init__()
         if kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size}: give an odd number, as many steps before as after")
+            raise ValueError(f"kernel_size={kernel_size}: use an odd number, for as many steps before as after")
         self.first = nn.Conv1d(input_shape[0], width, 1)
         self.blocks = nn.ModuleList(ResidualBlock(width, kernel_size, 2**i) for i in range(n_blocks))
         self.out_features = 2 * width * n_blocks
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, T) to (B, 2 · width · n_blocks)."""
+        """Return the (B, 2 · width · n_blocks) embeddings of series (B, C, T)."""
         x, there = split_missing(x)
         mask = there[:, None].to(x.dtype)
         x = self.first(x) * mask
         pooled = []
         for block in self.blocks:
             x = block(x, mask)
-            # No value is below the 0 of steps that are not there.
+            # No value is below 0, the value of padded steps.
             pooled += [masked_mean(x, there), x.amax(2)]
         return torch.cat(pooled, dim=1)
 
 
 class ResidualBlock(nn.Module):
-    """Two dilated convolutions and a way around them.
+    """Two dilated convolutions with a shortcut.
 
     Parameters
     ----------
-    width : channels before and after.
-    kernel_size : steps that a convolution looks at.
+    width : number of input and output channels.
+    kernel_size : number of steps in a convolution.
     dilation : distance between these steps.
     """
 
@@ -76,6 +76,6 @@ class ResidualBlock(nn.Module):
         self.other = nn.Conv1d(width, width, kernel_size, padding="same", dilation=dilation)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Take (B, width, T) to the same shape; 0 stays where the mask (B, 1, T) is 0."""
+        """Return a tensor of the same shape as x (B, width, T), 0 where the mask (B, 1, T) is 0."""
         residual = self.other(self.one(x).relu() * mask) * mask
         return (x + residual).relu()

@@ -1,4 +1,4 @@
-"""A bag of tokens: the mean of vectors, which is hard to beat on short texts."""
+"""A bag of tokens: the mean of their vectors, which is hard to beat on short texts."""
 
 import torch
 import torch.nn.functional as F
@@ -10,23 +10,24 @@ from skclr.encoders.dropout import Dropout
 
 
 class TokenBag(Encoder):
-    """The weighted mean of the tokens' vectors at length 1, then layers if asked for.
+    """The weighted mean of token vectors, normalised to length 1, then optional layers.
 
-    Without the length the few tokens of a short text would make it an outlier: means of many are shorter.
+    Without normalisation, short texts would be outliers, since means of many vectors are shorter.
 
     Parameters
     ----------
-    input_shape : (L,) tokens, or (L, G) with G ids a word.
+    input_shape : (L,) tokens, or (L, G) with G ids per word.
     n_tokens : size of the vocabulary.
-    table : (n_tokens, d) vectors from which training starts; None draws them at random.
-    token_weights : (n_tokens,) of the tokens in the mean; None weighs all alike.
-    width : of vectors drawn at random.
-    n_layers : linear maps after the mean, each but the last with batch normalisation and ReLU.
-    dropout : share of the mean's entries set to 0 in training: two views of one text differ by it alone.
+    table : (n_tokens, d) vectors from which training starts; None for random vectors.
+    token_weights : (n_tokens,) weights of the tokens in the mean; None for equal weights.
+    width : width of randomly initialised vectors.
+    n_layers : number of linear layers after the mean, all but the last with batch normalisation and ReLU.
+    dropout : share of the entries of the mean set to 0 in training; unless the text views change tokens, it is the only
+        difference between two views.
 
     References
     ----------
-    Gao et al. 2021 (SimCSE), sec. 3, for the dropout. Differs: a mean of static vectors is no transformer.
+    Gao et al. 2021 (SimCSE), sec. 3, for the dropout. Differs: a mean of static vectors instead of a transformer.
 
     Examples
     --------
@@ -66,13 +67,13 @@ class TokenBag(Encoder):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take ids (B, L) or (B, L, G) to (B, out_features)."""
+        """Return the (B, out_features) embeddings of ids (B, L) or (B, L, G)."""
         mean = mean_of_tokens(x, self.table, self.token_weights)
         return self.layers(self.dropout(F.normalize(mean)))
 
 
 def mean_of_tokens(x: Tensor, table: Tensor, token_weights: Tensor) -> Tensor:
-    """Average the vectors of each sample's tokens.
+    """Return the weighted mean of the token vectors of each sample.
 
     Parameters
     ----------
@@ -87,5 +88,5 @@ def mean_of_tokens(x: Tensor, table: Tensor, token_weights: Tensor) -> Tensor:
     ids = x.flatten(1)
     weights = torch.where(ids > 0, token_weights[ids], 0.0)
     shares = weights / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
-    # Sums as it reads: there is never a vector for each token in memory.
+    # Sums while reading, so the vectors of all tokens are never in memory at once.
     return F.embedding_bag(ids, table, mode="sum", per_sample_weights=shares.to(table.dtype), padding_idx=0)

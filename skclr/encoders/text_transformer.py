@@ -11,22 +11,22 @@ from skclr.encoders.text import mean_of_tokens
 
 
 class TextTransformer(Encoder):
-    """Self-attention over a text's words in their order, then the mean.
+    """A transformer over the words of a text; the embedding is the mean over the words.
 
     Parameters
     ----------
-    input_shape : (L,) tokens, or (L, G) with G ids a word.
+    input_shape : (L,) tokens, or (L, G) with G ids per word.
     n_tokens : size of the vocabulary.
-    table : (n_tokens, d) vectors from which training starts; None draws them at random.
-    token_weights : (n_tokens,) of a word's ids in its vector; None weighs all alike.
-    width : of the layers and the embedding.
+    table : (n_tokens, d) vectors from which training starts; None for random vectors.
+    token_weights : (n_tokens,) weights of the ids in the vector of a word; None for equal weights.
+    width : width of the layers and of the embedding.
     n_layers, n_heads : number of layers, and of attention heads in each.
-    dropout : in each layer.
+    dropout : dropout rate in each layer.
 
     References
     ----------
-    Vaswani et al. 2017, encoder and positions of sec. 3. Differs: layers are normalised before and not after them;
-    a token that all texts start with lets an empty one be embedded too.
+    Vaswani et al. 2017, encoder and positions of sec. 3. Differs: normalisation comes before each layer, not after it;
+    all texts start with an extra token, so that empty texts can be embedded too.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class TextTransformer(Encoder):
         check_sizes(width=width, n_layers=n_layers, n_heads=n_heads)
         super().__init__()
         if width % (2 * n_heads):
-            raise ValueError(f"width={width}: give a multiple of 2 · n_heads={2 * n_heads}")
+            raise ValueError(f"width={width}: use a multiple of 2 · n_heads={2 * n_heads}")
         self.out_features = width
         self.table = nn.Parameter(torch.randn(n_tokens, width) if table is None else table.clone())
         self.register_buffer("token_weights", torch.ones(n_tokens) if token_weights is None else token_weights.clone())
@@ -66,12 +66,12 @@ class TextTransformer(Encoder):
         self.layers = nn.TransformerEncoder(layer, n_layers, nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take ids (B, L) or (B, L, G) to (B, width)."""
+        """Return the (B, width) embeddings of ids (B, L) or (B, L, G)."""
         n_samples, length = x.shape[:2]
         there = nn.functional.pad(x.view(n_samples, length, -1).any(2), (1, 0), value=True)
         words = mean_of_tokens(x.reshape(n_samples * length, -1), self.table, self.token_weights)
         words = self.normalize(self.to_width(words)).view(n_samples, length, -1)
-        # Position 0 is the start token's.
+        # Position 0 is that of the start token.
         words = words + torch.cat(sinusoids(torch.arange(1, length + 1, device=x.device), self.out_features), dim=1)
         words = torch.cat([self.start.expand(n_samples, 1, -1), words], dim=1)  # (B, 1 + L, width)
         words = self.layers(words, src_key_padding_mask=~there)

@@ -1,4 +1,4 @@
-"""Any of timm's image models as an encoder."""
+"""Image models of timm."""
 
 import difflib
 import inspect
@@ -16,25 +16,24 @@ class Timm(Encoder):
 
     Parameters
     ----------
-    input_shape : (C, H, W). Models that ask for an image size are made for H × W.
-    model : timm's name of it, as `timm.list_models()` gives them.
-    pretrained : whether timm fetches trained weights; it fits their first layer to C channels.
-    **params : of `timm.create_model`.
+    input_shape : (C, H, W). Models with a fixed image size are built for H × W.
+    model : name of a model, as listed by `timm.list_models()`.
+    pretrained : whether timm downloads pretrained weights; their first layer is adapted to C channels.
+    ***params : parameters of `timm.create_model`.
 
     Raises
     ------
-    ImportError : where timm is not installed.
-    ValueError : for a model that timm does not know, or a parameter that the model does not take.
+    ImportError : if timm is not installed.
+    ValueError : if timm does not know the model, or the model does not accept a parameter.
 
     Notes
     -----
-    Vision transformers take images of one size only: for local views of another give
-    `dynamic_img_size=True`.
+    Vision transformers accept images of a single size. For local views of another size, pass `dynamic_img_size=True`.
 
     References
     ----------
-    Wightman 2019, PyTorch Image Models (timm). Differs: images are standardised by the mean and deviation
-    of the data at hand, and not by those of ImageNet.
+    Wightman 2019, PyTorch Image Models (timm). Differs: images are standardised by the mean and standard deviation of
+    the training data instead of those of ImageNet.
 
     Examples
     --------
@@ -70,8 +69,8 @@ class Timm(Encoder):
         """See `Encoder.without_fetching`."""
         timm = _import_timm()
         if not timm.is_model(params.get("model", "resnet18")):
-            raise ValueError(f"model={params['model']!r} is none of timm's own")
-        # What `create_model` itself takes says where weights come from.
+            raise ValueError(f"model={params['model']!r} is not a built-in model of timm")
+        # The arguments of `create_model` itself determine where weights come from.
         sources = inspect.signature(timm.create_model).parameters
         return {name: value for name, value in params.items() if name not in sources}
 
@@ -85,9 +84,9 @@ def _import_timm() -> ModuleType:
 
 
 def _check_model(timm: ModuleType, model: str) -> None:
-    # A colon names a place to load from, which timm knows to read.
+    # A colon separates the source from the name; timm resolves it.
     if ":" in model or timm.is_model(model):
         return
     near = difflib.get_close_matches(model, timm.list_models(), n=3)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    raise ValueError(f"model={model!r} is not known to timm: {hint}timm.list_models() gives all")
+    raise ValueError(f"model={model!r} is not known to timm: {hint}see timm.list_models() for all names")

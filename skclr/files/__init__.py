@@ -1,1 +1,1 @@
-"""Files of skclr: the format of models, values without code, and writing that is whole or not at all."""
+"""Files: the format of models, values without code, atomic and resumable writing."""

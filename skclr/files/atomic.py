@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files."""
 
 import errno
 import glob
@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-# Bytes of a name on most file systems, and characters to which a name is cut that gets longer.
+# Maximum length of a name in bytes on most file systems, and the number of characters to which longer ones are cut.
 _LONGEST_NAME = 255
 _N_CHARACTERS = 20
 
 
 def check_writable(path: str | os.PathLike[str], *, follow: bool = True, argument: str = "path") -> Path:
-    """Check that a file can be written or replaced, and return the place where it will be.
+    """Check that a file can be written or replaced, and return its final path.
 
-    Call it before a long computation, so that a wrong path costs nothing.
+    Call this before a long computation, so that a wrong path is found early.
 
     Parameters
     ----------
-    path : of a file that may exist; its folder has to exist.
-    follow : whether a symbolic link stands for the file that it leads to. Otherwise the link itself is replaced.
-    argument : name of the path in errors.
+    path : path of the file, which may exist; its folder must exist.
+    follow : whether to write to the target of a symbolic link. Otherwise the link itself is replaced.
+    argument : name of the path in error messages.
 
     Returns
     -------
-    The absolute path, its folder without links.
+    The absolute path, with links in its folder resolved.
 
     Raises
     ------
@@ -49,9 +49,9 @@ def check_writable(path: str | os.PathLike[str], *, follow: bool = True, argumen
     if mode is None or (stat.S_ISLNK(mode) and not follow):
         return target
     if not stat.S_ISREG(mode):
-        kind = "a symbolic link that leads to itself" if stat.S_ISLNK(mode) else "a device, a pipe or a socket"
+        kind = "a symbolic link to itself" if stat.S_ISLNK(mode) else "a device, a pipe or a socket"
         raise OSError(f"{argument} {name!r} is {kind}, not a file. Choose another name.")
-    # Another process may remove the file before it is asked for: nothing is there to be read-only then.
+    # Another process may have removed the file meanwhile, in which case nothing is read-only.
     if not mode & 0o222 or not (os.access(target, os.W_OK) or _mode(target) is None):
         raise PermissionError(f"{argument} {name!r} is read-only. Make it writable, or choose another name.")
     return target
@@ -59,11 +59,11 @@ def check_writable(path: str | os.PathLike[str], *, follow: bool = True, argumen
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` when the block ends, at once and whole.
+    """Open a file that atomically replaces `path` at the end of the block.
 
-    Until then, and if the block raises, what was at `path` is unchanged. A process that is killed leaves at most its
-    unfinished file, hidden beside `path` under a name that ends in .tmp. A file that is replaced keeps its permission
-    bits and, where the process may set them, its owner and group; other hard links to it keep the old content.
+    Until then, and if the block raises, the file at `path` is unchanged. A killed process leaves at most an unfinished
+    file, hidden next to `path` under a name that ends in .tmp. The new file gets the permission bits of the old one
+    and, if the process may set them, its owner and group; other hard links keep the old content.
 
     Parameters
     ----------
@@ -71,22 +71,22 @@ def replacing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[
 
     Yields
     ------
-    The new file, open for writing.
+    The new file, opened for writing.
 
     Raises
     ------
     TypeError, ValueError : see `check_writable`.
-    OSError : see `check_writable`; also if the file cannot be written, as on a full disk. Nothing has changed then.
+    OSError : see `check_writable`; also if writing fails, for example on a full disk. Nothing has changed then.
     """
     target = check_writable(path, follow=follow)
     unfinished = _unfinished(target, uuid4().hex)
     try:
         with open(unfinished, "xb") as file:
-            # Before the content: nobody reads it who could not read what it replaces.
+            # Before the content, so that nobody can read it who could not read the old file.
             keep_access(target, unfinished)
             yield file
             file.flush()
-            # The name must not reach the disk before the bytes.
+            # The content must reach the disk before the name.
             os.fsync(file.fileno())
         os.replace(unfinished, target)
     except BaseException:
@@ -96,26 +96,26 @@ def replacing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[
 
 
 def remove_unfinished(path: Path) -> None:
-    """Remove what killed processes have left of a file; only for a file that no other process writes now."""
+    """Remove unfinished files left by killed processes; no other process may be writing the file now."""
     any_unique = len(uuid4().hex) * "?"
     for unfinished in path.parent.glob(f".{glob.escape(path.name)}.{any_unique}.tmp"):
         unfinished.unlink(missing_ok=True)
 
 
 def keep_access(old: Path, new: Path) -> None:
-    """Give a new file the owner, group and permission bits of the regular file that it will replace, if there is one.
+    """Copy owner, group and permission bits from the regular file that will be replaced, if any, to the new file.
 
     Parameters
     ----------
-    old : path without links; anything but a regular file changes nothing.
-    new : an existing file. An owner or group that this process may not set is left.
+    old : path without links; if it is not a regular file, nothing changes.
+    new : an existing file. An owner or group that this process may not set is left unchanged.
     """
     with suppress(FileNotFoundError):
         status = old.lstat()
         if not stat.S_ISREG(status.st_mode):
             return
         if hasattr(os, "chown"):
-            # One by one: a user may give files to a group of theirs, but not to another user.
+            # One by one, since users may give files to one of their groups, but not to another user.
             for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
                 with suppress(PermissionError):
                     os.chown(new, owner, group)
@@ -123,7 +123,7 @@ def keep_access(old: Path, new: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a file's new name last through a loss of power; Windows has no such call for folders."""
+    """Flush a folder to disk, so that a new name survives a power failure; not possible on Windows."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -134,17 +134,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: str | os.PathLike[str], argument: str) -> Path:
-    """Make a folder and those above it, unless it exists; "~" is the user's home.
+    """Create a folder and its parents unless it exists; "~" is the user's home.
 
     Parameters
     ----------
-    folder : its path.
-    argument : name of the path in errors.
+    folder : path of the folder.
+    argument : name of the path in error messages.
 
     Raises
     ------
-    OSError : if it cannot be made, as where a file has its name.
-    ValueError : for an empty path, a path with a null character, and the home of an unknown user.
+    OSError : if it cannot be created, for example if a file has that name.
+    ValueError : if the path is empty, contains a null character, or names the home of an unknown user.
     """
     name = os.fspath(folder)
     _check_characters(argument, name)
@@ -156,12 +156,12 @@ def make_folder(folder: str | os.PathLike[str], argument: str) -> Path:
     except RuntimeError as error:
         raise ValueError(f"{argument}={name!r} names the home of an unknown user. Write the path in full.") from error
     except OSError as error:
-        raise type(error)(f"{argument}={name!r} cannot be made a folder ({error.strerror}). Choose another.") from error
+        raise type(error)(f"{argument}={name!r} cannot be created ({error.strerror}). Choose another.") from error
     return path
 
 
 def _unfinished(target: Path, unique: str) -> Path:
-    """Return the place of a file that is to replace `target`; a name that gets too long is cut."""
+    """Return the path of the unfinished file that will replace `target`; too long a name is cut."""
     name = f".{target.name}.{unique}.tmp"
     is_long = len(os.fsencode(name)) > _LONGEST_NAME
     return target.with_name(f".{target.name[:_N_CHARACTERS]}.{unique}.tmp" if is_long else name)
@@ -169,7 +169,7 @@ def _unfinished(target: Path, unique: str) -> Path:
 
 def _check_characters(argument: str, name: str) -> None:
     if "\0" in name:
-        raise ValueError(f"{argument} {name!r} has a null character, which no path has")
+        raise ValueError(f"{argument} {name!r} contains a null character. Remove it.")
 
 
 def _check_folder(path: str, folder: Path) -> None:
@@ -183,7 +183,7 @@ def _check_folder(path: str, folder: Path) -> None:
 
 
 def _mode(path: Path) -> int | None:
-    """Return the type and permission bits of what is at `path`, and None for nothing."""
+    """Return the type and permission bits of the file at `path`, or None if there is none."""
     try:
         return path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Pickles and joblib dumps of estimators: they hold code by name, so only the version that wrote one can read it."""
+"""Pickles and joblib dumps of estimators, which refer to code and can be read only by the version that wrote them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _VERSION = "_skclr_version"
 
 
 def with_version(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of an estimator with the version that pickles it."""
-    # A new dictionary: another thread may fit the estimator while it is written.
+    """Return the state of an estimator together with the version of skclr."""
+    # A new dictionary, since another thread may fit the estimator while it is written.
     return {**state, _VERSION: __version__}
 
 
 def without_version(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of an estimator that `with_version` made.
+    """Return the state of an estimator from the result of `with_version`.
 
     Raises
     ------
-    ValueError : if another version pickled it.
+    ValueError : if it was written by another version.
     """
     version = state.get(_VERSION)
     if version != __version__:
@@ -29,7 +29,7 @@ def without_version(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def message(version: str) -> str:
-    """Return what to do with a dump of another version."""
+    """Return the error message for a dump of another version."""
     return (
         f"This pickle or joblib dump was written by {version} of skclr, and cannot be read by {__version__}. Load it "
         "with that version, call its save(path), and read that file with skclr.load(path)."

@@ -1,7 +1,7 @@
-"""A file of plain values and tensors: safetensors, with the values as JSON in its metadata. No code, no pickle.
+"""The format of model files: safetensors, with plain values as JSON in the metadata. No code, no pickle.
 
-The metadata begin with the SHA-256 of all other bytes of the file. It guards against damage, not against strangers:
-who writes a file writes its checksum too. A stranger can write nothing but values, tensors and names of known parts.
+The metadata begin with the SHA-256 of all other bytes of the file. It detects damage but does not authenticate: whoever
+writes a file also writes its checksum. An untrusted file can contain only values, tensors and names of known parts.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ VERSION = 1
 _LENGTH = 8
 _START = b'{"__metadata__":{"skclr":"{\\"sha256\\":\\"'
 _DIGEST = slice(_LENGTH + len(_START), _LENGTH + len(_START) + 64)
-# Where the document begins in the header, as a string.
+# Where the document, a string, begins in the header.
 _TEXT = _START.index(b'"{')
-# A character by its number, and no backslash before a "u".
+# An escaped character such as \u0041, but not an escaped backslash before a "u".
 _ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
-# What the objects of a header may take besides a share of what its tensors take.
+# Memory allowed for the objects of a header, in addition to a share of that of its tensors.
 _FREE_BYTES = 2**26
 
 
 class ModelFileError(ValueError):
-    """A file is no model that this version can read: something else, damaged, newer, or its parts do not fit.
+    """Raised if a file is not a model, is damaged, comes from a newer version, or has inconsistent parts.
 
     Examples
     --------
@@ -55,16 +55,16 @@ class ModelFileError(ValueError):
 
 
 class NotPlainError(TypeError):
-    """A value is an object that only code could make anew."""
+    """Raised if a value cannot be written without code."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Stands where an object was that no file can hold.
+    """Placeholder for an object that cannot be stored in a file.
 
     Parameters
     ----------
-    kind : its type, as a user would call it.
+    kind : type of the object, in words for users.
     """
 
     kind: str
@@ -72,11 +72,11 @@ class Missing:
 
 @dataclass(frozen=True)
 class Named:
-    """A class of a part as a file names it; nothing has been looked up.
+    """The class of a part as named in a file, not yet looked up.
 
     Parameters
     ----------
-    name : what the file calls it.
+    name : its name in the file.
     """
 
     name: str
@@ -84,12 +84,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Described:
-    """A part as a file describes it; nothing has been built.
+    """A part as described in a file, not yet built.
 
     Parameters
     ----------
-    name : what the file calls its class.
-    state : its settings and what it has learned, inert too.
+    name : name of its class in the file.
+    state : its settings and what it has learned, inert as well.
     """
 
     name: str
@@ -100,12 +100,12 @@ class Described:
 
 
 def to_bytes(tree: Any, classes: Mapping[str, type]) -> bytes:
-    """Write values down.
+    """Serialise plain values.
 
     Parameters
     ----------
-    tree : what is plain: numbers, strings, tuples, lists, dictionaries, arrays, tensors, parts, and classes of parts.
-    classes : those that may occur, by name.
+    tree : numbers, strings, tuples, lists, dictionaries, arrays, tensors, parts, and classes of parts.
+    classes : classes that may occur, by name.
 
     Raises
     ------
@@ -117,12 +117,12 @@ def to_bytes(tree: Any, classes: Mapping[str, type]) -> bytes:
 
 
 def sealed(raw: bytes) -> bytes:
-    """Put the checksum that fits into the bytes of a file, as whoever writes one can."""
+    """Return the bytes of a file with its checksum inserted."""
     return raw[: _DIGEST.start] + _digest(raw) + raw[_DIGEST.stop :]
 
 
 def is_plain(tree: Any, classes: Mapping[str, type]) -> bool:
-    """Tell whether `to_bytes` can write values down."""
+    """Return whether `to_bytes` can serialise a value."""
     try:
         _Writer(classes, {}).write(tree, "")
     except NotPlainError:
@@ -131,16 +131,16 @@ def is_plain(tree: Any, classes: Mapping[str, type]) -> bool:
 
 
 def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
-    """Take a file apart into the tree, for `read` to look at, and the tensors that it names.
+    """Return the tree of a file, to be read by `Reader`, and the tensors that it names.
 
     Raises
     ------
-    ModelFileError : where it is no such file, or not as it was written.
+    ModelFileError : if it is not such a file, or was altered since it was written.
     """
     if not raw.startswith(_START, _LENGTH):
-        raise ModelFileError("it is no model that skclr saved, or its beginning was lost")
+        raise ModelFileError("it is not a model saved by skclr, or its beginning is missing")
     if _digest(raw) != raw[_DIGEST]:
-        raise ModelFileError("it was altered or cut short since it was written: its checksum is another")
+        raise ModelFileError("it is corrupt: it was altered or truncated, and its checksum differs")
     end = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
     try:
         text = _document(raw[_LENGTH:end], n_most=_FREE_BYTES + 2 * max(0, len(raw) - end))
@@ -151,10 +151,10 @@ def from_bytes(raw: bytes) -> tuple[Any, dict[str, Tensor]]:
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelFileError(f"its header cannot be read ({error})") from error
     if version != VERSION:
-        raise ModelFileError(f"it has version {version!r} of the format, and this skclr reads {VERSION}: update skclr")
+        raise ModelFileError(f"its format has version {version!r}, but this skclr reads {VERSION}. Update skclr.")
     try:
         return tree, read_tensors(raw)
-    except Exception as error:  # safetensors has errors of its own, and hands on torch's.
+    except Exception as error:  # safetensors has its own errors, and passes on those of torch.
         raise ModelFileError(f"its tensors cannot be read ({error})") from error
 
 
@@ -163,16 +163,16 @@ def _document(header: bytes, *, n_most: int) -> str:
 
     Raises
     ------
-    ModelFileError : if what the header becomes would take more than so many bytes of memory.
+    ModelFileError : if the decoded header would take more than n_most bytes of memory.
     """
-    # The header and the document in it are held at the same time.
+    # The header and its document are in memory at the same time.
     n_bytes = len(header) + 2 * _width(header) * len(header)
     _check_cost(n_bytes, n_most)
-    # The rest of the header is for safetensors alone.
+    # The rest of the header is read only by safetensors.
     decoded = header.decode()
     text, end = json.JSONDecoder().raw_decode(decoded, _TEXT)
     rest = decoded[end:]
-    # What escapes stood for is counted, too: "\\u005b" is a bracket.
+    # Escaped characters count too: "\\u005b" is a bracket.
     n_containers = sum(part.count("{") + part.count("[") for part in (text, rest))
     n_commas = text.count(",") + rest.count(",")
     _check_cost(n_bytes + _width(text.encode()) * len(text) + 200 * n_containers + 40 * n_commas, n_most)
@@ -180,7 +180,7 @@ def _document(header: bytes, *, n_most: int) -> str:
 
 
 def _width(source: bytes) -> int:
-    """Return the most bytes that Python keeps for a character of what JSON stands for."""
+    """Return the largest number of bytes that Python uses per character of the decoded JSON."""
     return 4 if not source.isascii() or _ESCAPED.search(source) else 1
 
 
@@ -192,24 +192,24 @@ def _check_cost(n_bytes: int, n_most: int) -> None:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("it names an entry twice")
+        raise ValueError("it contains an entry twice")
     return values
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is not JSON")
+    raise ValueError(f"it contains {name}, which is not JSON")
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Read all of a file at once, so that what takes its place meanwhile is not mixed in.
+    """Read a whole file at once, so that its content is consistent even if it is replaced meanwhile.
 
     Raises
     ------
-    OSError : where it cannot be read.
-    ModelFileError : for what is no ordinary file, and might never end.
+    OSError : if it cannot be read.
+    ModelFileError : if it is not a regular file, and reading might never end.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ModelFileError("it is no file")
+        raise ModelFileError("it is not a regular file")
     return Path(path).read_bytes()
 
 
@@ -229,7 +229,7 @@ class _Writer:
         self.tensors = tensors
 
     def write(self, value: Any, place: str) -> Any:
-        """Take a value to JSON, with its arrays among the tensors; everything that JSON lacks is {kind: content}."""
+        """Return a value as JSON, with its arrays among the tensors; types that JSON lacks become {kind: content}."""
         match value:
             case None | bool() | int() | str():
                 return value
@@ -268,22 +268,22 @@ class _Writer:
         raise NotPlainError(f"{place[1:]} is an array of dtype {array.dtype}")
 
     def _keep(self, tensor: Tensor, place: str) -> str:
-        # A copy: tensors that share memory are not for this format.
+        # A copy, since this format does not allow tensors that share memory.
         self.tensors[place[1:]] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         return place[1:]
 
 
 class Reader:
-    """Makes values of what `from_bytes` gave, each tensor once.
+    """Rebuilds values from the result of `from_bytes`, using each tensor once.
 
     Parameters
     ----------
-    classes : those that may occur, by name.
-    tensors : by name.
+    classes : classes that may occur, by name.
+    tensors : the tensors of the file, by name.
 
     Raises
     ------
-    ModelFileError : where anything is not as it should be.
+    ModelFileError : if anything is inconsistent.
     """
 
     def __init__(self, classes: Mapping[str, type], tensors: Mapping[str, Tensor]) -> None:
@@ -291,11 +291,11 @@ class Reader:
         self.tensors = dict(tensors)
 
     def read(self, tree: Any) -> Any:
-        """Return the value with its classes looked up and its parts built: for files of one's own."""
+        """Return the value with its classes looked up and its parts built; only for trusted files."""
         return self._one_error(lambda: self._made(self._read(tree)))
 
     def inert(self, tree: Any) -> Any:
-        """Return the value with `Named` and `Described` in place of classes and parts."""
+        """Return the value with `Named` and `Described` instead of classes and parts."""
         return self._one_error(lambda: self._read(tree))
 
     def _one_error(self, read: Callable[[], Any]) -> Any:
@@ -303,7 +303,7 @@ class Reader:
             return read()
         except (ModelFileError, ImportError):
             raise
-        except Exception as error:  # Whatever parts say of a state that is not theirs.
+        except Exception as error:  # Parts may raise anything for a state that is not theirs.
             raise ModelFileError(f"its parts do not fit together ({type(error).__name__}: {error})") from error
 
     def _read(self, tree: Any) -> Any:
@@ -332,7 +332,7 @@ class Reader:
             case "part":
                 name, state = content
                 return Described(str(name), dict(self._read(state)))
-        raise ModelFileError(f"it holds {kind!r}, which this skclr does not know")
+        raise ModelFileError(f"it contains {kind!r}, which this skclr does not know")
 
     def _made(self, value: Any) -> Any:
         match value:

@@ -1,4 +1,4 @@
-"""Parts that can be written down without code: as plain values, and arrays of numbers."""
+"""Parts that can be serialised without code, as plain values and arrays."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ import numpy as np
 
 
 class Plain:
-    """A part whose state is its settings, under the names of its constructor's arguments, and what it has learned.
+    """Base class of parts whose state is their constructor's arguments, by name, and what they have learned.
 
-    What is learned is plain too (numbers, strings, tuples, lists, dictionaries, arrays, tensors, other plain parts),
-    and the class names it, with its type, in an annotation.
+    Learned state is plain too (numbers, strings, tuples, lists, dictionaries, arrays, tensors, other plain parts), and
+    the class declares it with its type in an annotation.
     """
 
     def state(self) -> dict[str, Any]:
-        """Give every attribute by its name."""
+        """Return all attributes by name."""
         return dict(vars(self))
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """Make a part that has a state, which may come from a stranger.
+        """Build a part from its state, which need not be trusted.
 
         Raises
         ------
-        ValueError, TypeError : for names that the class does not have, for values of other types, and for a state that
-            does not fit together.
+        ValueError, TypeError : if a name is unknown to the class, a value has another type, or the state is
+            inconsistent.
         """
         names = inspect.signature(cls).parameters
         part = cls(**{name: value for name, value in state.items() if name in names})
-        # What is a constant of the class was not learned.
+        # Constants of the class are not learned state.
         hints = {name: hint for name, hint in get_type_hints(cls).items() if get_origin(hint) is not ClassVar}
         learned = {name: value for name, value in state.items() if name not in names}
         for name, value in learned.items():
             if name not in hints or not _is_a(value, hints[name]):
-                raise ValueError(f"{cls.__name__} has no {name} that is a {type(value).__name__}")
+                raise ValueError(f"{cls.__name__} has no {name} of type {type(value).__name__}")
         vars(part).update(learned)
         part.check_state()
         return part
 
     def check_state(self) -> None:
-        """Raise a ValueError where what was learned does not fit together; the types are right."""
+        """Raise a ValueError if the learned state is inconsistent; its types have been checked."""
 
 
 def expect(name: str, array: Any, shape: tuple[int, ...], dtype: Any) -> None:
-    """Raise a ValueError where an array or tensor has another shape or dtype."""
+    """Raise a ValueError unless an array or tensor has the given shape and dtype."""
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{name} is {array.dtype} {tuple(array.shape)}, not {dtype} {shape}")
 
@@ -58,14 +58,14 @@ def _is_a(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if origin is not tuple:
-        # True is an int in Python, and no number here.
+        # True is an int in Python, but does not count as a number here.
         return isinstance(value, origin) and (isinstance(value, bool) <= (origin is bool))
     each = get_args(hint)[0]
     return isinstance(value, tuple) and all(_is_a(item, each) for item in value)
 
 
 def as_python(value: Any) -> Any:
-    """Return Python's own value for a numpy scalar, and for those in a dictionary; all else as it is."""
+    """Return numpy scalars, also within a dictionary, as Python values, and anything else unchanged."""
     if isinstance(value, dict):
         return {name: as_python(entry) for name, entry in value.items()}
     return value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""A large array on disk that is written block by block, and goes on where a killed process left it."""
+"""A large array on disk that is written block by block, and can be resumed after a process was killed."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ _ZEROS = bytes(2**20)
 class ResumableArray:
     """An (n, d) float32 array in numpy's format, written in the order of its rows within a `with` block.
 
-    Until all rows are written they are in `path` + ".part", and `path` + ".part.json" notes how many there are. The
-    space is reserved at the beginning. The notes are replaced after each block, at once and whole, once its rows are
-    on the disk: a process may be killed at any point. A part without notes that fit is started anew. At the end of
-    the `with` block the file takes its name; if the block raises before any row is written, no trace is left.
+    Until all rows are written, they are in `path` + ".part", and `path` + ".part.json" (the notes) records how many
+    there are. Disk space is reserved at the beginning. The notes are replaced atomically after each block, once its
+    rows are on disk, so a process may be killed at any point. A part without matching notes is started again. At the
+    end of the `with` block the file gets its final name; if the block raises before any row is written, no file is
+    left.
 
     Parameters
     ----------
-    path : of the file; see `check_writable`.
+    path : path of the file; see `check_writable`.
     shape : (n, d).
-    run : what has to be the same for rows of an earlier call to be kept, as texts and numbers by name.
-    block_rows : rows of a block, if this call is the first.
+    run : what must be unchanged for rows of an earlier call to be kept: strings and numbers by name.
+    block_rows : number of rows in a block, if this is the first call.
 
     Attributes
     ----------
-    n_done : rows that are written.
-    block_rows : rows of a block, as in the first call.
+    n_done : number of rows written.
+    block_rows : number of rows in a block, as in the first call.
 
     Raises
     ------
-    ValueError : if the unfinished file is of another `run`.
-    OSError : if the file cannot be written, or if there is not enough space for all of it.
+    ValueError : if the unfinished file belongs to another `run`.
+    OSError : if the file cannot be written, or the disk has not enough space for all of it.
     BlockingIOError : if another process is writing the file.
     """
 
@@ -65,14 +66,14 @@ class ResumableArray:
     def __enter__(self) -> Self:
         self._file = self._open_part()
         try:
-            # Only under the lock: without it, another process may begin a new file between the two.
+            # Only while locked: otherwise, another process might begin a new file between the two.
             notes = self._read_notes()
             if notes is not None and self._fits():
                 self.n_done, self.block_rows, self._inputs = notes
             else:
                 self._start()
         except BaseException:
-            # An empty file is one that this call has just made; the notes are of another run.
+            # An empty file was just created by this call; its notes belong to another run.
             if self._is_ours() and self._n_bytes_there() == 0:
                 self._unlink_part()
             self._file.close()
@@ -82,7 +83,7 @@ class ResumableArray:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The lock is held until the file is closed.
+        # Closing the file releases the lock.
         try:
             if kind is None:
                 self._finish()
@@ -96,51 +97,51 @@ class ResumableArray:
 
         Parameters
         ----------
-        rows : (B, d); B is `block_rows` but for the last.
-        inputs : hash of all that the rows up to these were computed from; the next process looks at it.
+        rows : (B, d); B is `block_rows`, except in the last block.
+        inputs : hash of all inputs of the rows up to these; checked when another process resumes.
         """
         self._file.seek(len(self._header) + self.n_done * self.shape[1] * _DTYPE.itemsize)
         self._file.write(np.ascontiguousarray(rows, _DTYPE).data)
         self._file.flush()
-        # The notes must not reach the disk before the rows.
+        # The rows must reach the disk before the notes.
         os.fsync(self._file.fileno())
         self._check_ours()
         self._write_notes(self.n_done + len(rows), inputs)
         self.n_done += len(rows)
 
     def check_inputs(self, inputs: str) -> None:
-        """Raise a ValueError unless the rows that are written were computed from the same inputs."""
+        """Raise a ValueError unless the written rows were computed from the same inputs."""
         if inputs != self._inputs:
             raise ValueError(self._of_another("X"))
 
     # -- the unfinished file ----------------------------------------------------------------------------
 
     def _open_part(self) -> BinaryIO:
-        """Open the unfinished file, or a new and empty one, and lock it."""
+        """Open and lock the unfinished file, or a new, empty one."""
         if self.part.is_symlink():
             self.part.unlink(missing_ok=True)
         file = open(self.part, "r+b", opener=_create)  # noqa: SIM115
         _lock(file, self.path)
-        # It may have been finished or removed after it was opened; its lock is worth nothing then.
+        # It may have been finished or removed after it was opened, which makes the lock worthless.
         if not _is_at(file, self.part):
             file.close()
             raise _busy(self.path)
         return file
 
     def _fits(self) -> bool:
-        """Whether the unfinished file is one of this shape."""
+        """Return whether the unfinished file has this shape."""
         self._file.seek(0)
         return self._n_bytes_there() == self._n_bytes and self._file.read(len(self._header)) == self._header
 
     def _start(self) -> None:
         if self._n_bytes_there():
-            # Not truncated in place: other hard links to it keep its content.
+            # Not truncated in place, so that other hard links keep their content.
             self._discard()
             self._file.close()
             self._file = self._open_part()
             if self._n_bytes_there():
                 raise _busy(self.path)
-        # In this order: with old notes, a new file of zeros would pass for an unfinished one.
+        # The notes go first: with old notes, a new file of zeros would look like an unfinished one.
         self._remove_notes()
         sync_folder(self.part.parent)
         try:
@@ -165,12 +166,12 @@ class ResumableArray:
         self._close_on_windows()
         os.replace(self.part, self.path)
         sync_folder(self.path.parent)
-        # Another process may have begun since the name became free; the notes are its own then.
+        # Another process may have started since the name became free, and the notes may be its own.
         if _content(self.notes) == notes:
             self.notes.unlink(missing_ok=True)
 
     def _discard(self) -> None:
-        """Remove the notes and the unfinished file, which goes last: it holds the lock."""
+        """Remove the notes, then the unfinished file, which holds the lock."""
         if self._is_ours():
             self._remove_notes()
             self._unlink_part()
@@ -184,7 +185,7 @@ class ResumableArray:
         self.part.unlink(missing_ok=True)
 
     def _close_on_windows(self) -> None:
-        """Close the file where an open one can be neither renamed nor removed; there is no lock to lose there."""
+        """Close the file on Windows, where open files cannot be renamed or removed, and are not locked."""
         if os.name == "nt":
             self._file.close()
 
@@ -203,7 +204,7 @@ class ResumableArray:
     def _n_bytes(self) -> int:
         return len(self._header) + self.shape[0] * self.shape[1] * _DTYPE.itemsize
 
-    # -- its notes --------------------------------------------------------------------------------------
+    # -- the notes --------------------------------------------------------------------------------------
 
     def _write_notes(self, n_done: int, inputs: str) -> None:
         notes = {**self.run, "block_rows": self.block_rows, "rows": n_done, "inputs": inputs}
@@ -211,7 +212,7 @@ class ResumableArray:
             file.write(json.dumps(notes).encode())
 
     def _read_notes(self) -> tuple[int, int, str] | None:
-        """Return the rows done, the rows of a block and the hash of the inputs; None if there are no such notes."""
+        """Return the number of rows done, the rows of a block and the hash of the inputs; None without valid notes."""
         if self.notes.is_symlink() or not self.notes.is_file():
             return None
         try:
@@ -231,13 +232,13 @@ class ResumableArray:
 
     def _of_another(self, what: str) -> str:
         return (
-            f"{self.part} is unfinished, and of another {what}. Delete {self.notes.name} to start anew, or choose "
-            "another path."
+            f"{self.part} is unfinished and belongs to another {what}. Delete {self.notes.name} to start again, or "
+            "choose another path."
         )
 
 
 def _beside(path: Path, ending: str) -> Path:
-    """Return the path with an ending; a name that gets too long becomes its beginning and its hash."""
+    """Return the path with an ending; too long a name is replaced by its beginning and its hash."""
     name = path.name + ending
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f"{path.name[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}{ending}"
@@ -251,12 +252,12 @@ def _header(shape: tuple[int, int]) -> bytes:
 
 
 def _create(path: str, flags: int) -> int:
-    """Open a file that may not exist yet, but no link."""
+    """Open a file that may not exist yet, but do not follow links."""
     return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is the one at a path."""
+    """Return whether an open file is the one at a path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
@@ -271,12 +272,12 @@ def _content(path: Path) -> bytes | None:
 
 
 def _reserve(file: BinaryIO, n_bytes: int) -> None:
-    """Take the space on the disk, so that a full one is found now: a sparse file would only look as large."""
+    """Reserve space, so that a full disk is detected now; a sparse file would only appear to be as large."""
     if hasattr(os, "posix_fallocate"):
         try:
             return os.posix_fallocate(file.fileno(), 0, n_bytes)
         except OSError as error:
-            # Not every C library writes the zeros itself where a file system cannot reserve.
+            # If a file system cannot reserve space, not every C library writes zeros itself.
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
     write_zeros(file, n_bytes)
@@ -284,7 +285,7 @@ def _reserve(file: BinaryIO, n_bytes: int) -> None:
 
 
 def write_zeros(file: BinaryIO, n_bytes: int) -> None:
-    """Make a file so long, writing every byte."""
+    """Extend a file to n_bytes by writing zeros."""
     n_there = file.seek(0, os.SEEK_END)
     while n_there < n_bytes:
         n_there += file.write(_ZEROS[: n_bytes - n_there])
@@ -293,7 +294,7 @@ def write_zeros(file: BinaryIO, n_bytes: int) -> None:
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
-    """Keep other processes from writing the same file; the lock ends with the process, however that ends."""
+    """Keep other processes from writing the same file; the lock ends with the process in any case."""
     try:
         import fcntl
     except ImportError:

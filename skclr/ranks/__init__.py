@@ -1,1 +1,1 @@
-"""Several processes that train one model: what they exchange, and how they start."""
+"""Training one model in several processes (ranks): communication and start-up."""

@@ -1,4 +1,4 @@
-"""BatchNorm over the whole batch, where its rows are on several ranks."""
+"""BatchNorm over a batch that is distributed over several ranks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,12 @@ from skclr.ranks.collectives import world
 
 @contextmanager
 def synchronized(module: nn.Module) -> Iterator[None]:
-    """Let every BatchNorm in a module normalise by the rows of all ranks within the block.
+    """Make every BatchNorm in a module use the statistics of all ranks within the block.
 
     Notes
     -----
-    As torch's SyncBatchNorm, which does not run on a CPU; and the module stays what it is, for files and other devices.
+    Equivalent to torch's SyncBatchNorm, which does not run on a CPU. The module is not replaced, so it can be saved and
+    moved as usual.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     with forward_replaced(layers, _forward):
@@ -34,10 +35,10 @@ def _forward(layer: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
 
 
 class _Normalize(torch.autograd.Function):
-    """Normalise channels by their means and biased variances on all ranks, and give these too.
+    """Normalise channels by their means and biased variances over all ranks, and return these too.
 
-    torch's own kernels do it, where they normalise by given statistics as in evaluation; what such statistics add to
-    a gradient, themselves functions of x, is added here.
+    The normalisation uses torch's kernels for given statistics, as in evaluation. The gradient through the statistics,
+    which are functions of x, is added here.
     """
 
     @staticmethod
@@ -46,7 +47,7 @@ class _Normalize(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         own = torch.batch_norm_update_stats(at_least_float32(x), None, None, 0.0)
         means, variances = world.gather(torch.stack(own)[None]).unbind(1)
-        # Not by mean squares, whose difference would lose digits.
+        # Not from mean squares, whose difference would lose precision.
         mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
         ctx.save_for_backward(x, weight, mean, variance)
         ctx.eps = eps
@@ -68,7 +69,7 @@ class _Normalize(torch.autograd.Function):
 
 @torch.no_grad()
 def _follow(layer: nn.modules.batchnorm._BatchNorm, mean: Tensor, variance: Tensor, n: int) -> None:
-    """Move the running statistics towards those of n values."""
+    """Update the running statistics with those of n values."""
     if layer.running_mean is None or layer.running_var is None or layer.num_batches_tracked is None:
         return
     layer.num_batches_tracked += 1

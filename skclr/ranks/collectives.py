@@ -1,7 +1,7 @@
-"""Ranks: processes that train one model together, each on its own rows of every batch.
+"""Communication between ranks, which train one model together, each on its own rows of every batch.
 
-The loss of a rank is a number of its own, and what counts is the mean over the ranks. A mean over the rows of a rank
-needs nothing; what compares rows, or divides by their statistics, goes through `world`. Gradients come back from all
+Each rank computes its own loss, and the mean over the ranks is minimised. A mean over the rows of a rank needs no
+communication; whatever compares rows, or uses their statistics, goes through `world`, and receives gradients from all
 ranks.
 """
 
@@ -18,15 +18,16 @@ from torch import Tensor
 
 
 class World:
-    """The processes that train one model together. Until it joins others, its functions return their input.
+    """The group of processes that train one model; its functions return their input unless there are several.
 
     Attributes
     ----------
-    rank, size : number of this process, from 0, and number of processes.
-    gather : takes the rows (B, ...) of this rank to those of all ranks (size · B, ...), in the order of the batch.
-    share : takes rows that all ranks have to this rank's share of them; a remainder belongs to no rank.
+    rank, size : index of this process, from 0, and number of processes.
+    gather : returns the rows of all ranks (size · B, ...), in the order of the batch, given those of this rank (B,
+        ...).
+    share : returns this rank's share of rows that all ranks have; a remainder belongs to no rank.
     average : averages a floating tensor over the ranks.
-    any_rank : takes a flag to whether it is set on any rank.
+    any_rank : returns whether a flag is set on any rank.
     """
 
     gather: Callable[[Tensor], Tensor]
@@ -36,12 +37,12 @@ class World:
 
     def __init__(self) -> None:
         self.rank, self.size = 0, 1
-        # +x is x itself, without a Python call: a single process pays nothing for ranks.
+        # +x is x itself, without a Python call, so that a single process has no overhead.
         self.gather = self.share = self.average = operator.pos
         self.any_rank = operator.truth
 
     def join(self, rank: int, size: int) -> None:
-        """Exchange rows with other processes by torch.distributed from now on."""
+        """Start to communicate with other processes by torch.distributed."""
         self.rank, self.size = rank, size
         if size > 1:
             self.gather, self.average = _Gather.apply, _Average.apply
@@ -55,13 +56,13 @@ class World:
         return bool(self.average(torch.tensor(float(flag))) > 0)
 
 
-# Of the process, not of a thread: autograd computes in threads of its own.
+# One per process instead of per thread, since autograd runs in its own threads.
 world = World()
 
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Divide the batches of the block among the ranks of torch's process group, if there is one."""
+    """Distribute batches over the ranks of torch's process group, if there is one, within the block."""
     before = dict(vars(world))
     if dist.is_available() and dist.is_initialized():
         world.join(dist.get_rank(), dist.get_world_size())
@@ -85,7 +86,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        # reduce_scatter would send half as much, but gloo of older torch has none.
+        # reduce_scatter would send half as much, but gloo lacks it in older versions of torch.
         grad = grad.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(grad)
         share: Tensor = world.share(grad)

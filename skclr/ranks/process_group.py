@@ -1,4 +1,4 @@
-"""Data-parallel training: the processes that torchrun started train one model, by torch.distributed."""
+"""Data-parallel training of one model in the processes started by torchrun, by torch.distributed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch import nn
 from skclr.ranks.collectives import together, world
 
 if dist.is_available():
-    # Optimisers import it. The defaults of its functions keep the group that exists at that time, and a group that is
-    # kept cannot be left: the other ranks would wait for ever.
+    # Optimisers import this module. The defaults of its functions keep a reference to the group that exists at that
+    # time, and a referenced group cannot be left: the other ranks would wait for ever.
     from torch.distributed.nn import functional
 
     for function in vars(functional).values():
@@ -28,40 +28,40 @@ if dist.is_available():
                 None if isinstance(default, dist.ProcessGroup) else default for default in function.__defaults__
             )
 
-# Whether an error has taken this process out of its group. torch would wait for ever for the others of a second one.
+# Whether this process has left its group after an error. In a second group, torch would wait for the others for ever.
 _left = False
 
-# Held by the fit that the ranks are in: messages go by their order, and those of two fits would mix.
+# Held during a fit: messages are matched by their order, so those of two fits would be mixed up.
 _fitting = threading.RLock()
 
 
 @contextmanager
 def data_parallel() -> Iterator[None]:
-    """Train together with the other processes that a launcher has started, if there are any.
+    """Train together with the other processes started by a launcher, if any, within the block.
 
     Raises
     ------
-    ConnectionError : where another rank has ended, or this one has left the others by an error before.
-    RuntimeError : where another thread of this process is in such a fit.
+    ConnectionError : if another rank has ended, or this one has left the group after an earlier error.
+    RuntimeError : if another thread of this process is in such a fit.
 
     Notes
     -----
-    Workers of joblib inherit the launcher's environment, and are none of its processes: each fit there is its own.
+    Workers of joblib inherit the launcher's environment, but do not belong to the group: fits there are independent.
     """
     if _is_job() or not _is_rank():
         yield
         return
     if not _fitting.acquire(blocking=False):
         raise RuntimeError(
-            "another thread of this rank is in a fit, and ranks train one model at a time: fit one after the other, or "
-            "without torchrun"
+            "another thread of this rank is in a fit, and ranks train one model at a time. Fit one after the other, or "
+            "without torchrun."
         )
     try:
         _join()
         with together():
             try:
                 yield
-                # What rank 0 has written is there for all.
+                # Wait until rank 0 has written its files.
                 agree(0)
             except BaseException as error:
                 _leave(error)
@@ -71,23 +71,23 @@ def data_parallel() -> Iterator[None]:
 
 
 def _is_job() -> bool:
-    """Tell whether this call is a job of joblib's."""
+    """Return whether this call runs as a job of joblib."""
     backend, _ = get_active_backend()
-    # dask's jobs are at level 0, under dask's own backend.
+    # Jobs of dask are at level 0, under dask's own backend.
     return bool(backend.nesting_level) or isinstance(backend, BACKENDS.get("dask", ()))
 
 
 def _is_rank() -> bool:
-    """Tell whether this process is one of a group, or its environment names one."""
+    """Return whether this process belongs to a group, or its environment defines one."""
     return dist.is_available() and (dist.is_initialized() or int(os.environ.get("WORLD_SIZE", 1)) > 1)
 
 
 def _join() -> None:
-    """Form torch's process group, once a process."""
+    """Initialise torch's process group, once per process."""
     if dist.is_initialized():
         return
     if _left:
-        raise ConnectionError("this rank has left the others, by an error in a fit before: start all ranks again")
+        raise ConnectionError("this rank has left the others after an error in an earlier fit. Restart all ranks.")
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     # NCCL between accelerators, gloo between hosts.
@@ -96,13 +96,13 @@ def _join() -> None:
 
 
 def _end() -> None:
-    """End the group and its threads, which may abort an interpreter that ends before them."""
+    """Destroy the group and its threads, which may abort an interpreter that exits before them."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def _leave(error: BaseException) -> None:
-    """Let the others, which wait for this rank, hear that it is gone."""
+    """Leave the group, so that ranks that wait for this one raise an error."""
     global _left
     if world.size == 1:
         return
@@ -110,8 +110,8 @@ def _leave(error: BaseException) -> None:
     _end()
     if isinstance(error, dist.DistError) or "gloo" in str(error):
         raise ConnectionError(
-            f"another rank has ended, which what it printed may explain, or does not answer ({error}): make as many "
-            "calls on all and start all again, with checkpoint_dir= they go on from the last checkpoint"
+            f"another rank has ended, or does not answer ({error}). See its output, make the same calls on all ranks, "
+            "and restart all; with checkpoint_dir= they resume from the last checkpoint."
         ) from error
 
 
@@ -121,20 +121,20 @@ def agree(value: int) -> int:
 
 
 def check_alike(identity: Mapping[str, str]) -> None:
-    """Raise a ValueError where what has to be the same on all ranks, by name, is not."""
+    """Raise a ValueError that names the values that differ between ranks."""
     digests = (hashlib.sha256(value.encode()).digest()[:7] for value in identity.values())
     numbers = world.gather(torch.tensor([[int.from_bytes(digest) for digest in digests]]))
     alike = (numbers == numbers[0]).all(0).tolist()
     if not all(alike):
         others = ", ".join(name for name, same in zip(identity, alike, strict=True) if not same)
         raise ValueError(
-            f"fit got other {others} on some ranks than on others: make the same call on all, with all data; "
-            "each rank reads its own rows of every batch"
+            f"fit got different {others} on different ranks. Make the same call with all data on each; every rank "
+            "reads its own rows of a batch."
         )
 
 
 def average_gradients(module: nn.Module) -> None:
-    """Average the gradients of a module over the ranks, all in one message."""
+    """Average the gradients of a module over the ranks in a single message."""
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     averages = world.average(torch.cat([gradient.flatten() for gradient in gradients]))
     for gradient in gradients:

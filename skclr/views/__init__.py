@@ -1,4 +1,4 @@
-"""View makers: how positive pairs are made. To add one, write its file and its line here."""
+"""View makers, which create positive pairs. To add one, write its file and add a line to `VIEWS`."""
 
 from skclr.views.audio import AudioViews
 from skclr.views.base import Samples, Views

@@ -1,4 +1,4 @@
-"""Audio views: the same sound from another place, at another speed, with other noise around it."""
+"""Audio views: the same sound in another room, at another speed, with other background noise."""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from skclr.randomness import randn
 from skclr.views.base import Samples, Views, check_n_views
 from skclr.views.draws import Draws
 
-# As many clips show how long most are.
+# Number of clips from which the typical length is estimated.
 _LENGTH_SAMPLES = 256
-# Of the clips, those that a view holds whole; the few longest would make every batch as long as they are.
+# Share of the clips that fit into a view uncut. A few very long clips would make every batch as long as they are.
 _WHOLE_SHARE = 0.9
 _LARGEST: dict[str, float] = {
     "speed": 0.5,
@@ -30,24 +30,25 @@ _LARGEST: dict[str, float] = {
 
 
 class AudioViews(Views):
-    """Views by crop, speed, shift, reverberation, masks, noise and gain, each clip with draws of its own.
+    """Augment audio by crop, speed, shift, reverberation, masks, noise and gain, drawn per clip.
 
     Parameters
     ----------
-    sampling_rate : samples a second.
+    sampling_rate : in Hz.
     n_views : number of views.
-    view_seconds : longest view; "auto" holds nine of ten clips of the fit whole.
-    crop : smallest and largest share of a clip that is kept, from a random place.
-    speed : largest relative change of speed, either way. The sound is resampled, free of any care for its pitch,
-        which changes along: by two semitones at most for a tenth, too little to change what is said.
-    shift : largest share of the clip by which it is turned around: what leaves at its end comes in at its start.
+    view_seconds : maximum length of a view; with "auto", 90 % of the clips seen in fit remain uncut.
+    crop : smallest and largest share of a clip that is kept, at a random position.
+    speed : largest relative change of speed, in either direction. The sound is resampled, so its pitch changes too: by
+        at most two semitones for 0.1, too little to change what is said.
+    shift : largest circular shift, as a share of the clip.
     reverb : probability of reverberation.
-    reverb_seconds : shortest and longest time in which it falls by 60 dB.
-    time_mask : longest silenced stretch, as a share of the clip.
-    frequency_mask : broadest silenced band, as a share of the mel scale up to half the sampling rate.
+    reverb_seconds : shortest and longest time in which the reverberation decays by 60 dB.
+    time_mask : longest silenced interval, as a share of the clip.
+    frequency_mask : widest silenced band, as a share of the mel scale up to half the sampling rate.
     noise : probability of noise, between white and pink.
-    snr : lowest and highest ratio of the clip's energy to the noise's, in decibels.
-    gain : largest change of level, either way, in decibels; heard only where the modality's normalize_level is off.
+    snr : lowest and highest signal-to-noise ratio, in decibels.
+    gain : largest change of level, in either direction, in decibels; has an effect only if the modality's
+        normalize_level is off.
 
     Raises
     ------
@@ -55,13 +56,12 @@ class AudioViews(Views):
 
     References
     ----------
-    Speed: Ko et al. 2015, sec. 2. Differs: any factor in a range instead of 0.9, 1 and 1.1; by linear interpolation,
-    which dulls what is near half the sampling rate.
-    Reverberation: Ko et al. 2017, sec. 2. Differs: an impulse and exponentially decaying noise instead of simulated
-    rooms; noise is stationary and not from recordings.
-    Masks: Park et al. 2019 (SpecAugment), sec. 2. Differs: they fall on the wave, before its spectrogram is made; a
-    time mask is a silenced stretch and a frequency mask a filter over the whole clip, so both leave silence instead
-    of the mean; one of each kind; no time warp.
+    Speed: Ko et al. 2015, sec. 2. Differs: any factor in a range instead of 0.9, 1 and 1.1; linear interpolation, which
+    attenuates frequencies near half the sampling rate. Reverberation: Ko et al. 2017, sec. 2. Differs: an impulse and
+    exponentially decaying noise instead of simulated rooms; noise is stationary instead of recorded. Masks: Park et
+    al. 2019 (SpecAugment), sec. 2. Differs: they are applied to the waveform, before the spectrogram; a time mask
+    silences an interval and a frequency mask filters the whole clip, so both leave silence instead of the mean; one of
+    each kind; no time warp.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class AudioViews(Views):
         self._check()
 
     def fit(self, samples: Samples) -> Self:
-        """Learn from some of the clips how long a view should be."""
+        """Choose the length of a view from some of the clips."""
         x = samples[np.arange(0, len(samples), max(1, len(samples) // _LENGTH_SAMPLES))]
         if x.ndim != 2:
             raise ValueError(f"audio views take clips (samples,), got {tuple(x.shape[1:])}")
@@ -126,26 +126,26 @@ class AudioViews(Views):
         return self
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Make n_views views (B, length) of clips (B, T) that are NaN after their end."""
+        """Return n_views views (B, length) of clips (B, T) that are padded with NaN."""
         missing = x.isnan()
         waves, lengths = x.masked_fill(missing, 0.0), (~missing).sum(1)
         draws = Draws(len(x), generator)
         return [self._view(waves, lengths, draws) for _ in range(self.n_views)]
 
     def n_values(self, shape: tuple[int, ...]) -> int:
-        """See `Views.n_values`: an echo may be longer than the clip."""
+        """See `Views.n_values`; reverberation may be longer than the clip."""
         return power_of_two(math.prod(shape) + round(self.reverb_seconds[1] * self.sampling_rate))
 
     def _view(self, x: Tensor, lengths: Tensor, draws: Draws) -> Tensor:
         x, length = self._resample(x, lengths, draws)
-        # From 0 to 1 within the clip, and on after its end.
+        # From 0 to 1 within the clip, above 1 after its end.
         place = (torch.arange(self.length_, device=x.device) + 0.5) / length[:, None]
         there = place < 1
         x = x * there
         if self.reverb or self.frequency_mask:
             x = self._filter(x, draws) * there
         if self.time_mask:
-            x = x * ~stretch(place, self.time_mask, draws)
+            x = x * ~random_interval(place, self.time_mask, draws)
         if self.noise:
             x = self._add_noise(x, length, draws)
         if self.gain:
@@ -153,7 +153,7 @@ class AudioViews(Views):
         return x.masked_fill(~there, torch.nan)
 
     def _resample(self, x: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Crop, turn around and change the speed of clips (B, T), by one interpolation; give lengths (B,) too."""
+        """Crop, shift and change the speed of clips (B, T) by one interpolation; return them and their lengths (B,)."""
         rate = 1 + draws.around_zero(self.speed)
         length = (draws.uniform(*self.crop) * lengths / rate).floor().clamp(1, self.length_)
         start = draws.uniform(0, (lengths - length * rate).clamp(min=0)).floor()
@@ -163,17 +163,17 @@ class AudioViews(Views):
         return interpolate(x, places), length
 
     def _filter(self, x: Tensor, draws: Draws) -> Tensor:
-        """Reverberate, and silence a band: both are filters, and take one way through the spectrum."""
+        """Add reverberation and silence a band, both as filters in one pass through the spectrum."""
         n_echo = round(self.reverb_seconds[1] * self.sampling_rate) if self.reverb else 1
         n = power_of_two(x.shape[1] + n_echo - 1)
         response = torch.ones(1, device=x.device)
         if self.reverb:
             wet = torch.where(draws.chance(self.reverb), draws.uniform(0, 1), 0.0)
             decay = draws.uniform(*self.reverb_seconds) * self.sampling_rate
-            response = torch.fft.rfft(room(decay, wet, n_echo, draws.generator), n)
+            response = torch.fft.rfft(impulse_response(decay, wet, n_echo, draws.generator), n)
         if self.frequency_mask:
             frequencies = torch.fft.rfftfreq(n, 1 / self.sampling_rate, device=x.device)
-            response = response * ~stretch(mel(frequencies) / mel(frequencies[-1]), self.frequency_mask, draws)
+            response = response * ~random_interval(mel(frequencies) / mel(frequencies[-1]), self.frequency_mask, draws)
         return torch.fft.irfft(torch.fft.rfft(x, n) * response, n)[:, : x.shape[1]]
 
     def _add_noise(self, x: Tensor, length: Tensor, draws: Draws) -> Tensor:
@@ -196,21 +196,21 @@ class AudioViews(Views):
 
 
 def interpolate(x: Tensor, places: Tensor) -> Tensor:
-    """Read waves (B, T) at places (B, N) between 0 and T - 1, linearly between samples."""
+    """Interpolate waves (B, T) linearly at positions (B, N) between 0 and T - 1."""
     before = places.floor()
     first = before.long().clamp(max=x.shape[1] - 1)
     second = (first + 1).clamp(max=x.shape[1] - 1)
     return torch.lerp(x.gather(1, first), x.gather(1, second), places - before)
 
 
-def stretch(place: Tensor, longest: float, draws: Draws) -> Tensor:
-    """Draw a stretch of [0, 1], from nothing to `longest`, and tell which places are in it.
+def random_interval(place: Tensor, longest: float, draws: Draws) -> Tensor:
+    """Draw an interval of [0, 1], of length 0 to `longest`, and return which positions lie in it.
 
     Parameters
     ----------
     place : (N,) or (B, N), from 0 to 1.
-    longest : length of the longest stretch.
-    draws : one stretch a sample.
+    longest : maximum length.
+    draws : one interval per sample.
 
     Returns
     -------
@@ -221,13 +221,13 @@ def stretch(place: Tensor, longest: float, draws: Draws) -> Tensor:
     return (place >= start[:, None]) & (place < (start + length)[:, None])
 
 
-def room(decay: Tensor, wet: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Make impulse responses: an impulse, then noise that decays exponentially; their energy is 1.
+def impulse_response(decay: Tensor, wet: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Return impulse responses of unit energy: an impulse, then exponentially decaying noise.
 
     Parameters
     ----------
-    decay : (B,) samples in which the noise falls by 60 dB.
-    wet : (B,) energy of all that follows the impulse, relative to the impulse's.
+    decay : (B,) number of samples in which the noise decays by 60 dB.
+    wet : (B,) energy of the noise relative to the impulse.
     n : length of the responses.
     generator : source of the noise.
 
@@ -242,7 +242,7 @@ def room(decay: Tensor, wet: Tensor, n: int, generator: torch.Generator) -> Tens
 
 
 def colored_noise(exponent: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Make noise whose power falls with frequency as f^-exponent: 0 is white, 1 pink.
+    """Return noise whose power falls with frequency as f^-exponent: 0 is white, 1 pink.
 
     Parameters
     ----------
@@ -258,16 +258,16 @@ def colored_noise(exponent: Tensor, n: int, generator: torch.Generator) -> Tenso
     frequency = torch.arange(1, n_fft // 2 + 1, device=exponent.device)
     spectrum = randn((len(exponent), len(frequency), 2), generator)
     spectrum = spectrum * (-exponent[:, None] / 2 * frequency.log()).exp()[..., None]
-    # Nothing at frequency 0.
+    # No power at frequency 0.
     noise = torch.fft.irfft(F.pad(torch.view_as_complex(spectrum), (1, 0)), n_fft)[:, :n]
     return noise / noise.square().mean(1, keepdim=True).sqrt()
 
 
 def decibels(level: Tensor) -> Tensor:
-    """Give the factor of an amplitude for a level in decibels."""
+    """Return the amplitude factor for a level in decibels."""
     return (level * (math.log(10) / 20)).exp()
 
 
 def power_of_two(n: int) -> int:
-    """Give the smallest power of two that is no smaller than n: a length that the FFT is fast for."""
+    """Return the smallest power of two that is at least n, a length for which the FFT is fast."""
     return 1 << (n - 1).bit_length()

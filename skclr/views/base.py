@@ -1,4 +1,4 @@
-"""The protocol that every view maker follows."""
+"""The base class of all view makers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch import Tensor
 from skclr.arguments import check_number
 from skclr.files.plain import Plain
 
-# No batch has room for more, and no paper has as many.
+# More would not fit into any batch, and no paper uses as many.
 _MOST_VIEWS = 1_000
 
 
 class Samples(Protocol):
-    """Training data that may be larger than memory; a tensor (n, *shape) is the simplest case.
+    """Protocol of training data, possibly larger than memory; a tensor (n, *shape) is the simplest case.
 
     Attributes
     ----------
-    groups : (n,) int64 positive groups; in a tensor each sample is a group of its own.
+    groups : (n,) int64 positive groups; in a tensor, each sample is its own group.
     """
 
     groups: Tensor
@@ -31,21 +31,21 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
-        """Take row numbers (B,) to a tensor (B, *shape)."""
+        """Return the samples of row numbers (B,) as a tensor (B, *shape)."""
 
 
 class Views(Plain, ABC):
-    """A way to make several views of each sample of a batch.
+    """Base class of objects that create several views of each sample of a batch.
 
-    A view maker takes its settings as keywords, checks them and keeps each as the attribute of its
-    name; what it learns in `fit` ends in an underscore. It can be pickled and deep-copied.
+    A view maker takes its settings as keywords, checks them and stores each under its name; attributes learned in `fit`
+    end in an underscore. It can be pickled and deep-copied.
 
     Attributes
     ----------
-    n_views : number of global views that a call makes; local ones may follow them.
-    shows_given : whether the views are those that X holds, (B, n_views, *shape) a batch, and none are made.
-    facts : names of the constructor's arguments that are facts of the data, which the modality fills in where the
-        user leaves them at their default; see `skclr.modalities.Modality.facts`.
+    n_views : number of global views that a call returns; local views may follow them.
+    shows_given : whether the views are those given in X, (B, n_views, *shape) per batch, instead of augmentations.
+    facts : names of the constructor's arguments that are facts about the data, which the modality fills in if the user
+        leaves them at their default; see `skclr.modalities.Modality.facts`.
     """
 
     n_views: int
@@ -54,7 +54,7 @@ class Views(Plain, ABC):
 
     @abstractmethod
     def fit(self, samples: Samples) -> Self:
-        """Learn from training data what the views need to know of them.
+        """Learn from the training data whatever the views depend on.
 
         Parameters
         ----------
@@ -63,12 +63,12 @@ class Views(Plain, ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Make the views of a batch.
+        """Return the views of a batch.
 
         Parameters
         ----------
         x : (B, *shape), not written to.
-        rows : (B,) int64, the row of each sample in the samples that the maker was fitted on.
+        rows : (B,) int64, the row of each sample in the data passed to `fit`.
         generator : source of all randomness, on the device of x.
 
         Returns
@@ -77,15 +77,15 @@ class Views(Plain, ABC):
         """
 
     def n_values(self, shape: tuple[int, ...]) -> int:
-        """Return how many values one view of a sample of `shape` takes while it is made, within a small factor."""
+        """Return roughly how many values are held in memory while one view of a sample of `shape` is created."""
         on_top = getattr(self, "on_top", None)
         return max(math.prod(shape), on_top.n_values(shape) if isinstance(on_top, Views) else 0)
 
     def held_out(self, samples: Samples) -> Views:
-        """Return a view maker for samples that are held out of training, once the maker has been fitted.
+        """Return a view maker for samples held out of training; called after `fit`.
 
-        By default it is a copy fitted on them alone, so that `rows` are theirs. A maker that asks nothing of `rows` may
-        return itself: what it has learned then comes from the training data.
+        By default this is a copy fitted on the held-out samples alone, so that `rows` refers to them. A maker that
+        ignores `rows` may return itself, and then uses what it learned from the training data.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Views(Plain, ABC):
         return copy.deepcopy(self).fit(samples)
 
     def release(self) -> None:
-        """Let go of the training data that the maker holds, if any: training has ended."""
+        """Drop references to the training data, after training has ended."""
 
 
 def groups_of(samples: Samples | Tensor) -> Tensor:
@@ -103,13 +103,13 @@ def groups_of(samples: Samples | Tensor) -> Tensor:
 
 
 def check_n_views(n_views: Any, *, least: int, name: str = "n_views") -> None:
-    """Raise a ValueError unless there are `least` views or more, and no more than a batch has room for."""
+    """Raise a ValueError unless n_views is at least `least` and not absurdly large."""
     check_number(name, n_views, least, whole=True)
     if n_views > _MOST_VIEWS:
         raise ValueError(f"{name}={n_views}: use {_MOST_VIEWS} or fewer")
 
 
 def check_on_top(on_top: Any) -> None:
-    """Raise a ValueError where views on top of others are neither a view maker nor None."""
+    """Raise a ValueError unless on_top is a view maker or None."""
     if on_top is not None and not isinstance(on_top, Views):
         raise ValueError(f"on_top={on_top!r}: pass a view maker, such as skclr.views.Masking(n_views=1), or None")

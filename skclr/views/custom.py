@@ -1,4 +1,4 @@
-"""Views made by the user's own function."""
+"""Views made by a user-defined function."""
 
 from collections.abc import Callable
 from typing import Self
@@ -11,12 +11,12 @@ from skclr.views.base import Samples, Views, check_n_views
 
 
 class CallableViews(Views):
-    """Call a function once per view: torchvision's and kornia's transforms, or one's own.
+    """Call a function once per view, such as a transform of torchvision or kornia.
 
     Parameters
     ----------
-    function : takes (B, *shape) to (B, *shape_v). What it draws by torch without a generator comes from one that is
-        seeded for each call.
+    function : maps (B, *shape) to (B, *shape_v). Random numbers that it draws from torch's global generator are seeded
+        for each call.
     n_views : number of calls.
 
     Examples
@@ -36,15 +36,15 @@ class CallableViews(Views):
         self.n_views = n_views
 
     def fit(self, samples: Samples) -> Self:
-        """Learn nothing."""
+        """Return the maker unchanged: there is nothing to learn."""
         return self
 
     def held_out(self, samples: Samples) -> Views:
-        """Return the maker itself, which has learned nothing."""
+        """Return the maker itself, since nothing was learned."""
         return self
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Make n_views views of a batch."""
+        """Return n_views views of a batch."""
         with DrawsFrom(rank_seed(generator, VIEW_FUNCTIONS)):
             return [self._view(x.clone()) for _ in range(self.n_views)]
 

@@ -1,4 +1,4 @@
-"""What view makers draw: one number, or several, for each sample of a batch."""
+"""Random draws of view makers: one or more numbers for each sample of a batch."""
 
 import torch
 from torch import Tensor
@@ -22,14 +22,14 @@ class Draws:
         return self.uniform(-spread, spread)
 
     def chance(self, probability: float) -> Tensor:
-        """Draw (n,) bool, true with the given probability."""
+        """Draw (n,) bool, True with the given probability."""
         return self.uniform(0, 1) < probability
 
-    def order(self, n_things: int) -> Tensor:
-        """Draw (n, n_things), a random order of the numbers from 0 in each row."""
-        return self.uniform(0, 1, n_things).argsort(1)
+    def order(self, n_items: int) -> Tensor:
+        """Draw (n, n_items), a random permutation of 0 to n_items - 1 in each row."""
+        return self.uniform(0, 1, n_items).argsort(1)
 
     def curves(self, largest: float, n_channels: int, n_knots: int) -> Tensor:
-        """Draw normal (n, n_channels, n_knots), with a standard deviation per sample drawn from 0 to `largest`."""
+        """Draw normal (n, n_channels, n_knots); the standard deviation of each sample is drawn from 0 to `largest`."""
         normal = randn((self.n, n_channels, n_knots), self.generator)
         return self.uniform(0, largest)[:, None, None] * normal

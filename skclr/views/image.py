@@ -25,10 +25,10 @@ from skclr.views.pixels import (
     solarize,
 )
 
-# As many images show the range of all; fewer where they are large.
+# Number of images from which the range is estimated; fewer if they are large.
 _RANGE_SAMPLES = 1_024
 _RANGE_VALUES = 2**26
-# Crops drawn for each image, of which the first that fits is taken: torchvision's number.
+# Crops drawn for each image, of which the first that fits is used; the number is torchvision's.
 _N_TRIES = 10
 _LARGEST: dict[str, float] = {
     "flip": 1,
@@ -45,25 +45,25 @@ _LARGEST: dict[str, float] = {
 
 
 class ImageViews(Views):
-    """Views by crop, flip, rotation, colour, blur and solarisation, each image with draws of its own.
+    """Augment images by crop, flip, rotation, colour jitter, blur and solarisation, drawn per image.
 
     Parameters
     ----------
-    n_views, n_local_views : number of global views, and of the small local views that follow them.
-    rgb : whether the channels are red, green and blue; "auto" believes it of three.
-    crop_scale, local_scale : smallest and largest area of a global and of a local crop, as a share of
-        the image's; "auto" is (0.2, 1) for RGB and (0.5, 1) for others.
-    crop_ratio : smallest and largest width / height of a crop, relative to the image's.
-    local_size : pixels of a local view's shorter side; None is half of the image's.
-    flip, vertical_flip : probability of mirroring left-right and up-down; "auto" is 0.5 for RGB and 0
-        for others: digits, characters and sensor images change their meaning when mirrored.
-    rotation : largest angle in degrees, either way; "auto" is 0 for RGB and 15 for others.
-    translation : largest shift as a share of width and height, on top of the crop's own.
-    jitter_probability : probability that brightness, contrast, saturation and hue change at all.
-    brightness, contrast, saturation : largest relative change, either way; saturation is RGB's.
-    hue : largest turn of the colour circle, either way, as a share of it; RGB's.
-    grey : probability of losing all colour; RGB's.
-    blur, solarize : probability, or one for each view; the last holds for all views behind it.
+    n_views, n_local_views : number of global views, and of the smaller local views after them.
+    rgb : whether the channels are red, green and blue; "auto" assumes so if there are three.
+    crop_scale, local_scale : smallest and largest area of a global and of a local crop, as a share of the image; "auto"
+        is (0.2, 1) for RGB and (0.5, 1) otherwise.
+    crop_ratio : smallest and largest width / height of a crop, relative to that of the image.
+    local_size : pixels of a local view's shorter side; None is half that of the image.
+    flip, vertical_flip : probability of mirroring left-right and up-down; "auto" is 0.5 for RGB and 0 otherwise, since
+        digits, characters and sensor images change their meaning when mirrored.
+    rotation : largest angle in degrees, in either direction; "auto" is 0 for RGB and 15 otherwise.
+    translation : largest shift as a share of width and height, in addition to that of the crop.
+    jitter_probability : probability that brightness, contrast, saturation and hue are changed.
+    brightness, contrast, saturation : largest relative change, in either direction; saturation for RGB only.
+    hue : largest rotation of hue, in either direction, as a share of the colour circle; for RGB only.
+    grey : probability of conversion to greyscale; for RGB only.
+    blur, solarize : probability, or one for each view; the last applies to all further views.
     blur_sigma : smallest and largest standard deviation of the blur, in pixels of the view.
 
     Raises
@@ -72,17 +72,17 @@ class ImageViews(Views):
 
     Notes
     -----
-    Colours are changed on a scale from black 0 to white 1, and clamped to it. Data within [0, 1] are
-    on it; otherwise each channel's minimum and maximum in `fit` are its black and white.
+    Colours are changed on a scale from 0 (black) to 1 (white), and clamped to it. Data within [0, 1] are used as they
+    are; otherwise the minimum and maximum of each channel in `fit` are mapped to 0 and 1.
 
     References
     ----------
-    Chen et al. 2020 (SimCLR), appendix A, at jitter strength 0.5 and without blur as for CIFAR-10 in
-    B.9; local views: Caron et al. 2020 (SwAV), sec. 3.2; solarisation: Grill et al. 2020 (BYOL), B.
-    Differs: crop, flip and rotation are one interpolation, which sees the pixels around the crop; the
-    smallest crop is MoCo v2's 0.2 and not 0.08; jitter clamps colours after its second and its last
-    change and not after each; hue turns about the grey axis of RGB and not HSV's circle; channels that
-    are not RGB change in brightness before they do in contrast.
+    Chen et al. 2020 (SimCLR), appendix A, with jitter strength 0.5 and without blur, as for CIFAR-10 in B.9; local
+    views: Caron et al. 2020 (SwAV), sec. 3.2; solarisation: Grill et al. 2020 (BYOL), B. Differs: crop, flip and
+    rotation are one interpolation, which also uses pixels around the crop; the smallest crop is 0.2 as in MoCo v2
+    instead of 0.08; jitter clamps colours after its second and its last change instead of after each; hue is rotated
+    about the grey axis of RGB instead of in HSV; for channels other than RGB, brightness always changes before
+    contrast.
 
     Examples
     --------
@@ -144,7 +144,7 @@ class ImageViews(Views):
         self._check()
 
     def fit(self, samples: Samples) -> Self:
-        """Learn from some of the images what their channels are, and the range of each.
+        """Learn from some of the images whether they are RGB, and the range of each channel.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class ImageViews(Views):
 
         Raises
         ------
-        ValueError : if the samples are no images, or not RGB though `rgb` says so.
+        ValueError : if the samples are not images, or not RGB although `rgb` is True.
         """
         n, shape = len(samples), tuple(samples[np.arange(1)].shape[1:])
         if len(shape) != 3:
@@ -166,17 +166,17 @@ class ImageViews(Views):
         self.flip_ = flip if self.flip == "auto" else self.flip
         self.rotation_ = rotation if self.rotation == "auto" else self.rotation
         low, high = x.amin((0, 2, 3))[:, None, None], x.amax((0, 2, 3))[:, None, None]
-        # Any span keeps a constant channel as it is, but 0 does not.
+        # A constant channel has a span of 0; with any other span it stays as it is.
         span = torch.where(high > low, high - low, 1.0)
         self.scale_ = None if low.min() >= 0 and high.max() <= 1 else (low, span)
         return self
 
     def held_out(self, samples: Samples) -> Views:
-        """Return the maker itself, which has learned from the training rows."""
+        """Return the maker itself, which was fitted on the training rows."""
         return self
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Make `n_views` views (B, C, H, W), then `n_local_views` smaller ones (B, C, h, w).
+        """Return `n_views` views (B, C, H, W), then `n_local_views` smaller ones (B, C, h, w).
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class ImageViews(Views):
         return [self._view(x, index, draws) * span + black for index in indices]
 
     def n_values(self, shape: tuple[int, ...]) -> int:
-        """See `Views.n_values`: local views may be larger than the image, and a blur is a matrix for each axis."""
+        """See `Views.n_values`; local views may be larger than the image, and blur takes one matrix per axis."""
         channels, height, width = shape
         shorter, longer = sorted((height, width))
         zoom = (self.local_size or shorter) / shorter
@@ -203,9 +203,9 @@ class ImageViews(Views):
     def _view(self, x: Tensor, index: int, draws: Draws) -> Tensor:
         x = self._crop_local(x, draws) if index >= self.n_views else self._crop_global(x, draws)
         x = self._jitter(x, draws)
-        if share := of_view(self.blur, index):
+        if share := value_of_view(self.blur, index):
             x = blur(x, torch.where(draws.chance(share), draws.uniform(*self.blur_sigma), 0.0))
-        if share := of_view(self.solarize, index):
+        if share := value_of_view(self.solarize, index):
             x = solarize(x, draws.chance(share))
         return x
 
@@ -238,11 +238,11 @@ class ImageViews(Views):
         )
 
     def _draw_sides(self, draws: Draws, scale: tuple[float, float], height: int, width: int) -> list[Tensor]:
-        """Draw areas and ratios until a crop fits into the image; its height and width (n,) in whole pixels."""
+        """Draw areas and ratios until a crop fits into the image; return its height and width (n,) in whole pixels."""
         log_area = draws.uniform(*scale, _N_TRIES).log()
         low, high = (math.log(ratio) for ratio in self.crop_ratio)
         log_ratio = draws.uniform(low, high, _N_TRIES)
-        # The last has the image's own ratio, and so fits whatever its area.
+        # The last has the ratio of the image, so it fits whatever its area.
         log_ratio[:, -1] = 0
         first = (log_ratio.abs() <= -log_area).int().argmax(1, keepdim=True)
         log_area, log_ratio = (tries.gather(1, first)[:, 0] for tries in (log_area, log_ratio))
@@ -262,7 +262,8 @@ class ImageViews(Views):
         grey = saturation_matrices(torch.where(draws.chance(self.grey), 0.0, 1.0))
         images = torch.arange(draws.n, device=x.device)[:, None]
         first, second, third, fourth = torch.stack(matrices, 1)[images, draws.order(4)].unbind(1)
-        # Walking over the pixels is what takes time, so two changes are one; not all, for colours are clamped between.
+        # Passes over the pixels dominate the time, so changes are combined in two; not in one, since colours are
+        # clamped between.
         return recolor(recolor(x, second @ first), grey @ fourth @ third)
 
     def _check(self) -> None:
@@ -284,9 +285,9 @@ class ImageViews(Views):
         check_pair("blur_sigma", self.blur_sigma)
         check_pair("crop_ratio", self.crop_ratio)
         if not self.crop_ratio[0] <= 1 <= self.crop_ratio[1]:
-            raise ValueError(f"crop_ratio={self.crop_ratio}: use (smallest, largest) around 1, the image's own")
+            raise ValueError(f"crop_ratio={self.crop_ratio}: use (smallest, largest) around 1, the ratio of the image")
 
 
-def of_view(value: float | Sequence[float], index: int) -> float:
-    """Return the value of a view; the last of a sequence holds for all views after it."""
+def value_of_view(value: float | Sequence[float], index: int) -> float:
+    """Return the value of the view `index`; the last of a sequence applies to all further views."""
     return value[min(index, len(value) - 1)] if isinstance(value, Sequence) else value

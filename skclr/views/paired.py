@@ -1,4 +1,4 @@
-"""Views that the user gives: question and answer, two cameras, augmentations made elsewhere."""
+"""Views given by the user: question and answer, two cameras, augmentations made elsewhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from skclr.views.base import Samples, Views, check_on_top, groups_of
 
 
 class Paired(Views):
-    """The views that X holds, and on top of all, other views.
+    """The views given in X, optionally changed by further views.
 
     Parameters
     ----------
-    on_top : view maker that changes each view once more; None shows them as they are.
+    on_top : view maker applied to each view; None leaves them unchanged.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class Paired(Views):
         self.on_top = on_top
 
     def fit(self, samples: Samples) -> Self:
-        """Learn how many views there are, and what the views on top learn from the first of them."""
+        """Learn the number of views, and fit the view maker on top to the first of them."""
         self.n_views = samples[np.arange(1)].shape[1]
         self.on_top_ = copy.deepcopy(self.on_top)
         if self.on_top_ is not None:
@@ -45,23 +45,23 @@ class Paired(Views):
         return self
 
     def held_out(self, samples: Samples) -> Paired:
-        """Return a maker whose views on top are those of held-out samples."""
+        """Return a maker whose view maker on top is for held-out samples."""
         maker = copy.copy(self)
         if self.on_top_ is not None:
             maker.on_top_ = self.on_top_.held_out(_FirstViews(samples))
         return maker
 
     def release(self) -> None:
-        """Let go of the training data."""
+        """Drop references to the training data."""
         if self.on_top_ is not None:
             self.on_top_.release()
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Take samples (B, n_views, *shape) to n_views tensors (B, *shape)."""
+        """Split samples (B, n_views, *shape) into n_views tensors (B, *shape), and apply the views on top."""
         views = list(x.unbind(1))
         if self.on_top_ is None:
             return views
-        # Of the views it would make of each, the last: that it changes most.
+        # The last of its views, which it changes most.
         return [self.on_top_(view, rows, generator)[-1] for view in views]
 
 

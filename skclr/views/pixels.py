@@ -1,4 +1,4 @@
-"""Pixels: geometry, colour, blur and solarisation of many images, each by numbers of its own."""
+"""Geometry, colour, blur and solarisation of a batch of images, with parameters per image."""
 
 import math
 from functools import cache
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Rec. 601: what PIL and torchvision mean by grey.
+# Rec. 601, the weights of PIL and torchvision.
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -21,63 +21,64 @@ def affine_matrices(
     mirror_y: Tensor,
     aspect: float,
 ) -> Tensor:
-    """Say where in its image each view looks; both reach from -1 to 1 in either direction.
+    """Return the affine map from each view to its image, in coordinates from -1 to 1 on both axes.
 
     Parameters
     ----------
-    width, height : (B,) size of the crop, as a share of the image's.
+    width, height : (B,) size of the crop, as a share of the image.
     center_x, center_y : (B,) middle of the crop.
-    degrees : (B,) by which the picture turns counter-clockwise about that middle.
+    degrees : (B,) counter-clockwise rotation about that middle.
     mirror_x, mirror_y : (B,) bool, whether the view is mirrored left-right, up-down.
     aspect : width / height of the image in pixels.
 
     Returns
     -------
-    (B, 2, 3), taking (x, y, 1) of a view to (x, y) of its image.
+    (B, 2, 3), mapping (x, y, 1) of a view to (x, y) of its image.
     """
     cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
     x, y = torch.where(mirror_x, -width, width), torch.where(mirror_y, -height, height)
-    # A turn keeps lengths in pixels: hence the aspect.
+    # A rotation preserves lengths in pixels, hence the aspect.
     entries = [cos * x, -sin * y / aspect, center_x, sin * x * aspect, cos * y, center_y]
     return torch.stack(entries, 1).view(-1, 2, 3)
 
 
 def resample(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
-    """Look at each image through its matrix; bilinear, mirrored beyond the border.
+    """Resample each image by its matrix, bilinearly, with reflection beyond the border.
 
     Parameters
     ----------
     x : (B, C, H, W).
-    matrices : (B, 2, 3) as `affine_matrices` makes them.
+    matrices : (B, 2, 3), as returned by `affine_matrices`.
     size : (height, width) of the result.
 
     Returns
     -------
-    (B, C, height, width). Crops of more pixels than that need `low_pass` before.
+    (B, C, height, width). If a crop has more pixels than that, apply `low_pass` first.
     """
     ys, xs = ((torch.arange(n, device=x.device) * 2 + 1) / n - 1 for n in size)
     along_x = matrices[:, None, :, 0] * xs[:, None]
     along_y = matrices[:, None, :, 1] * ys[:, None] + matrices[:, None, :, 2]
-    # A ninth of the time of real numbers, whose innermost axis has two; affine_grid takes thrice theirs.
+    # Complex numbers take a ninth of the time of real ones with an innermost axis of two; affine_grid takes three times
+    # as long as the latter.
     grid = torch.view_as_complex(along_y)[:, :, None] + torch.view_as_complex(along_x)[:, None]
     return F.grid_sample(x, torch.view_as_real(grid), padding_mode="reflection", align_corners=False)
 
 
 def low_pass(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
-    """Blur away what a view of fewer pixels than its crop cannot show; other images stay as they are.
+    """Remove frequencies that a view cannot represent, from images whose crop has more pixels than the view.
 
     Parameters
     ----------
-    x, matrices, size : what `resample` will be asked for.
+    x, matrices, size : the arguments of the following `resample`.
     """
     (a, b), (c, d) = (row.unbind(1) for row in matrices[:, :, :2].unbind(1))
     shrinkage = (a * d - b * c).abs() * math.prod(x.shape[2:]) / math.prod(size)
-    # The variance of the triangle that antialiased resizing averages over, less what interpolation brings.
+    # The variance of the triangle filter of antialiased resizing, minus that of the interpolation.
     return blur(x, ((shrinkage - 1).clamp(min=0) / 6).sqrt())
 
 
 def relight(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
-    """Scale each image, then its distance from its mean; both clamped to [0, 1].
+    """Scale each image, then its difference from its mean, clamping both to [0, 1].
 
     Parameters
     ----------
@@ -85,46 +86,46 @@ def relight(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
     brightness, contrast : (B,) factors; 1 changes nothing.
     """
     brightness, contrast = brightness[:, None, None, None], contrast[:, None, None, None]
-    # In place on fresh tensors: memory traffic is what views wait for.
+    # In place on fresh tensors, since memory traffic limits the speed of views.
     x = (x * brightness).clamp_(0, 1)
     return (x * contrast).add_((1 - contrast) * x.mean((1, 2, 3), keepdim=True)).clamp_(0, 1)
 
 
 # -- changes of RGB ---------------------------------------------------------------------------------------
-# Each is a matrix (B, 6, 6) for columns of a pixel and, below it, the mean pixel of its image, so that one change after
-# another is a product. A factor of 1 and a turn of 0 change nothing.
+# Each is a matrix (B, 6, 6) for columns that hold a pixel and, below it, the mean pixel of its image, so that a
+# sequence of changes is a product. A factor of 1 and a turn of 0 change nothing.
 
 
 def brightness_matrices(factor: Tensor) -> Tensor:
-    """Scale pixels by the factor (B,) of their image."""
+    """Return matrices that scale the pixels of each image by a factor (B,)."""
     return _matrices({"brightness": factor - 1})
 
 
 def contrast_matrices(factor: Tensor) -> Tensor:
-    """Scale the distance from the mean luminance of the image by a factor (B,)."""
+    """Return matrices that scale the difference from the mean luminance of the image by a factor (B,)."""
     return _matrices({"contrast": factor - 1})
 
 
 def saturation_matrices(factor: Tensor) -> Tensor:
-    """Scale the distance from the grey of the same luminance by a factor (B,); 0 leaves that grey."""
+    """Return matrices that scale the difference from grey of equal luminance by a factor (B,); 0 gives grey."""
     return _matrices({"saturation": factor - 1})
 
 
 def hue_matrices(turn: Tensor) -> Tensor:
-    """Turn about the axis of greys by a share (B,) of the colour circle; a third takes red to green."""
+    """Return rotations about the grey axis by a share (B,) of the colour circle; 1/3 maps red to green."""
     angle = 2 * math.pi * turn
     return _matrices({"hue": angle.sin(), "hue_twice": 1 - angle.cos()})
 
 
 def recolor(x: Tensor, matrices: Tensor) -> Tensor:
-    """Change the colours of (B, 3, H, W) by the matrix (6, 6) of each image; clamped to [0, 1]."""
+    """Apply the matrix (6, 6) of each image to the colours of (B, 3, H, W), clamped to [0, 1]."""
     of_pixel, of_mean = matrices[:, :3].chunk(2, 2)
     added = of_mean @ x.mean((2, 3))[:, :, None]
     return torch.baddbmm(added, of_pixel, x.flatten(2)).clamp_(0, 1).view_as(x)
 
 
 def _matrices(amounts: dict[str, Tensor]) -> Tensor:
-    """Go by amounts (B,) from no change in some directions."""
+    """Return the identity plus the directions of change multiplied by amounts (B,)."""
     directions = _directions(next(iter(amounts.values())).device)
     matrices = directions["none"]
     for name, amount in amounts.items():
@@ -134,10 +135,10 @@ def _matrices(amounts: dict[str, Tensor]) -> Tensor:
 
 @cache
 def _directions(device: torch.device) -> dict[str, Tensor]:
-    """Give for each change what a unit of it adds to the identity; kept, for they are many small steps."""
+    """Return what a unit of each change adds to the identity; cached, since building it takes many small steps."""
     nothing, itself = torch.zeros(3, 3), torch.eye(3)
     grey = torch.tensor([LUMINANCE] * 3)
-    # Of a pixel, and of the mean pixel.
+    # Effect on a pixel of the pixel itself, and of the mean pixel.
     changes = {
         "none": (itself, nothing),
         "brightness": (itself, nothing),
@@ -147,7 +148,7 @@ def _directions(device: torch.device) -> dict[str, Tensor]:
         "hue": (torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3), nothing),
         "hue_twice": (torch.full((3, 3), 1 / 3) - itself, nothing),
     }
-    # The mean pixel changes like all others.
+    # The mean pixel changes like any other.
     return {
         name: torch.cat([torch.cat([pixel, mean], 1), torch.cat([nothing, pixel + mean], 1)]).to(device)
         for name, (pixel, mean) in changes.items()
@@ -155,7 +156,7 @@ def _directions(device: torch.device) -> dict[str, Tensor]:
 
 
 def blur_matrices(sigma: Tensor, n: int) -> Tensor:
-    """Smooth n values with a Gaussian, mirrored at both ends so that their sum stays.
+    """Return matrices that smooth n values with a Gaussian, reflected at both ends so that the sum is preserved.
 
     Parameters
     ----------
@@ -164,12 +165,12 @@ def blur_matrices(sigma: Tensor, n: int) -> Tensor:
 
     Returns
     -------
-    (B, n, n), to be multiplied with columns.
+    (B, n, n), to be multiplied by columns.
     """
     precision = 1 / sigma.square().clamp(min=1e-12)[:, None, None]
 
     def gaussian(distance: Tensor) -> Tensor:
-        # Below exp(-30) lie only numbers too small to matter, and so small that products are slow.
+        # Numbers below exp(-30) do not matter, and are small enough to make products slow.
         return (-distance.square() * precision / 2).clamp(min=-30).exp()
 
     place = torch.arange(n, device=sigma.device)
@@ -179,11 +180,11 @@ def blur_matrices(sigma: Tensor, n: int) -> Tensor:
 
 
 def blur(x: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image of (B, C, H, W) with the standard deviation of (B,), in pixels."""
+    """Blur each image of (B, C, H, W) with a standard deviation (B,), in pixels."""
     down, across = (blur_matrices(sigma, n) for n in x.shape[2:])
     return torch.einsum("bhk,bckl,bwl->bchw", down, x, across)
 
 
 def solarize(x: Tensor, happens: Tensor) -> Tensor:
-    """Invert what is 0.5 or brighter in the images of (B, C, H, W) for which (B,) is true."""
+    """Invert the values of 0.5 or more in the images of (B, C, H, W) for which `happens` (B,) is True."""
     return torch.where(happens[:, None, None, None] & (x >= 0.5), 1 - x, x)

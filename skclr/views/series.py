@@ -1,4 +1,4 @@
-"""Series views: one resampling along time and a few changes of value, for a whole batch at once."""
+"""Series views: one resampling along time and a few changes of values, for a whole batch at once."""
 
 import math
 from typing import Self
@@ -13,9 +13,9 @@ from skclr.data.missing import channel_statistics
 from skclr.views.base import Samples, Views, check_n_views
 from skclr.views.draws import Draws
 
-# As many series show the scale of all.
+# Number of series from which the scale is estimated.
 _STATISTICS_SAMPLES = 256
-# Knots of a random curve over the whole of a series.
+# Knots of a random curve over a whole series.
 _KNOTS = 6
 _LARGEST: dict[str, float] = {
     "time_warp": math.inf,
@@ -29,24 +29,24 @@ _LARGEST: dict[str, float] = {
 
 
 class SeriesViews(Views):
-    """Views by crop, warp, noise, scale and masks, each series with draws of its own.
+    """Augment time series by crop, warp, noise, scaling and masks, drawn per series.
 
-    Crop, warp and segments act on a series from its first step that is there to its last; padding before and after
-    stays where it is, and missing values in between move with their neighbours. All else acts on values standardised
-    by their channel's mean and deviation in `fit`. At 0 an operation is off.
+    Crop, warp and segments act on a series from its first observed step to its last; padding before and after stays in
+    place, and missing values in between move with their neighbours. The other operations act on values standardised by
+    the mean and standard deviation of their channel in `fit`. At 0 an operation is off.
 
     Parameters
     ----------
     n_views : number of views.
-    crop_scale : smallest and largest share of the series that a view shows, stretched to the whole length.
-    time_warp : largest deviation of the logarithm of the speed at which time runs.
-    segments : largest number of equal segments that change places; 1 leaves the order.
-    jitter : largest deviation of the noise added to every value.
-    scaling : largest deviation of the logarithm of the factor of a channel.
-    magnitude_warp : largest deviation of the logarithm of a factor that changes slowly over time.
-    frequency_mask : largest share of the frequencies that are taken out; the mean over time stays.
+    crop_scale : smallest and largest share of the series in a view, stretched to the whole length.
+    time_warp : largest standard deviation of the logarithm of the speed of time.
+    segments : largest number of equal segments that are permuted; 1 keeps the order.
+    jitter : largest standard deviation of the noise added to every value.
+    scaling : largest standard deviation of the logarithm of the factor of a channel.
+    magnitude_warp : largest standard deviation of the logarithm of a factor that varies slowly over time.
+    frequency_mask : largest share of the frequencies that are removed; the mean over time is kept.
     channel_mask : probability that a channel is set to its mean; at least one is kept.
-    time_mask : largest share of the series, in one stretch, that is set to the channels' means.
+    time_mask : largest share of the series, in one piece, that is set to the channel means.
 
     Raises
     ------
@@ -54,16 +54,17 @@ class SeriesViews(Views):
 
     Notes
     -----
-    Each series of each view draws the strength of an operation anew, uniform from 0 to the largest.
+    The strength of each operation is drawn for every series and view, uniformly from 0 to the largest.
 
-    Masks set the mean and not NaN, so that an encoder which knows nothing of NaN can be trained on whole series.
+    Masked values are set to the mean instead of NaN, so that encoders without NaN support can be trained on complete
+    series.
 
     References
     ----------
     Um et al. 2017 (jitter, scaling, magnitude and time warp, crop, permutation) and Eldele et al. 2021 (TS-TCC);
-    masks of time: Park et al. 2019 (SpecAugment), of frequency: Zhang et al. 2022 (TF-C). Differs: crop, time warp
-    and permutation are one linear interpolation; factors are log-normal, so that none changes the sign; curves are
-    linear between knots instead of cubic; strengths are drawn; segments are equally long.
+    time masks: Park et al. 2019 (SpecAugment); frequency masks: Zhang et al. 2022 (TF-C). Differs: crop, time warp
+    and permutation are one linear interpolation; factors are log-normal, so that signs are kept; curves are
+    linear between knots instead of cubic; strengths are drawn; segments have equal length.
 
     Examples
     --------
@@ -107,7 +108,7 @@ class SeriesViews(Views):
             check_number(name, getattr(self, name), 0, most)
 
     def fit(self, samples: Samples) -> Self:
-        """Learn from some of the series the mean and the deviation of each channel.
+        """Estimate the mean and standard deviation of each channel from some of the series.
 
         Parameters
         ----------
@@ -115,7 +116,7 @@ class SeriesViews(Views):
 
         Raises
         ------
-        ValueError : if the samples are no series.
+        ValueError : if the samples are not series.
         """
         x = samples[np.arange(0, len(samples), max(1, len(samples) // _STATISTICS_SAMPLES))]
         if x.ndim != 3 or not x.is_floating_point():
@@ -124,11 +125,11 @@ class SeriesViews(Views):
         return self
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Make `n_views` views (B, C, T).
+        """Return `n_views` views (B, C, T).
 
         Parameters
         ----------
-        x : (B, C, T) float32 with NaN where nothing is; not written to.
+        x : (B, C, T) float32 with NaN for missing values and padding; not written to.
         rows : (B,) int64, not used.
         generator : source of all randomness, on the device of x.
         """
@@ -146,7 +147,7 @@ class SeriesViews(Views):
             x = x * resample(knots, time.values * (_KNOTS - 1)).exp()
         if self.frequency_mask:
             masked = draws.uniform(0, 1, x.shape[2] // 2 + 1) < draws.uniform(0, self.frequency_mask)[:, None]
-            # The frequency 0 is the level of the series.
+            # Frequency 0 is the level of the series.
             masked[:, 0] = False
             x = mask_frequencies(x, masked)
         if self.jitter:
@@ -154,7 +155,7 @@ class SeriesViews(Views):
         return torch.where(self._masked(x, time.values, draws), 0.0, x)
 
     def _move(self, time: Tensor, draws: Draws) -> Tensor:
-        """Say at which relative times (B, T) of its series a view looks: crop, warp and permutation in one."""
+        """Return the relative times (B, T) of the series that a view shows: crop, warp and permutation in one."""
         if self.segments > 1:
             n_segments = draws.uniform(1, self.segments + 1).long()
             unused = torch.arange(self.segments, device=time.device) >= n_segments[:, None]
@@ -165,25 +166,25 @@ class SeriesViews(Views):
         return draws.uniform(0, 1 - share)[:, None] + share[:, None] * time
 
     def _masked(self, x: Tensor, time: Tensor, draws: Draws) -> Tensor:
-        """Say which values (B, C, T) of a view are masked."""
+        """Return which values (B, C, T) of a view are masked."""
         share = draws.uniform(0, self.time_mask)[:, None]
         since = time - draws.uniform(0, 1)[:, None] * (1 - share)
-        luck = draws.uniform(0, 1, x.shape[1])
-        # One channel at least is kept.
-        channels = (luck < self.channel_mask) & (luck < luck.amax(1, keepdim=True))
+        draw = draws.uniform(0, 1, x.shape[1])
+        # At least one channel is kept.
+        channels = (draw < self.channel_mask) & (draw < draw.amax(1, keepdim=True))
         return (((since >= 0) & (since < share))[:, None] | channels[:, :, None]) & ~x.isnan()
 
 
 class RelativeTime:
-    """Relative time of each series: 0 at its first step that is there, 1 at its last.
+    """Relative time of each series: 0 at its first observed step, 1 at its last.
 
     Parameters
     ----------
-    x : (B, C, T) with NaN where nothing is.
+    x : (B, C, T) with NaN for missing values and padding.
 
     Attributes
     ----------
-    values : (B, T); before and after the series it is held at 0 and 1.
+    values : (B, T); 0 before and 1 after the series.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -195,13 +196,13 @@ class RelativeTime:
         self.values = ((self.steps - self.first) / self.span.clamp(min=1)).clamp(0, 1)
 
     def steps_at(self, time: Tensor) -> Tensor:
-        """Take times (B, T) to steps; those outside of the series stay where they are."""
+        """Convert times (B, T) to steps; steps outside the series stay where they are."""
         inside = (self.first <= self.steps) & (self.steps <= self.last)
         return torch.where(inside, self.first + time * self.span, self.steps)
 
 
 def resample(x: Tensor, steps: Tensor) -> Tensor:
-    """Look series up at places between their steps.
+    """Interpolate series at positions between their steps.
 
     Parameters
     ----------
@@ -210,7 +211,7 @@ def resample(x: Tensor, steps: Tensor) -> Tensor:
 
     Returns
     -------
-    (B, C, S), linear between two steps; where one of them is NaN, the nearer one as it is.
+    (B, C, S), linear between two steps; if one of them is NaN, the value of the nearer one.
     """
     before = steps.long()
     after = (before + 1).clamp(max=x.shape[2] - 1)
@@ -221,12 +222,12 @@ def resample(x: Tensor, steps: Tensor) -> Tensor:
 
 
 def warp(time: Tensor, knots: Tensor) -> Tensor:
-    """Let time run at a speed that changes, from the same start to the same end.
+    """Warp time by a varying speed, keeping its start and end.
 
     Parameters
     ----------
     time : (B, T) in [0, 1].
-    knots : (B, K) logarithms of the speed in K equal stretches of the time.
+    knots : (B, K) logarithms of the speed in K equal intervals of time.
 
     Returns
     -------
@@ -237,13 +238,13 @@ def warp(time: Tensor, knots: Tensor) -> Tensor:
 
 
 def permute(time: Tensor, n_segments: Tensor, order: Tensor) -> Tensor:
-    """Let equal segments of time change places.
+    """Permute equal segments of time.
 
     Parameters
     ----------
     time : (B, T) in [0, 1].
     n_segments : (B,), up to S.
-    order : (B, S), whose first n_segments entries say which segment comes when.
+    order : (B, S), whose first n_segments entries are the order of the segments.
 
     Returns
     -------
@@ -255,11 +256,11 @@ def permute(time: Tensor, n_segments: Tensor, order: Tensor) -> Tensor:
 
 
 def mask_frequencies(x: Tensor, masked: Tensor) -> Tensor:
-    """Take frequencies out of series.
+    """Remove frequencies from series.
 
     Parameters
     ----------
-    x : (B, C, T); NaN counts as 0, and stays NaN.
+    x : (B, C, T); NaN counts as 0 and stays NaN.
     masked : (B, T // 2 + 1) bool, by frequency from 0 up.
 
     Returns

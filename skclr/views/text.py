@@ -1,4 +1,4 @@
-"""Views of texts: of their tokens some are deleted, and some change places."""
+"""Text views: some tokens are deleted, and some are moved."""
 
 from typing import Self
 
@@ -12,17 +12,16 @@ from skclr.views.base import Samples, Views, check_n_views
 
 
 class TextViews(Views):
-    """Delete random tokens and a span of them, and let tokens near each other change places.
+    """Delete random tokens and a span of tokens, and shuffle tokens locally.
 
-    With all of them at 0 the views are the text itself, and differ by the encoder's dropout alone, as in SimCSE.
+    With all parameters at 0, the views are the text itself and differ only by the encoder's dropout, as in SimCSE.
 
     Parameters
     ----------
     n_views : number of views.
     deletion : probability with which each token is deleted.
-    span : share of a text's tokens that is deleted in one piece, at a random place.
-    shuffle : a token moves past others that are up to so many places away; an encoder that takes texts for bags
-        does not see it.
+    span : share of a text's tokens that is deleted in one piece, at a random position.
+    shuffle : largest distance between tokens that may change their order; has no effect on bag-of-words encoders.
 
     Raises
     ------
@@ -35,7 +34,8 @@ class TextViews(Views):
     References
     ----------
     Wu et al. 2020 (CLEAR), sec. 3.2, for deletion of words and spans; Lample et al. 2018, sec. 2.3, for the local
-    shuffle; Gao et al. 2021 (SimCSE), sec. 3. Differs: deleted tokens are padding and not a token of their own.
+    shuffle; Gao et al. 2021 (SimCSE), sec. 3. Differs: deleted tokens are replaced by padding instead of a special
+    token.
 
     Examples
     --------
@@ -59,11 +59,11 @@ class TextViews(Views):
         self.shuffle = shuffle
 
     def fit(self, samples: Samples) -> Self:
-        """Learn nothing.
+        """Check the samples; there is nothing to learn.
 
         Raises
         ------
-        ValueError : if the samples are no tokens.
+        ValueError : if the samples are not token ids.
         """
         x = samples[np.arange(1)]
         if x.is_floating_point() or x.ndim not in (2, 3):
@@ -74,12 +74,12 @@ class TextViews(Views):
         return self
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Make `n_views` views of (B, L) or (B, L, G) token ids."""
+        """Return `n_views` views of (B, L) or (B, L, G) token ids."""
         return [self._view(x, generator) for _ in range(self.n_views)]
 
     def _view(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if self.deletion or self.span:
-            kept = self._kept(_there(x), generator)
+            kept = self._kept(_is_token(x), generator)
             x = x * kept.view(*kept.shape, *[1] * (x.ndim - 2))
         if self.shuffle:
             x = self._shuffled(x, generator)
@@ -93,18 +93,18 @@ class TextViews(Views):
         begin = (start * (length - size + 1)).floor()
         place = torch.arange(there.shape[1], device=there.device)
         kept = there & (draws >= self.deletion) & ((place < begin) | (place >= begin + size))
-        # Of a text that would lose all its tokens, one stays.
+        # A text that would lose all its tokens keeps one.
         last = draws.masked_fill(~there, -1.0).argmax(1, keepdim=True) == place
         return torch.where(kept.any(1, keepdim=True), kept, last)
 
     def _shuffled(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        there = _there(x)
+        there = _is_token(x)
         shifts = rand(there.shape, generator) * (self.shuffle + 1)
         place = torch.arange(there.shape[1], device=x.device) + shifts
         order = place.masked_fill(~there, torch.inf).argsort(dim=1, stable=True)
         return x.take_along_dim(order.view(*order.shape, *[1] * (x.ndim - 2)), dim=1)
 
 
-def _there(x: Tensor) -> Tensor:
-    """Tell tokens from padding: (B, L)."""
+def _is_token(x: Tensor) -> Tensor:
+    """Return (B, L) bool, True for tokens and False for padding."""
     return x.view(*x.shape[:2], -1).any(2)

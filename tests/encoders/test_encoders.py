@@ -55,7 +55,7 @@ def test_resnet_stem_follows_the_image_size():
 
 
 def test_unknown_stem():
-    with pytest.raises(ValueError, match="stem='tiny': give 'auto', 'cifar' or 'imagenet'"):
+    with pytest.raises(ValueError, match="stem='tiny': use 'auto', 'cifar' or 'imagenet'"):
         ResNet18((3, 32, 32), "tiny")
 
 

@@ -66,7 +66,7 @@ def test_what_is_trained(model):
     assert n_trained("all") == sum(p.numel() for p in model.parameters())
     # Six layers are alike.
     assert n_trained(6) == 6 * n_trained(1)
-    with pytest.raises(ValueError, match="trainable=7: give 'none', 'all', or a number of layers from 1 to 6"):
+    with pytest.raises(ValueError, match="trainable=7: use 'none', 'all', or a number of layers from 1 to 6"):
         n_trained(7)
 
 
@@ -96,7 +96,7 @@ def test_a_model_of_transformers_gives_the_mean_of_its_states(model):
         embedding / np.linalg.norm(embedding, axis=1, keepdims=True), model.encode(TEXTS), atol=1e-5, rtol=1e-5
     )
     assert plain.encoder_.out_features == 384
-    with pytest.raises(TypeError, match=r"model is a int: give the folder of a model, a SentenceTransformer"):
+    with pytest.raises(TypeError, match=r"model is a int\. Pass the folder of a model, a SentenceTransformer"):
         embedder(model, encoder_params={"model": 3}).fit(TEXTS)
 
 
@@ -124,7 +124,7 @@ def test_no_file_says_which_folder_is_opened(model, tmp_path):
     file, folder = tmp_path / "model.skclr", str(minilm.get_model_path())
     by_name = embedder(folder).fit(TEXTS)
     by_name.save(file)
-    with pytest.raises(ModelFileError, match=r"made of a model's own files: give load\(path, encoder_params="):
+    with pytest.raises(ModelFileError, match=r"built from the files of a model\. Pass it: load\(path, encoder_params="):
         load(file)
     loaded = load(file, encoder_params={"model": folder})
     assert_close(loaded.transform(TEXTS), by_name.transform(TEXTS), rtol=0, atol=0)

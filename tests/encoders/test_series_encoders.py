@@ -147,7 +147,7 @@ def test_layers_do_not_start_alike():
 
 @pytest.mark.parametrize("params", [{"width": 9, "n_heads": 3}, {"width": 10, "n_heads": 4}])
 def test_width_that_does_not_divide(params):
-    with pytest.raises(ValueError, match=f"width={params['width']}: give an even number that n_heads="):
+    with pytest.raises(ValueError, match=f"width={params['width']}: use an even number divisible by n_heads="):
         make(SeriesTransformer, **params)
 
 
@@ -167,5 +167,5 @@ def test_each_block_sees_twice_as_far():
 
 
 def test_even_kernel():
-    with pytest.raises(ValueError, match="kernel_size=4: give an odd number"):
+    with pytest.raises(ValueError, match="kernel_size=4: use an odd number"):
         make(TCN, kernel_size=4)

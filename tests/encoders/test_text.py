@@ -123,5 +123,5 @@ def test_bag_with_layers():
 
 
 def test_width_that_heads_do_not_share():
-    with pytest.raises(ValueError, match="width=30: give a multiple of 2 · n_heads=8"):
+    with pytest.raises(ValueError, match="width=30: use a multiple of 2 · n_heads=8"):
         TextTransformer((6,), N_TOKENS, width=30)

@@ -109,7 +109,7 @@ def test_an_encoder_of_other_samples_names_those_that_fit(modality, encoder, fit
 
 def test_a_network_that_makes_nan_of_padding_says_so_before_training():
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(ValueError, match=r"encoder makes NaN of samples with NaN.*choose the default encoder"):
+    with pytest.raises(ValueError, match=r"encoder returns NaN for samples with NaN.*Use the default encoder"):
         embedder("audio", encoder=network).fit(CLIPS)
 
 

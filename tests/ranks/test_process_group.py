@@ -159,7 +159,7 @@ def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
     shown = []
     monkeypatch.setattr(world, "gather", lambda x: shown.append(x) or torch.cat(shown))
     check_alike(ones)
-    with pytest.raises(ValueError, match="fit got other max_epochs, lr on some ranks"):
+    with pytest.raises(ValueError, match="fit got different max_epochs, lr on different ranks"):
         check_alike(others)
 
 
@@ -170,7 +170,7 @@ def test_ranks_are_given_the_same_parameters(monkeypatch):
     monkeypatch.setattr(world, "gather", lambda x: shown.append(x) or torch.cat(shown))
     check_ranks_alike(replace(one, callbacks=(Count,)))
     check_ranks_alike(one)
-    with pytest.raises(ValueError, match="fit got other loss__temperature on some ranks"):
+    with pytest.raises(ValueError, match="fit got different loss__temperature on different ranks"):
         check_ranks_alike(other)
 
 

@@ -170,7 +170,7 @@ def right_or_refused(embedder: ContrastiveEmbedder, path: Path, X: Any) -> bool:
     try:
         return np.array_equal(embedder.transform_to(path, X), embedder.transform(X))
     except ValueError as error:
-        return "of another X" in str(error)
+        return "belongs to another X" in str(error)
 
 
 def embedding(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def changed(X, row):
 def test_one_other_row_among_the_finished_is_noticed(case_in_memory, row, tmp_path):
     embedder, X = case_in_memory
     cut_short(embedder, tmp_path / "e.npy", X)
-    with pytest.raises(ValueError, match=r"is unfinished, and of another X\. Delete e\.npy\.part\.json to start anew"):
+    with pytest.raises(ValueError, match=r"is unfinished and belongs to another X\. Delete e\.npy\.part\.json to start again"):
         embedder.transform_to(tmp_path / "e.npy", changed(X, row))
     assert_array_equal(embedder.transform_to(tmp_path / "e.npy", X), embedder.transform(X))
 
@@ -149,14 +149,14 @@ def test_other_image_files_are_noticed(change, tmp_path):
         os.utime(paths[3], ns=(1, 1))
     else:
         paths[2], paths[3] = paths[3], paths[2]
-    with pytest.raises(ValueError, match="of another X"):
+    with pytest.raises(ValueError, match="belongs to another X"):
         embedder.transform_to(tmp_path / "e.npy", paths)
 
 
 @pytest.mark.parametrize("X", [np.zeros((N_ROWS + 1, 3)), np.zeros((N_ROWS - 1, 3))], ids=["longer", "shorter"])
 def test_another_number_of_samples(X, tabular, tmp_path):
     cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
-    with pytest.raises(ValueError, match="is unfinished, and of another number of samples"):
+    with pytest.raises(ValueError, match="is unfinished and belongs to another number of samples"):
         tabular[0].transform_to(tmp_path / "e.npy", X)
 
 
@@ -187,7 +187,7 @@ def test_another_model_is_noticed(kind, tmp_path):
         ).fit(first),
         "modality": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(second),
     }[kind]()
-    with pytest.raises(ValueError, match=r"is unfinished, and of another (model|modality|width)"):
+    with pytest.raises(ValueError, match=r"is unfinished and belongs to another (model|modality|width)"):
         other.transform_to(tmp_path / "e.npy", first)
 
 
@@ -237,8 +237,8 @@ def equals_or_refuses(embedder, path, X):
         notes.unlink()
         found = embedder.transform_to(path, X)
     else:
-        refusal = "Delete e.npy.part.json to start anew"
-    assert "Delete e.npy.part.json to start anew" in refusal
+        refusal = "Delete e.npy.part.json to start again"
+    assert "Delete e.npy.part.json to start again" in refusal
     assert_array_equal(found, embedder.transform(X))
     assert os.listdir(path.parent) == ["e.npy"]
 
@@ -426,7 +426,7 @@ def test_a_file_that_another_has_replaced_is_not_finished(n_blocks, tmp_path):
 def test_a_refusal_before_any_file_leaves_only_the_notes(tmp_path):
     write_blocks(tmp_path / "e.npy", 1, model="another")._file.close()
     (tmp_path / "e.npy.part").unlink()
-    with pytest.raises(ValueError, match="of another model"):
+    with pytest.raises(ValueError, match="belongs to another model"):
         write_array(tmp_path / "e.npy")
     assert os.listdir(tmp_path) == ["e.npy.part.json"]
 

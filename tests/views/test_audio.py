@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from skclr.views import AudioViews
-from skclr.views.audio import colored_noise, decibels, interpolate, mel, power_of_two, room, stretch
+from skclr.views.audio import colored_noise, decibels, impulse_response, interpolate, mel, power_of_two, random_interval
 from skclr.views.draws import Draws
 
 RATE = 8000
@@ -182,7 +182,7 @@ def test_a_frequency_mask_silences_a_band_and_nothing_else():
 @pytest.mark.parametrize("longest", [0.0, 0.3, 1.0])
 def test_a_stretch_is_inside_and_no_longer_than_asked(longest):
     place = torch.linspace(0, 1, 1001)
-    inside = stretch(place, longest, Draws(500, generator()))
+    inside = random_interval(place, longest, Draws(500, generator()))
     share = inside.float().mean(1)
     assert share.max() <= longest + 2e-3
     assert share.mean().item() == pytest.approx(longest / 2, abs=5 * longest / math.sqrt(12 * 500) + 1e-3)
@@ -190,7 +190,7 @@ def test_a_stretch_is_inside_and_no_longer_than_asked(longest):
 
 def test_echoes_come_after_the_sound_and_fall_by_60_decibels():
     decay = torch.tensor([400.0]).expand(2000)
-    response = room(decay, torch.full((2000,), 0.5), 800, generator())
+    response = impulse_response(decay, torch.full((2000,), 0.5), 800, generator())
     assert_close(response.square().sum(1), torch.ones(2000))
     # Energy 1 of the impulse to 0.5 of its echoes.
     assert_close(response[:, 0].square(), torch.full((2000,), 1 / 1.5))
@@ -200,7 +200,7 @@ def test_echoes_come_after_the_sound_and_fall_by_60_decibels():
 
 
 def test_a_dry_room_changes_nothing():
-    assert torch.equal(room(torch.tensor([9.0]), torch.zeros(1), 5, generator()), torch.eye(5)[:1])
+    assert torch.equal(impulse_response(torch.tensor([9.0]), torch.zeros(1), 5, generator()), torch.eye(5)[:1])
 
 
 def test_reverberation_is_causal_and_stays_within_the_clip():

@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch.testing import assert_close
 
 from skclr.views import Jitter, Masking, Mixup, Neighbors, neighbors
-from skclr.views.neighbors import _without_itself, nearest
+from skclr.views.neighbors import _drop_self, nearest
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_views_on_top_change_every_view(clusters):
 
 def test_large_data_look_among_some_rows(clusters):
     x, corner = clusters
-    found = _without_itself(nearest(x.numpy(), 5, exact_rows=30))
+    found = _drop_self(nearest(x.numpy(), 5, exact_rows=30))
     assert set(np.unique(found)) <= set(range(0, 120, 4))
     assert (corner[found] == corner[:, None]).all()
     assert (found != np.arange(120)[:, None]).all()
@@ -87,8 +87,8 @@ class PyNNDescent(ModuleType):
 def test_pynndescent_finds_the_neighbours_of_large_data(clusters, monkeypatch, exact_rows):
     monkeypatch.setitem(sys.modules, "pynndescent", PyNNDescent("pynndescent"))
     x = clusters[0].numpy()
-    exact = _without_itself(nearest(x, 5))
-    found = _without_itself(nearest(x, 5, algorithm="pynndescent", exact_rows=exact_rows))
+    exact = _drop_self(nearest(x, 5))
+    found = _drop_self(nearest(x, 5, algorithm="pynndescent", exact_rows=exact_rows))
     np.testing.assert_array_equal(found[:-1], exact[:-1])
     np.testing.assert_array_equal(found[-1], exact[-1] if exact_rows == 120 else [119] * 4)
 
@@ -105,7 +105,7 @@ def test_neighbours_are_found_by_the_algorithm_that_was_chosen(clusters, monkeyp
 
 def test_a_row_is_no_neighbour_of_itself_though_others_equal_it():
     found = np.array([[1, 0, 2], [1, 0, 2], [0, 1, 3], [0, 1, 2]])
-    assert _without_itself(found).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
+    assert _drop_self(found).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
     x = torch.zeros(5, 2)
     assert (Neighbors(n_neighbors=3).fit(x).neighbors_ != torch.arange(5)[:, None]).all()
 
