@@ -302,7 +302,7 @@ def test_groups_do_what_labels_do(table, quick):
 def test_unlabeled_rows_are_trained_on(table, quick):
     X, y = table
     embedder = quick(positives="labels", batch_size=20).fit(X[:30], y[:30], unlabeled=X[30:])
-    assert embedder.net_.steps_an_epoch_ == 3
+    assert embedder.net_.steps_per_epoch_ == 3
     assert embedder.transform(X).shape[0] == 60
 
 

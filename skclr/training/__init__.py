@@ -1,4 +1,4 @@
-"""Training: the loop on skorch, its data path, optimisers and schedules."""
+"""Training: the loop on top of skorch, optimisers, checkpoints and inference."""
 
 from skclr.data import check_length
 from skclr.data.groups import row_groups

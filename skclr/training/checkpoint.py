@@ -1,4 +1,4 @@
-"""Checkpoints: what a run is at a step, in a file, so that the same call goes on from there after a crash."""
+"""Checkpoints: the state of a run in a file, from which the same call resumes after a crash."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from skclr.training.interruption import StopTraining
 
 _N_KEPT = 2
 _NAME = re.compile(r"step-(\d{9,18})\.checkpoint", re.ASCII)
-# What a checkpoint holds, by name.
+# The content of a checkpoint: names and types.
 _STATE: dict[str, tuple[type, ...]] = {
     "run": (dict,),
     "finished": (bool,),
@@ -43,20 +43,21 @@ _STATE: dict[str, tuple[type, ...]] = {
     "callbacks": (dict,),
 }
 _DIGEST_BYTES = hashlib.sha256().digest_size
-# Rows that tell one data set from another, evenly spread: reading all of a mapped file would take minutes.
-_N_TELLING_ROWS = 1_024
+# Number of evenly spaced rows by which data are recognised; reading all rows of a mapped file would take minutes.
+_N_COMPARED_ROWS = 1_024
 
 
 class Checkpoints(Callback):
-    """Save the run every few minutes and at its end, and go on from what was saved; of several ranks the first saves.
+    """Save the run every few minutes and at its end, and resume from the last checkpoint; only rank 0 saves.
 
-    Stands last among the callbacks: it restores what the others have begun, and saves what they have seen.
+    Must be the last callback, so that it restores the state of the others after they begin, and saves what they
+    recorded.
 
     Parameters
     ----------
-    folder : of one run; "{run}" in it becomes a name that follows from the run's settings and data.
-    minutes : between two checkpoints; 0 writes one after every step.
-    plan : what tells this run from others, besides its data and its weights at the start; by name, in words.
+    folder : folder of one run; "{run}" in it is replaced by a name derived from the run's settings and data.
+    minutes : time between two checkpoints; 0 writes one after every step.
+    plan : settings that identify the run, by name, in words; data and initial weights are added.
     """
 
     def __init__(self, folder: str | os.PathLike[str], minutes: float, plan: Mapping[str, str]) -> None:
@@ -68,7 +69,7 @@ class Checkpoints(Callback):
         self._run = identity(net, X, self.plan)
         self._path = make_folder(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]), "checkpoint_dir")
         for unfinished in self._path.glob(".step-*.tmp"):
-            # Of a process that was killed while it wrote; a read-only folder still serves to resume.
+            # Left by a process killed while writing. In a read-only folder they stay, and resuming still works.
             with suppress(OSError):
                 unfinished.unlink()
         self._running: dict[str, Any] = {}
@@ -86,7 +87,7 @@ class Checkpoints(Callback):
         self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
     ) -> None:
         if self._resumed is not None:
-            # Callbacks have begun this epoch once more: what they do then, they did before the checkpoint.
+            # Callbacks have begun this epoch again, but had already done so before the checkpoint.
             _restore_parts(net, self._resumed)
             self._resumed = None
         net.history[-1].update(self._running)
@@ -95,7 +96,7 @@ class Checkpoints(Callback):
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         if not training:
             return
-        # By the first rank's clock; losses are read by all, since what one finds ends the run of all.
+        # The clock of rank 0 decides. All ranks read their losses, since divergence on one ends the run on all.
         if net.interrupted_ or agree(time.monotonic() - self._written >= 60 * self.minutes):
             net.read_losses("train_loss")
             if world.rank == 0:
@@ -113,19 +114,19 @@ class Checkpoints(Callback):
             differences = [
                 f"{name} ({textwrap.shorten(run.get(name, 'none'), 40)}, now "
                 f"{textwrap.shorten(self._run.get(name, 'none'), 40)})"
-                # Another part has other arguments.
+                # If a part differs, its arguments differ anyway.
                 for name in names
                 if name.partition("__")[0] == name or name.partition("__")[0] not in names
             ]
             raise ValueError(
                 f"checkpoint_dir={os.fspath(self.folder)!r} holds a run that differs in {', '.join(differences)}: "
-                "go on with what that run had, delete the folder, name another, or put '{run}' into the name, "
-                "which gives each run a folder of its own"
+                "set them back, delete the folder, choose another, or put '{run}' into its name, which gives each run "
+                "its own folder"
             )
 
     @contextmanager
     def _fitting(self) -> Iterator[None]:
-        """Raise a ValueError of ours for whatever torch and callbacks say of a state that is not theirs."""
+        """Raise a ValueError for any error of torch or of callbacks about a state that does not fit."""
         try:
             yield
         except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
@@ -139,8 +140,8 @@ class Checkpoints(Callback):
         if len(set(steps)) > 1:
             found = ["none" if step < 0 else f"step {step}" for step in steps]
             raise ValueError(
-                f"checkpoint_dir={os.fspath(self.folder)!r} holds another checkpoint for some ranks than for others, "
-                f"by rank {', '.join(found)}: give a folder that all machines share, or copy it to all"
+                f"checkpoint_dir={os.fspath(self.folder)!r} holds different checkpoints on different ranks, "
+                f"by rank {', '.join(found)}. Use a folder that all machines share, or copy it to all."
             )
 
     def _write(self, net: NeuralNet) -> None:
@@ -158,7 +159,7 @@ class Checkpoints(Callback):
         try:
             write(self._path / f"step-{net.step_:09d}.checkpoint", state)
         except OSError as error:
-            warnings.warn(f"training goes on without this checkpoint: {error}", UserWarning, stacklevel=2)
+            warnings.warn(f"training continues without this checkpoint: {error}", UserWarning, stacklevel=2)
         self._written = time.monotonic()
 
     def _restore(self, net: NeuralNet, state: dict[str, Any]) -> None:
@@ -168,14 +169,14 @@ class Checkpoints(Callback):
         self._finished = state["finished"]
         if self._finished:
             raise StopTraining
-        # The epoch goes on: it begins once more, with the batches that it has had.
+        # The epoch is begun again, with the batches that it already had.
         self._running = net.history_.pop()
         self._resumed = state
 
 
 def _restore_parts(net: NeuralNet, state: Mapping[str, Any]) -> None:
     net.module_.load_state_dict(state["module"])
-    # Earlier versions did not save what a callback had frozen.
+    # Earlier versions did not save which parameters a callback had frozen.
     if (trained := state.get("trained")) is not None:
         for name, parameter in net.module_.named_parameters():
             parameter.requires_grad_(name in trained)
@@ -185,31 +186,31 @@ def _restore_parts(net: NeuralNet, state: Mapping[str, Any]) -> None:
         vars(callback).update(state["callbacks"].get(name, {}))
 
 
-# -- what tells one run from another --------------------------------------------------------------
+# -- the identity of a run -----------------------------------------------------------------------
 
 
 def identity(net: NeuralNet, samples: Samples, described: Mapping[str, str]) -> dict[str, str]:
-    """Return, by name, what has to be the same for a run to go on as it would have.
+    """Return, by name, what must be the same for a run to be resumed exactly.
 
     Parameters
     ----------
-    net : before its first step.
-    samples : what it is trained on; of many rows only some are looked at.
+    net : the net before its first step.
+    samples : training samples; if there are many rows, only some are compared.
     described : the plan in words.
     """
     n_samples = len(samples)
-    telling = np.unique(np.linspace(0, n_samples - 1, min(n_samples, _N_TELLING_ROWS)).astype(np.int64))
+    compared = np.unique(np.linspace(0, n_samples - 1, min(n_samples, _N_COMPARED_ROWS)).astype(np.int64))
     return {
         "format": "2",
         **described,
         "device": torch.device(net.device).type,
-        "data": fingerprint({"rows": samples[telling], "groups": samples.groups, "n_samples": n_samples}),
+        "data": fingerprint({"rows": samples[compared], "groups": samples.groups, "n_samples": n_samples}),
         "weights at the start": fingerprint({**net.module_.state_dict(), "step": net.step_}),
     }
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:
-    """Hash named values: tensors, arrays, plain parts, dictionaries and lists of them; anything else as it prints."""
+    """Hash named values: tensors, arrays, plain parts, dictionaries and lists of them; anything else by its repr."""
     digest = hashlib.sha256()
     for name, value in values.items():
         digest.update(f"{name}\0".encode())
@@ -226,7 +227,7 @@ def fingerprint(values: Mapping[str, Any]) -> str:
 
 
 def _entries(value: Any) -> Mapping[str, Any] | None:
-    """Return the values that a container holds, by name or place; None for what is none."""
+    """Return the values of a container by name or index; None if it is not a container."""
     if isinstance(value, Plain):
         return value.state()
     if isinstance(value, nn.Module):
@@ -242,44 +243,44 @@ def _entries(value: Any) -> Mapping[str, Any] | None:
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint, and delete all but the last in its folder.
+    """Write a checkpoint, and delete all others in its folder except the newest.
 
     Raises
     ------
-    OSError : where the disk is full, say; the checkpoints before are as they were.
+    OSError : for example if the disk is full; earlier checkpoints are unchanged.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()
-    # A link of somebody else's must not choose what is overwritten.
+    # A symbolic link placed by someone else must not determine which file is overwritten.
     with replacing(path, follow=False) as file:
         file.write(hashlib.sha256(content).digest())
         file.write(content)
-    # One that is damaged may have a higher number, and would outlive this one.
+    # A damaged checkpoint may have a higher number, and would otherwise be kept instead of this one.
     others = [other for other in _newest_first(path.parent) if other != path]
     for old in others[_N_KEPT - 1 :]:
         old.unlink(missing_ok=True)
 
 
 def read_newest(folder: Path) -> dict[str, Any] | None:
-    """Read the newest checkpoint that is whole, on the CPU and without running code; None where there is none.
+    """Read the newest intact checkpoint, on the CPU and without running code; None if there is none.
 
     Raises
     ------
-    ValueError : if its content is whole but not a checkpoint's.
+    ValueError : if its content is intact but not that of a checkpoint.
     """
     for path in _newest_first(folder):
         content = path.read_bytes()
         if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
             return _load(path, content[_DIGEST_BYTES:])
-        warnings.warn(f"{path} is damaged and left out: going on from before it", UserWarning, stacklevel=2)
+        warnings.warn(f"{path} is corrupt and ignored: training resumes from before it", UserWarning, stacklevel=2)
     return None
 
 
 def _load(path: Path, content: bytes) -> dict[str, Any]:
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch, zipfile and pickle have errors of their own.
+    except Exception as error:  # torch, zipfile and pickle raise errors of their own.
         raise ValueError(
             f"{path} is not a checkpoint: weights-only loading fails ({type(error).__name__}). Delete it, or choose "
             "another checkpoint_dir."
@@ -290,7 +291,7 @@ def _load(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _is_state(state: Any) -> bool:
-    """Return whether a value has what `Checkpoints` writes, by name and type."""
+    """Return whether a value has the names and types that `Checkpoints` writes."""
     if not isinstance(state, dict) or not all(type(state.get(name)) in kinds for name, kinds in _STATE.items()):
         return False
     texts = all(isinstance(value, str) for value in state["run"].values())
@@ -298,17 +299,17 @@ def _is_state(state: Any) -> bool:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    """Return the checkpoints of a folder; what is not a file, and what has another name, is none."""
+    """Return the checkpoints in a folder, newest first; ignore folders and other names."""
     steps = {path: _NAME.fullmatch(path.name) for path in folder.iterdir() if path.is_file()}
     found = [(int(step[1]), path) for path, step in steps.items() if step is not None]
     return [path for _, path in sorted(found, reverse=True)]
 
 
-# -- what a file may hold -------------------------------------------------------------------------
+# -- plain values ---------------------------------------------------------------------------------
 
 
 def _plain(value: Any) -> Any:
-    """Give numbers, texts and tensors, and dictionaries and lists of them; a TypeError for anything else."""
+    """Return numbers, strings, tensors, and dictionaries and lists of them; raise a TypeError for anything else."""
     if isinstance(value, Mapping):
         return {name: _plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -317,11 +318,11 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if value is None or isinstance(value, bool | int | float | str | Tensor):
         return value
-    raise TypeError(f"history holds {value!r}, which no checkpoint can: record numbers or texts")
+    raise TypeError(f"history contains {value!r}, which cannot be saved in a checkpoint. Record numbers or strings.")
 
 
 def _attributes(callback: Callback) -> dict[str, Any]:
-    """Give what a callback has learned, by scikit-learn's convention, as far as it is plain."""
+    """Return the plain fitted attributes of a callback, which end in an underscore."""
     state = {}
     for name, value in vars(callback).items():
         if name.endswith("_"):

@@ -1,4 +1,4 @@
-"""Large batches in little memory: the encoder takes a batch in chunks, the loss takes it whole."""
+"""Large batches in little memory: the encoder processes a batch in chunks, the loss uses the whole batch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,26 +14,27 @@ from skclr.training.draws import StepDraws
 
 
 def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> AbstractContextManager[None]:
-    """Let every encoder in a module take at most `size` samples at once within the block.
+    """Limit every encoder in a module to `size` samples at a time within the block.
 
     Parameters
     ----------
-    module : has the encoders.
-    draws : what the encoders draw from, to draw it again when a chunk is recomputed; None is torch's global generator.
+    module : contains the encoders.
+    draws : source of the encoders' random numbers, which are drawn again when a chunk is recomputed; None is torch's
+        global generator.
 
     Raises
     ------
-    ValueError : in the block, where chunks have one sample and an encoder cannot normalise over it in training.
+    ValueError : in the block, if chunks have one sample and an encoder cannot normalise over a single sample.
 
     Notes
     -----
     Activations are freed after the forward pass and recomputed in backward (gradient checkpointing). Embeddings, and
-    what comes after them, are those of the whole batch, so that no negative is lost. Gradients are those of the whole
+    everything after them, are those of the whole batch, so that no negative is lost. Gradients are those of the whole
     batch, except for BatchNorm in the encoder, which normalises by its chunk.
 
     References
     ----------
-    Gao et al. 2021 (GradCache), sec. 3; Chen et al. 2016 for recomputation. Differs: heads take the whole batch too.
+    Gao et al. 2021 (GradCache), sec. 3; Chen et al. 2016 for recomputation. Differs: heads process the whole batch too.
     """
     encoders = [part for part in module.modules() if isinstance(part, Preprocessed)]
     return forward_replaced(encoders, partial(_forward, size=size, draws=draws))
@@ -47,13 +48,13 @@ def _forward(encoder: Preprocessed, x: Tensor, *, size: int, draws: StepDraws | 
         return whole(x)
     sizes = [size] * (len(x) // size) + [len(x) % size] * (len(x) % size > 0)
     if sizes[-1] == 1 < size:
-        # BatchNorm has no use for one sample.
+        # BatchNorm cannot normalise a single sample.
         sizes[-2:] = [size + 1]
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _recomputing(encoder, draws.replay() if draws else nullcontext)
 
-    # preserve_rng_state sets torch's global generator, from which another thread may draw.
+    # preserve_rng_state would set torch's global generator, from which another thread may draw.
     compute = partial(checkpoint, whole, use_reentrant=False, preserve_rng_state=draws is None, context_fn=contexts)
     try:
         return torch.cat([compute(chunk) for chunk in torch.split(x, sizes)])
@@ -61,14 +62,13 @@ def _forward(encoder: Preprocessed, x: Tensor, *, size: int, draws: StepDraws | 
         if size > 1:
             raise
         raise ValueError(
-            "chunk_size=1 leaves the encoder's BatchNorm one sample to normalise over: set chunk_size to 2 or more "
-            f"({error})"
+            f"chunk_size=1 leaves BatchNorm in the encoder a single sample. Set chunk_size to 2 or more. ({error})"
         ) from error
 
 
 @contextmanager
 def _recomputing(module: nn.Module, replayed: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
-    """Draw what was drawn before, and restore a module's buffers: statistics move in the first pass alone."""
+    """Repeat the random draws, and restore the buffers afterwards, so that only the first pass updates statistics."""
     before = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
         with replayed():

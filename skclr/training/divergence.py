@@ -31,10 +31,10 @@ def check_losses(net: NeuralNet, name: str, values: Sequence[float]) -> None:
 
 def check_epoch(net: NeuralNet) -> None:
     """Raise Diverged if the loss of the last epoch exploded, or a weight is not finite."""
-    # The median: one batch of strange rows is no divergence.
+    # The median, since a single batch of unusual rows is not divergence.
     loss = statistics.median(b["train_loss"] for b in net.history[-1]["batches"] if "train_loss" in b)
     if loss > (largest := largest_loss(net.history)):
-        _raise(net, f"train_loss grew to {loss:.3g}, beyond {largest:.3g}, a hundred times what it began with,")
+        _raise(net, f"train_loss grew to {loss:.3g}, beyond {largest:.3g}, a hundred times its initial value,")
     if not nn.utils.get_total_norm(net.module_.parameters()).isfinite():
         _raise(net, "a weight became infinite or NaN")
 
@@ -47,15 +47,15 @@ def _raise(net: NeuralNet, what: str) -> NoReturn:
 
 
 def largest_loss(history: History) -> float:
-    """Return the training loss beyond which a run has diverged, a hundred times that of its first step, or of 1."""
+    """Return the training loss beyond which a run has diverged: 100 times its initial value, at least 100."""
     return _MOST_GROWTH * max(1.0, abs(history[0]["batches"][0]["train_loss"]))
 
 
 class LastGood:
-    """The weights at the ends of the last epochs, to restore when the loss explodes or is no longer finite."""
+    """The weights at the ends of the last epochs, restored when the loss explodes or is no longer finite."""
 
     def __init__(self) -> None:
-        # Two: the weights at the end of the last epoch may be those that gave the bad loss.
+        # Two, since the weights at the end of the last epoch may have caused the bad loss.
         self._states: deque[tuple[int, int, dict[str, Any]]] = deque(maxlen=2)
 
     def remember(self, net: NeuralNet) -> None:
@@ -65,7 +65,7 @@ class LastGood:
         self._states.append((len(net.history), net.step_, copied))
 
     def restore(self, net: NeuralNet, error: Diverged) -> None:
-        """Restore the last weights whose loss was good, and warn of `error`; raise it if there are none."""
+        """Restore the last weights with a good loss and warn about `error`, or raise it if there are none."""
         batches = net.history[-1]["batches"]
         good = batches and -math.inf < batches[0]["train_loss"] <= largest_loss(net.history)
         if batches and not good and self._states:
@@ -76,7 +76,7 @@ class LastGood:
         net.module_.load_state_dict(state)
         del net.history_[n_epochs:]
         warnings.warn(
-            f"{error}. Training ended there, and the weights are those of step {net.step_}, after epoch {n_epochs}",
+            f"{error}. Training stopped, and the weights of step {net.step_}, after epoch {n_epochs}, were restored",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""What a training step draws from: generators of its own, or seeded copies of torch's for modules that use these."""
+"""Randomness of a training step: own generators, or torch's global ones, seeded, for modules that use these."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from skclr.randomness import NoticesDraws, global_states, globally_seeded, set_g
 
 
 class StepDraws:
-    """Seed what the modules of a step draw from.
+    """Seeds the random numbers that the modules of a step draw.
 
-    Dropout of ours draws from `generator`. A module of the user's may draw from torch's global generator, as
-    functional dropout and `nn.GRU(dropout=...)` do. The first training step notices it; from then on the global
+    The package's own dropout draws from `generator`. A user's module may draw from torch's global generator, as
+    functional dropout and `nn.GRU(dropout=...)` do. The first training step detects this; from then on the global
     generators of the CPU and the device are seeded for each step, and restored after it.
 
     Parameters
     ----------
-    device : where the steps are done.
+    device : device of the steps.
 
     Attributes
     ----------
-    generator : on the device, seeded anew for each step.
+    generator : generator on the device, seeded for each step.
     draws_globally : whether a module draws from a global generator; None before the first training step.
     """
 
@@ -36,14 +36,14 @@ class StepDraws:
 
     @contextmanager
     def seeded(self, seed: int, *, training: bool = True) -> Iterator[None]:
-        """Draw what the block, a step of training or of validation, draws by a seed."""
+        """Seed the random numbers of the block, a step of training or of validation."""
         self._seed = seed
         self.generator.manual_seed(seed)
         with ExitStack() as stack:
             if self.draws_globally is None:
                 notices = stack.enter_context(NoticesDraws(lambda: self._seed_globally(stack)))
                 yield
-                # In evaluation a module that draws in training may draw nothing.
+                # A module that draws in training may not draw in evaluation.
                 self.draws_globally = notices.noticed or (False if training else None)
             else:
                 if self.draws_globally:
@@ -67,9 +67,9 @@ class StepDraws:
         stack.enter_context(globally_seeded(self._seed, self.device))
 
     def replay(self) -> Callable[[], AbstractContextManager[None]]:
-        """Return a context in which what is drawn from now on is drawn once more."""
+        """Return a context that repeats the random numbers drawn from now on."""
         own, seed = self.generator.get_state(), self._seed
-        # Until a first draw is noticed the global generators are the user's; they are seeded right before it.
+        # Until a first draw is detected, the global generators are left to the user; they are seeded right before it.
         states = global_states(self.device) if self.draws_globally else None
 
         @contextmanager

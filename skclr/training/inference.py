@@ -1,4 +1,4 @@
-"""The encoder and the view maker over many rows."""
+"""Application of the encoder and of the view maker to many rows."""
 
 import math
 from collections.abc import Callable
@@ -20,31 +20,30 @@ def embed_samples(
     encoder: Callable[[Tensor], Tensor],
     samples: Samples,
     out: np.ndarray,
-    beside: Callable[[Tensor], Tensor] | None = None,
+    extra: Callable[[Tensor], Tensor] | None = None,
     *,
     any_length: bool = False,
 ) -> None:
-    """Write the embedding of each sample into `out`, from one pass over the samples.
+    """Write the embedding of each sample into `out`, in one pass over the samples.
 
-    All chunks of samples of one length have the same number of rows, the last one padded: a kernel chosen by the number
-    of rows would let a row's bits depend on its neighbours.
+    All chunks of samples of equal length have the same number of rows, with the last one padded. Otherwise kernels
+    chosen by the number of rows would make the bits of a row depend on the other rows.
 
     Parameters
     ----------
-    encoder : takes (B, *shape) to (B, d); in eval mode.
-    samples : n of them.
-    out : (n, d) float32, written to.
-    beside : takes the same samples to further columns of `out`, after those of the embedding; None for none.
-    any_length : whether the encoder takes samples that are shorter than those of `fit`.
+    encoder : maps (B, *shape) to (B, d); in eval mode.
+    samples : n samples. out : (n, d) float32, written to.
+    extra : maps the same samples to further columns of `out`, after those of the embedding; None for none.
+    any_length : whether the encoder accepts shorter samples than those of `fit`.
     """
     with torch.inference_mode():
         for positions, alike in samples.by_length(any_length=any_length):
-            _embed_alike(encoder, beside, alike, positions, out)
+            _embed_equal_shapes(encoder, extra, alike, positions, out)
 
 
-def _embed_alike(
+def _embed_equal_shapes(
     encoder: Callable[[Tensor], Tensor],
-    beside: Callable[[Tensor], Tensor] | None,
+    extra: Callable[[Tensor], Tensor] | None,
     samples: Samples,
     positions: np.ndarray,
     out: np.ndarray,
@@ -58,7 +57,7 @@ def _embed_alike(
             n_rows = len(x)
             if n_rows < size:
                 x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
-            columns = [encoder(x), *([] if beside is None else [beside(x)])]
+            columns = [encoder(x), *([] if extra is None else [extra(x)])]
             values = torch.cat([column[:n_rows].float() for column in columns], 1)
             out[positions[start : start + size]] = values.cpu().numpy()
     except RuntimeError as error:
@@ -66,23 +65,23 @@ def _embed_alike(
             raise
         free(error)
         raise MemoryError(
-            f"embedding {size} sample(s) of shape {tuple(first.shape[1:])} at once does not fit into memory: shrink "
+            f"embedding {size} sample(s) of shape {tuple(first.shape[1:])} at once does not fit into memory. Shrink "
             f"the samples, or fit a smaller encoder ({error})"
         ) from error
 
 
 def rows_per_chunk(values_per_sample: int, device: torch.device) -> int:
-    """Return the number of rows of a chunk, a power of two up to 2,048 that depends on the size of one sample alone.
+    """Return the number of rows in a chunk, a power of two up to 2,048 that depends only on the size of a sample.
 
     Parameters
     ----------
-    values_per_sample : that the encoder's widest layer makes of one sample.
-    device : the CPU takes 32 rows or more of samples below 1 MiB, and larger ones one by one; an accelerator needs
-        more at once to be busy, and takes samples from 128 MiB on one by one.
+    values_per_sample : number of values per sample in the encoder's widest layer.
+    device : on a CPU, chunks have 32 rows or more of samples below 1 MiB, and one row of larger ones; an accelerator
+        needs more rows to be busy, and gets one row from 128 MiB on.
     """
     if device.type != "cpu":
         return _power_of_two(2**25 / values_per_sample, least=1)
-    # What stays in the cache.
+    # As many as stay in the cache.
     return 1 if values_per_sample >= 2**18 else _power_of_two(2**20 / values_per_sample, least=32)
 
 
@@ -91,14 +90,14 @@ def _power_of_two(n: float, least: int, most: int = 2_048) -> int:
 
 
 def widest(encoder: Callable[[Tensor], Tensor], x: Tensor) -> int:
-    """Give how many values the widest layer makes of `x`."""
+    """Return the number of values in the widest layer of the encoder for `x`."""
     with _Widest() as seen:
         encoder(x)
     return max(x.numel(), seen.n_values)
 
 
 class _Widest(TorchFunctionMode):
-    """Watch what functions of torch give, in this thread alone."""
+    """Record the largest output of torch functions, in this thread only."""
 
     n_values = 0
 
@@ -112,14 +111,13 @@ class _Widest(TorchFunctionMode):
 
 
 def make_views(maker: Views, samples: Samples, batch_size: int, seed: int) -> list[np.ndarray]:
-    """Make the views of all samples, batch by batch.
+    """Return the views of all samples, made batch by batch.
 
     Parameters
     ----------
     maker : fitted on the samples.
-    samples : n of them.
-    batch_size : samples of which views are made at once, as in training.
-    seed : of the views.
+    samples : n samples. batch_size : number of samples of which views are made at once, as in training.
+    seed : seed of the views.
 
     Returns
     -------
@@ -136,7 +134,7 @@ def make_views(maker: Views, samples: Samples, batch_size: int, seed: int) -> li
 
 
 def embed_views(encoder: Encoder, views: list[np.ndarray], device: torch.device) -> list[np.ndarray]:
-    """Embed views, as `make_views` gives them.
+    """Return the embeddings of views from `make_views`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What may cut a run short from outside: Ctrl-C, a callback that stops it, and too little memory."""
+"""Interruptions of a run from outside: Ctrl-C, a callback that stops it, and lack of memory."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ import torch
 
 
 class StopTraining(Exception):
-    """A callback asked to stop: the fit ends here, and is whole."""
+    """Raised if a callback asks to stop; the fit ends here and is complete."""
 
 
 class _CtrlC:
-    """Handler of Ctrl-C that notes the first one, and hands a second one on at once.
+    """Handler of Ctrl-C that defers the first one, and passes a second one on at once.
 
     Attributes
     ----------
-    came : whether one is noted and not handled yet.
-    kept : whether a block looks at `came` itself.
-    before : the handler that was there.
+    pending : whether a Ctrl-C was received and not handled yet.
+    polled : whether a block checks `pending` itself.
+    previous : the handler that was replaced.
     """
 
     def __init__(self) -> None:
-        self.came = self.kept = False
-        self.before: Callable[[int, FrameType | None], Any] = signal.default_int_handler
+        self.pending = self.polled = False
+        self.previous: Callable[[int, FrameType | None], Any] = signal.default_int_handler
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.came:
-            self.before(number, frame)
-        self.came = True
+        if self.pending:
+            self.previous(number, frame)
+        self.pending = True
 
 
-# Signals are the process's, and its main thread alone handles them.
+# Signals belong to the process, and only its main thread handles them.
 _CTRL_C = _CtrlC()
 
 
@@ -49,22 +49,22 @@ def _in_main_thread() -> bool:
 
 
 @contextmanager
-def ctrl_c_held_back() -> Iterator[None]:
-    """Handle Ctrl-C at the end of the block, or where the block calls `handle_ctrl_c`.
+def ctrl_c_deferred() -> Iterator[None]:
+    """Defer Ctrl-C to the end of the block, or to calls of `handle_ctrl_c` in it.
 
-    Between two instructions a KeyboardInterrupt would cut contexts short that restore the state of the process:
-    autocast, grad mode, patches, locks. A second Ctrl-C is handled at once. Blocks inside are parts of the outermost.
+    A KeyboardInterrupt between two instructions would interrupt contexts that restore the state of the process:
+    autocast, grad mode, patches, locks. A second Ctrl-C is handled at once. Nested blocks are part of the outermost.
     """
     before = signal.getsignal(signal.SIGINT)
     if not _in_main_thread() or before is _CTRL_C or not callable(before):
         yield
         return
-    _CTRL_C.came, _CTRL_C.before = False, before
+    _CTRL_C.pending, _CTRL_C.previous = False, before
     try:
         signal.signal(signal.SIGINT, _CTRL_C)
         yield
     except KeyboardInterrupt:
-        _CTRL_C.came = False
+        _CTRL_C.pending = False
         raise
     finally:
         signal.signal(signal.SIGINT, before)
@@ -72,47 +72,47 @@ def ctrl_c_held_back() -> Iterator[None]:
 
 
 def handle_ctrl_c() -> None:
-    """Handle a Ctrl-C that was held back, by KeyboardInterrupt unless the user has a handler of another kind."""
-    if ctrl_c_came() and not _CTRL_C.kept:
-        _CTRL_C.before(signal.SIGINT, inspect.currentframe())
-        _CTRL_C.came = False
+    """Handle a deferred Ctrl-C, by KeyboardInterrupt unless the user installed another handler."""
+    if ctrl_c_pending() and not _CTRL_C.polled:
+        _CTRL_C.previous(signal.SIGINT, inspect.currentframe())
+        _CTRL_C.pending = False
 
 
-def ctrl_c_came() -> bool:
-    """Return whether a Ctrl-C is held back from this thread."""
-    return _CTRL_C.came and _in_main_thread()
+def ctrl_c_pending() -> bool:
+    """Return whether a Ctrl-C is pending in this thread."""
+    return _CTRL_C.pending and _in_main_thread()
 
 
 @contextmanager
-def ctrl_c_kept() -> Iterator[None]:
-    """Leave a Ctrl-C to the block, which looks at `ctrl_c_came`; nothing else handles it."""
+def ctrl_c_polled() -> Iterator[None]:
+    """Leave Ctrl-C to the block, which checks `ctrl_c_pending`; nothing else handles it."""
     if not _in_main_thread():
         yield
         return
-    _CTRL_C.kept = True
+    _CTRL_C.polled = True
     try:
         yield
-        _CTRL_C.came = False
+        _CTRL_C.pending = False
     finally:
-        _CTRL_C.kept = False
+        _CTRL_C.polled = False
 
 
 @contextmanager
 def stoppable(on_interrupt: str) -> Iterator[None]:
-    """Run a block that `StopTraining` ends without an error, and that looks for Ctrl-C itself.
+    """Run a block that `StopTraining` ends without an error, and that checks for Ctrl-C itself.
 
     Parameters
     ----------
-    on_interrupt : "keep" leaves a Ctrl-C to the block, "raise" handles it when the block ends.
+    on_interrupt : "keep" leaves Ctrl-C to the block, "raise" handles it at the end of the block.
     """
-    with ctrl_c_held_back(), ctrl_c_kept() if on_interrupt == "keep" else nullcontext(), suppress(StopTraining):
+    with ctrl_c_deferred(), ctrl_c_polled() if on_interrupt == "keep" else nullcontext(), suppress(StopTraining):
         yield
 
 
 def _in_child() -> None:
     if isinstance(handler := signal.getsignal(signal.SIGINT), _CtrlC):
-        # The call that holds it back may go on in the parent alone.
-        signal.signal(signal.SIGINT, handler.before)
+        # The call that defers it continues only in the parent.
+        signal.signal(signal.SIGINT, handler.previous)
 
 
 if hasattr(os, "register_at_fork"):
@@ -125,7 +125,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def free(error: BaseException) -> None:
-    """Free what a caught error holds: its frames hold the tensors of the step that failed."""
+    """Release the tensors of a failed step, which the frames of a caught error keep alive."""
     traceback.clear_frames(error.__traceback__)
     gc.collect()
     if torch.cuda.is_available():

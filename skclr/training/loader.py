@@ -1,4 +1,4 @@
-"""Where dumps of earlier versions look for the class of their batches, before all that has moved since."""
+"""The module in which dumps of earlier versions look for their first class, to raise an error that explains."""
 
 from typing import NoReturn
 

@@ -1,4 +1,4 @@
-"""The training loop: skorch's, with the one step that all frameworks share."""
+"""The training loop: that of skorch, with the step that all frameworks share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from skclr.training.chunks import in_chunks
 from skclr.training.divergence import Diverged, LastGood, check_epoch, check_losses
 from skclr.training.draws import StepDraws
 from skclr.training.history import to_columns
-from skclr.training.interruption import StopTraining, ctrl_c_came, handle_ctrl_c, stoppable
+from skclr.training.interruption import StopTraining, ctrl_c_pending, handle_ctrl_c, stoppable
 from skclr.training.optimizers import parameter_groups
 from skclr.training.state import check_counters, check_optimizer, continue_optimizer, read_history
 from skclr.views import Views
@@ -38,36 +38,36 @@ _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float
 
 
 class ContrastiveNet(NeuralNet):
-    """skorch's net over a `Framework`.
+    """The skorch net that trains a `Framework`.
 
     Parameters
     ----------
     module : the framework.
-    plan : of the fit; the loop does what it says.
-    view_maker : makes the views of a batch; it is fitted on the samples that are trained on.
-    **kwargs : skorch's own, beside those that the plan says.
+    plan : plan of the fit, which determines the loop.
+    view_maker : creates the views of a batch; fitted on the training samples.
+    ***kwargs : further arguments of skorch's net.
 
     Attributes
     ----------
     module_ : the framework.
     step_ : optimiser steps done so far, over all runs.
-    interrupted_ : whether Ctrl-C came.
+    interrupted_ : whether Ctrl-C interrupted the run.
 
     Raises
     ------
-    Diverged : where the loss explodes or stops being finite before there are weights to go back to.
+    Diverged : if the loss explodes or is no longer finite before there are weights to restore.
     """
 
     module_: Framework
     history_: History
     held_out_views_: Any
-    # Of a run: a generator is of a device that is not there everywhere.
+    # Set for each run, since generators belong to a device, which may not be available elsewhere.
     draws_: StepDraws | None = None
 
     def __init__(self, module: Framework, plan: Plan, view_maker: Views, **kwargs: Any) -> None:
         super().__init__(
             module,
-            # A framework is its own criterion.
+            # The framework computes the loss itself.
             criterion=nn.Identity,
             iterator_train=Batches,
             iterator_valid=Batches,
@@ -99,7 +99,7 @@ class ContrastiveNet(NeuralNet):
         return super().initialize()
 
     def initialize_module(self) -> ContrastiveNet:
-        # Kept once: skorch would pickle the parameter beside the trained module.
+        # Stored once, since skorch would pickle the parameter in addition to the trained module.
         self.module_ = self.module
         self.module: Any = type(self.module)
         return self
@@ -107,21 +107,21 @@ class ContrastiveNet(NeuralNet):
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> ContrastiveNet:
         groups = parameter_groups(self.module_.parameters(), self.plan.weight_decay)
         if not groups:
-            raise ValueError("nothing is left to train: lower freeze, or choose a framework with a projector")
+            raise ValueError("freeze leaves nothing to train. Lower freeze, or choose a framework with a projector.")
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
         return self
 
     def continue_from(self, other: ContrastiveNet, *, optimizer: bool) -> None:
-        """Take over weights, counters and history of another net of the same parts.
+        """Copy weights, counters and history from another net with the same parts.
 
         Parameters
         ----------
-        other : left as it is.
-        optimizer : whether to take over the optimiser's state too.
+        other : left unchanged.
+        optimizer : whether to copy the optimiser's state too.
 
         Raises
         ------
-        ValueError : where the parts differ.
+        ValueError : if the parts differ.
         """
         try:
             self.framework_.load_state_dict(other.framework_.state_dict())
@@ -129,30 +129,30 @@ class ContrastiveNet(NeuralNet):
                 continue_optimizer(self.optimizer_, other.optimizer_)
         except (RuntimeError, ValueError) as error:
             raise ValueError(
-                "framework, encoder, projection_dim, freeze or optimizer differ from the last fit's, so it cannot go "
-                f"on from there: set them back, or use fit with warm_start=False ({error})"
+                "framework, encoder, projection_dim, freeze or optimizer differ from the last fit, which cannot be "
+                f"continued. Set them back, or use fit with warm_start=False ({error})"
             ) from error
         for part in self.module_.modules():
             if isinstance(part, Queue):
                 part.forget_groups()
         self.step_ = other.step_
-        # The other's epochs are over, and are not written to any more.
+        # A copy of the list suffices, since the other's epochs are complete.
         self.history_ = History(other.history_)
 
     @property
     def autocast(self) -> torch.dtype | None:
-        """The dtype of the forward pass under torch.autocast; None is float32 throughout."""
+        """The dtype of the forward pass under torch.autocast; None for float32 throughout."""
         return _AUTOCAST[self.plan.precision]
 
     @property
     def framework_(self) -> Framework:
-        """The framework itself, where `module_` may be what torch compiled of it."""
+        """The framework itself; `module_` may be its compiled version."""
         return getattr(self.module_, "_orig_mod", self.module_)
 
-    # -- what is kept -------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------
 
     def state(self, *, optimizer: bool) -> dict[str, Any]:
-        """Return what training has changed, in plain values and tensors, with or without the state of the optimiser."""
+        """Return the state of training as plain values and tensors, with or without that of the optimiser."""
         return {
             "module": dict(self.framework_.state_dict()),
             "optimizer": self.optimizer_.state_dict()["state"] if optimizer else {},
@@ -165,14 +165,14 @@ class ContrastiveNet(NeuralNet):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` returned; the framework has its weights already.
+        """Restore what `state` returned; the framework already has its weights.
 
         Raises
         ------
-        ValueError : where it is the state of another net.
+        ValueError : if it is the state of another net.
         """
         if state.keys() != self.state(optimizer=False).keys():
-            raise ValueError(f"a net has no {', '.join(state)}")
+            raise ValueError(f"the net has no {', '.join(state)}")
         check_counters(state)
         history = read_history(state["history"])
         check_optimizer(self.optimizer_, state["optimizer"])
@@ -180,14 +180,14 @@ class ContrastiveNet(NeuralNet):
         self.step_, self.history_ = state["step"], History(history)
 
     def to(self, device: torch.device) -> None:
-        """Move weights and the optimiser's state."""
+        """Move the weights and the optimiser's state."""
         self.device, self.plan = str(device), replace(self.plan, device=device)
         self.module_.to(device)
-        # Loading moves it to where the weights are.
+        # Loading moves the state to the device of the weights.
         self.optimizer_.load_state_dict(self.optimizer_.state_dict())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # The device of the training may not be available here; the estimator moves the net on.
+        # The device of training may not be available here; the estimator moves the net to another.
         plan = replace(state["plan"], device=torch.device("cpu"))
         super().__setstate__({**state, "device": "cpu", "plan": plan})
 
@@ -199,7 +199,7 @@ class ContrastiveNet(NeuralNet):
     # -- one run ------------------------------------------------------------------------------------
 
     def partial_fit(self, X: Samples, y: None = None, classes: None = None, **fit_params: Any) -> ContrastiveNet:
-        """Train for `max_epochs` epochs on X, going on from where the net stands."""
+        """Train for `max_epochs` further epochs on X."""
         if not self.initialized_:
             self.initialize()
         self.interrupted_, self.last_good_ = False, LastGood()
@@ -209,7 +209,7 @@ class ContrastiveNet(NeuralNet):
         handle_ctrl_c()
         with stoppable(self.plan.on_interrupt), self._adapted(draws):
             self.notify("on_train_begin", X=X, y=y)
-            # A checkpoint may have brought the first epochs along.
+            # A checkpoint may have restored the first epochs.
             self._run(X, n_epochs=self.max_epochs - (len(self.history) - n_before))
         self.notify("on_train_end", X=X, y=y)
         self.view_maker.release()
@@ -219,7 +219,7 @@ class ContrastiveNet(NeuralNet):
 
     @contextmanager
     def _adapted(self, draws: StepDraws) -> Iterator[None]:
-        """Adapt the module to this run within the block: to its draws, precision, chunks and ranks."""
+        """Adapt the module to this run within the block: to its randomness, precision, chunks and ranks."""
         with ExitStack() as stack:
             stack.enter_context(draws.lent_to(self.module_))
             if self.autocast is torch.bfloat16:
@@ -231,7 +231,7 @@ class ContrastiveNet(NeuralNet):
             yield
 
     def _fit_views(self, X: Samples) -> None:
-        """Fit the view maker on the samples that are trained on; it never sees those that are held out."""
+        """Fit the view maker on the training samples; it never sees held-out samples."""
         train, held_out = self.get_split_datasets(X)
         self.view_maker.fit(train)
         self.held_out_views_ = None if held_out is None else self.view_maker.held_out(held_out)
@@ -245,14 +245,14 @@ class ContrastiveNet(NeuralNet):
             self.last_good_.restore(self, error)
 
     def _stops(self) -> bool:
-        """Return whether Ctrl-C ends the run here, or raise KeyboardInterrupt where it is to."""
+        """Return whether Ctrl-C ends the run here; raise KeyboardInterrupt if on_interrupt says so."""
         if world.size == 1:
-            # A callback may have been long.
-            self.interrupted_ = ctrl_c_came()
+            # A callback may have taken long.
+            self.interrupted_ = ctrl_c_pending()
         if self.interrupted_ and self.plan.on_interrupt == "raise":
             handle_ctrl_c()
             if world.size > 1:
-                # It may have come on another rank.
+                # It may have been received by another rank.
                 raise KeyboardInterrupt
             self.interrupted_ = False
         return self.interrupted_
@@ -262,13 +262,13 @@ class ContrastiveNet(NeuralNet):
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:
-            # skorch's callbacks stop a run by the same exception that Ctrl-C raises.
-            stopped = method_name == "on_epoch_end" and not ctrl_c_came()
+            # Callbacks of skorch stop a run by the exception that Ctrl-C raises.
+            stopped = method_name == "on_epoch_end" and not ctrl_c_pending()
             if not stopped:
                 raise
         if method_name == "on_epoch_end":
-            # A callback that looks at the clock, and Ctrl-C, may be of one rank alone.
-            self.interrupted_ = world.any_rank(self.interrupted_ or ctrl_c_came())
+            # Ctrl-C, or a callback that checks the clock, may concern a single rank.
+            self.interrupted_ = world.any_rank(self.interrupted_ or ctrl_c_pending())
             if world.any_rank(stopped) or self._stops():
                 raise StopTraining
 
@@ -280,8 +280,8 @@ class ContrastiveNet(NeuralNet):
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
-        self.steps_an_epoch_ = len(self.get_iterator(dataset_train, training=True))
-        self.total_steps_ = 0 if self.plan.endless else self.max_epochs * self.steps_an_epoch_
+        self.steps_per_epoch_ = len(self.get_iterator(dataset_train, training=True))
+        self.total_steps_ = 0 if self.plan.endless else self.max_epochs * self.steps_per_epoch_
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         super().on_epoch_end(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
@@ -298,18 +298,18 @@ class ContrastiveNet(NeuralNet):
     ) -> None:
         if iterator is None:
             return
-        # A checkpoint may have brought the first batches along.
+        # A checkpoint may have restored the first batches.
         n_done = len(self.history[-1]["batches"]) if training else 0
-        # Validation has the same views in every epoch, so that its loss is a function of the weights.
+        # Validation uses the same views in every epoch, so that its loss depends only on the weights.
         counter = (_TRAIN, len(self.history)) if training else (_VALID,)
         seeds = derive_seeds(len(iterator), self.plan.random_state, *counter)[n_done:]
         self.unread_losses_: list[float | Tensor] = []
         for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
-            self.interrupted_ = world.any_rank(ctrl_c_came())
+            self.interrupted_ = world.any_rank(ctrl_c_pending())
             step["loss"] = world.average(step["loss"])
-            # On the CPU as a number: small tensors that stay leave holes in the memory that steps free, and it grows.
+            # On the CPU as a number, since small tensors that are kept would fragment the memory that steps free.
             self.unread_losses_.append(step["loss"].item() if step["loss"].device.type == "cpu" else step["loss"])
             self.history.record_batch(prefix + "_batch_size", world.size * len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
@@ -320,11 +320,11 @@ class ContrastiveNet(NeuralNet):
         self.read_losses(prefix + "_loss")
 
     def read_losses(self, name: str) -> None:
-        """Write the losses of the last batches into the history: the host waits for the device.
+        """Write the losses of the last batches into the history, which waits for the device.
 
         Raises
         ------
-        Diverged : where one is not finite.
+        Diverged : if a loss is not finite.
         """
         on_device = [loss for loss in self.unread_losses_ if isinstance(loss, Tensor)]
         values = torch.stack(on_device).tolist() if on_device else [float(loss) for loss in self.unread_losses_]
@@ -358,8 +358,8 @@ class ContrastiveNet(NeuralNet):
         loss = self._loss(batch, self.view_maker, **fit_params)
         if not loss.requires_grad:
             raise ValueError(
-                "nothing is left to train: a callback froze all parameters, or the loss does not depend on the "
-                "embeddings. Freeze the encoder by freeze='all', or return a loss that has a gradient."
+                "the loss has no gradient: a callback froze all parameters, or it does not depend on the embeddings. "
+                "Freeze the encoder by freeze='all', or return a loss that has a gradient."
             )
         self.scaler_.scale(loss).backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "y_pred": None}
@@ -370,7 +370,7 @@ class ContrastiveNet(NeuralNet):
             return {"loss": self._loss(batch, self.held_out_views_, **fit_params), "y_pred": None}
 
     def _set_training(self, training: bool = True) -> None:
-        # Walking all modules at every step would cost more than the loop around it.
+        # Visiting all modules in every step would cost more than the rest of the loop.
         if self.module_.training != training:
             self.module_.train(training)
 

@@ -1,4 +1,4 @@
-"""Optimisers as the papers have them."""
+"""Optimisers with the settings of the papers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class LARS(torch.optim.Optimizer):
-    """Momentum SGD whose step is scaled, layer by layer, to the size of the weights.
+    """Momentum SGD whose step is scaled, layer by layer, to the norm of the weights.
 
     Parameters
     ----------
-    params : parameters or groups of them; a group with `adapt=False` takes plain momentum steps.
+    params : parameters or groups of parameters; a group with `adapt=False` takes plain momentum steps.
     lr : learning rate.
-    momentum : of the velocity.
-    weight_decay : L2 penalty, part of the gradient whose norm is measured.
+    momentum : momentum factor.
+    weight_decay : L2 penalty, included in the gradient whose norm is measured.
     trust_coefficient : step length as a share of the weights' norm (η).
 
     References
@@ -52,15 +52,15 @@ class LARS(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Take one step.
+        """Take one optimisation step.
 
         Parameters
         ----------
-        closure : computes the loss once more; optional.
+        closure : recomputes the loss; optional.
 
         Returns
         -------
-        What the closure returned.
+        The return value of the closure.
         """
         loss = None
         if closure is not None:
@@ -79,7 +79,7 @@ class LARS(torch.optim.Optimizer):
             lengths = torch._foreach_norm(weights)
             slopes = torch._foreach_norm(gradients)
             ratios = [
-                # At a weight or gradient of zero there is no direction to scale.
+                # With a norm of zero there is nothing to scale.
                 torch.where((w > 0) & (g > 0), group["trust_coefficient"] * w / g, 1.0)
                 for w, g in zip(lengths, slopes, strict=True)
             ]
@@ -94,11 +94,11 @@ class LARS(torch.optim.Optimizer):
 
 
 class MomentumSGD(torch.optim.SGD):
-    """torch's SGD with the momentum of 0.9 that every paper uses; "sgd" and `torch.optim.SGD` have it too.
+    """SGD with a momentum of 0.9, as in every paper; "sgd" and `torch.optim.SGD` use it too.
 
     Parameters
     ----------
-    params, lr, momentum, weight_decay, nesterov, foreach : as of `torch.optim.SGD`.
+    params, lr, momentum, weight_decay, nesterov, foreach : as in `torch.optim.SGD`.
 
     Examples
     --------
@@ -128,16 +128,16 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "lars": LARS,
 }
 
-# Optimisers of torch that step all parameters in one kernel, on the devices that have it.
+# Optimisers of torch that update all parameters in one kernel, on devices that support it.
 _FUSED = (torch.optim.AdamW, torch.optim.Adam)
 _FUSED_DEVICES = ("cpu", "cuda")
 
 
 def preset_arguments(optimizer: type, device: torch.device) -> dict[str, Any]:
-    """Return our defaults for an optimiser of torch: one kernel a step where there is one, and SGD with momentum.
+    """Return the package's defaults for a torch optimiser: a fused kernel if possible, and momentum for SGD.
 
-    SGD is not fused: that kernel fails where a parameter has its first gradient later than others, as frozen prototypes
-    do.
+    SGD is not fused, since that kernel fails if a parameter gets its first gradient later than others, as frozen
+    prototypes do.
     """
     if optimizer is torch.optim.SGD:
         return {"momentum": 0.9}
@@ -146,16 +146,16 @@ def preset_arguments(optimizer: type, device: torch.device) -> dict[str, Any]:
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters into weights, which decay and adapt, and biases and normalisation, which do neither.
+    """Split parameters into weights, and biases and normalisation, which neither decay nor adapt.
 
     Parameters
     ----------
-    parameters : of a module; those without gradient are left out.
-    weight_decay : of the weights.
+    parameters : parameters of a module; those without gradient are left out.
+    weight_decay : weight decay of the weights.
 
     Returns
     -------
-    Groups as torch's optimisers take them.
+    Parameter groups for optimisers of torch.
     """
     trained = [p for p in parameters if p.requires_grad]
     groups = [

@@ -1,4 +1,4 @@
-"""The progress line: epoch, loss, samples a second and time left."""
+"""The progress line: epoch, loss, throughput and time left."""
 
 import sys
 import time
@@ -19,10 +19,9 @@ def duration(seconds: float) -> str:
 
 
 class ProgressLine(Callback):
-    """Show one line that is written over while training goes on.
+    """Show training progress in a single line that is updated in place.
 
-    A terminal sees it move; a file or a notebook's log gets the finished line of each epoch, at most
-    about twenty of them.
+    A terminal shows it live; a file or a notebook gets the final line of at most about twenty epochs.
     """
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -52,10 +51,10 @@ class ProgressLine(Callback):
     def _show(self, net: NeuralNet, end: str) -> None:
         self._shown = time.perf_counter()
         elapsed = self._shown - self._started
-        done = (net.step_ - net.first_step_) / (net.max_epochs * net.steps_an_epoch_)
+        done = (net.step_ - net.first_step_) / (net.max_epochs * net.steps_per_epoch_)
         rate = self._samples / elapsed
-        # Not from what is done: a checkpoint may have brought that along.
-        left = (1 - done) * net.max_epochs * net.steps_an_epoch_ * net.batch_size / max(rate, 1e-9)
+        # Not from the number of steps done, of which a checkpoint may have restored some.
+        left = (1 - done) * net.max_epochs * net.steps_per_epoch_ * net.batch_size / max(rate, 1e-9)
         bar = "█" * round(done * _BAR_WIDTH)
         parts = [
             f"epoch {len(net.history) - self._first_epoch}/{net.max_epochs}",
@@ -70,7 +69,7 @@ class ProgressLine(Callback):
 
     @staticmethod
     def _losses(net: NeuralNet) -> list[str]:
-        # The running epoch's loss is still on the device: the last finished one is shown.
+        # The loss of the running epoch is still on the device, so that of the last finished epoch is shown.
         finished = [epoch for epoch in net.history[-2:] if "train_loss" in epoch]
         return [
             f"{label} {finished[-1][name]:.4f}"

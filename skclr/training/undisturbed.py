@@ -1,4 +1,4 @@
-"""What every public call runs in, so that the state of the process changes no result and no call changes it."""
+"""The context of every public call, which isolates results from the state of the process, and vice versa."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from skclr.training.interruption import ctrl_c_held_back
+from skclr.training.interruption import ctrl_c_deferred
 
 _AUTOCAST_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Run a block, or as a decorator a call, under torch's default settings, with Ctrl-C held back.
+    """Run a block, or a decorated function, under torch's default settings and with Ctrl-C deferred.
 
     Notes
     -----
-    Grad mode, inference mode, autocast, default dtype and device of the caller do not matter, and are restored.
+    The caller's grad mode, inference mode, autocast, default dtype and device have no effect, and are restored.
     """
-    with ctrl_c_held_back(), default_settings():
+    with ctrl_c_deferred(), default_settings():
         check_threads()
         yield
 
@@ -33,7 +33,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def default_settings() -> Iterator[None]:
-    """Run the block with gradients on, without autocast, in float32 and on the CPU unless it says otherwise."""
+    """Run the block with gradients, without autocast, in float32 and on the CPU unless it specifies otherwise."""
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
@@ -48,7 +48,7 @@ def default_settings() -> Iterator[None]:
 
 
 class _DefaultDtype:
-    """Sets torch's default dtype, one for all threads, to float32 while at least one thread is in the block."""
+    """Set torch's default dtype, shared by all threads, to float32 while at least one thread is in the block."""
 
     def __init__(self) -> None:
         self.restart()
@@ -81,28 +81,28 @@ _FLOAT32 = _DefaultDtype()
 
 
 class _Threads:
-    """What this process knows of torch's threads.
+    """The state of torch's threads in this process.
 
     Attributes
     ----------
-    used : whether a call of ours has computed on several.
-    lost : whether a fork has left them in the parent.
+    used : whether a call has computed on several threads.
+    lost : whether this is a forked process, without the threads of its parent.
     """
 
     used = lost = False
 
 
 def check_threads() -> None:
-    """Go on with one thread in a process that was forked after torch had used several.
+    """Continue with one thread in a process that was forked after torch had used several.
 
-    OpenMP, which starts them once a process, would wait for ever for those that the parent has.
+    OpenMP starts threads once per process, and would wait for ever for those of the parent.
     """
     n_threads = torch.get_num_threads()
     if _Threads.lost and n_threads > 1:
         torch.set_num_threads(1)
         warnings.warn(
-            f"this process was forked after torch had used {n_threads} threads, which do not survive a fork: it goes "
-            "on with one. Start processes by 'spawn' or 'forkserver' to use more",
+            f"this process was forked after torch had used {n_threads} threads, which do not survive a fork, so it "
+            "continues with one. Start processes by 'spawn' or 'forkserver' to use more.",
             RuntimeWarning,
             stacklevel=2,
         )

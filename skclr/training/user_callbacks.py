@@ -1,4 +1,4 @@
-"""skorch's callbacks, as users pass them: those that cannot act here are refused before training, with the way out."""
+"""Users' skorch callbacks: those that cannot work here are rejected before training, with an alternative."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from skorch.callbacks import (
     WandbLogger,
 )
 
-# What the history of every fit records; with validation, valid_loss and valid_loss_best as well.
+# Names recorded in the history of every fit; with validation, valid_loss and valid_loss_best too.
 _RECORDED = ("train_loss", "train_loss_best", "dur", "epoch")
 _VALIDATION = "with validation only: set validation_fraction, for example to 0.1, or monitor 'train_loss'"
 
 
 def is_callback(value: Any) -> bool:
-    """Return whether a value is a callback of skorch's, as an object, a class or (name, callback)."""
+    """Return whether a value is a skorch callback: an object, a class or a tuple (name, callback)."""
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
         value = value[1]
     return isinstance(value, Callback) or (isinstance(value, type) and issubclass(value, Callback))
 
 
 def prepare_callbacks(callbacks: Sequence[Any], *, validates: bool) -> list[tuple[str, Callback] | Callback]:
-    """Copy the user's callbacks, since skorch writes into them, and make objects of classes.
+    """Return copies of the user's callbacks, since skorch changes them, with classes instantiated.
 
     Parameters
     ----------
-    callbacks : that are `is_callback`.
-    validates : whether samples are held out, so that there is a valid_loss.
+    callbacks : values for which `is_callback` is True.
+    validates : whether there is a valid_loss, from held-out samples.
 
     Raises
     ------
-    ValueError : for a callback that would do nothing, or fail in training; the message says what does its work.
+    ValueError : if a callback would have no effect, or fail in training; the message names an alternative.
     """
     prepared = [_as_object(entry) for entry in copy.deepcopy(list(callbacks))]
     objects = [entry[1] if isinstance(entry, tuple) else entry for entry in prepared]
     names = [entry[0] for entry in prepared if isinstance(entry, tuple)]
     taken = [name for name in names if names.count(name) > 1 or name in ("epoch_timer", "train_loss", "valid_loss")]
     if taken:
-        raise ValueError(f"callbacks has the name {taken[0]!r}, which is taken: give each callback a name of its own")
-    # A callback of the user's own may record anything.
+        raise ValueError(f"callbacks has the name {taken[0]!r}, which is taken. Give each callback its own name.")
+    # A user-defined callback may record anything.
     records_more = any(not type(callback).__module__.startswith("skorch.") for callback in objects)
     for callback in objects:
         if fault := _fault(callback, validates=validates, records_more=records_more):
@@ -65,11 +65,11 @@ def _as_object(entry: Any) -> Any:
     try:
         return entry()
     except TypeError as error:
-        raise ValueError(f"callbacks has the class {entry.__name__}, which needs arguments: pass an object") from error
+        raise ValueError(f"callbacks has the class {entry.__name__}, which needs arguments. Pass an object.") from error
 
 
 def _fault(callback: Callback, *, validates: bool, records_more: bool) -> str:
-    """Return why a callback cannot act, with what to do instead; "" where it can."""
+    """Return why a callback cannot work here, and what to do instead; "" if it can."""
     match callback:
         case LRScheduler():
             return (
@@ -77,17 +77,17 @@ def _fault(callback: Callback, *, validates: bool, records_more: bool) -> str:
                 "'constant' or a function of progress"
             )
         case BatchScoring():
-            return "but the net predicts no labels to score: use a Callback of your own with on_batch_end"
+            return "but the net predicts no labels to score: use your own Callback with on_batch_end"
         case EpochScoring():
             return _scoring_fault(callback, validates=validates)
         case InputShapeSetter():
-            return "but the encoder is built for the shape of X already: remove it"
+            return "but the encoder already has the shape of X: remove it"
         case PassthroughScoring(name=name, on_train=on_train):
             if (name, on_train) == ("train_loss", False):
-                return "but train_loss is of training batches: set on_train=True, or remove it: it is recorded anyway"
+                return "but train_loss exists for training batches only: set on_train=True, or remove it"
             known = records_more or (name, on_train) in (("train_loss", True), ("valid_loss", False))
             if not known:
-                return f"but batches record no {name!r}: they record 'train_loss' and 'valid_loss'"
+                return f"but batches do not record {name!r}: use 'train_loss' or 'valid_loss'"
             return "" if on_train or validates else f"which acts {_VALIDATION}"
         case WandbLogger(save_model=True) if not validates:
             return "whose save_model acts with validation only: set validation_fraction, or save_model=False"

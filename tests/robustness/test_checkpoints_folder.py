@@ -64,7 +64,7 @@ NAMES = ["step-000000001.checkpoint", "step-000000003.checkpoint", "step-0000000
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
-@pytest.mark.filterwarnings("ignore:training goes on without this checkpoint")
+@pytest.mark.filterwarnings("ignore:training continues without this checkpoint")
 def test_entries_that_are_no_files_are_passed_over(entry, name, X, whole, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -249,7 +249,7 @@ def test_a_read_only_folder_resumes(X, whole, tmp_path):
     if not mounted:
         folder.chmod(0o555)
     try:
-        with pytest.warns(UserWarning, match="goes on without this checkpoint"):
+        with pytest.warns(UserWarning, match="continues without this checkpoint"):
             found = embedder(folder).fit(X).transform(X)
     finally:
         if mounted:

@@ -67,5 +67,5 @@ def test_out_of_memory_in_transform_names_the_remedy(table, quick):
 
     embedder = quick(encoder=Hungry()).fit(table[0])
     embedder.encoder_.network.hungry = True
-    with pytest.raises(MemoryError, match=r"of shape .5,. at once does not fit into memory: shrink the samples"):
+    with pytest.raises(MemoryError, match=r"of shape .5,. at once does not fit into memory. Shrink the samples"):
         embedder.transform(table[0])

@@ -126,7 +126,9 @@ def changed(X, row):
 def test_one_other_row_among_the_finished_is_noticed(case_in_memory, row, tmp_path):
     embedder, X = case_in_memory
     cut_short(embedder, tmp_path / "e.npy", X)
-    with pytest.raises(ValueError, match=r"is unfinished and belongs to another X\. Delete e\.npy\.part\.json to start again"):
+    with pytest.raises(
+        ValueError, match=r"is unfinished and belongs to another X\. Delete e\.npy\.part\.json to start again"
+    ):
         embedder.transform_to(tmp_path / "e.npy", changed(X, row))
     assert_array_equal(embedder.transform_to(tmp_path / "e.npy", X), embedder.transform(X))
 

@@ -247,7 +247,7 @@ def test_a_full_disk_stops_no_training(table, saving, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr("os.fsync", full)
-        with pytest.warns(UserWarning, match="goes on without this checkpoint.*No space left"):
+        with pytest.warns(UserWarning, match="continues without this checkpoint.*No space left"):
             embedder = saving().fit(table[0])
     assert_same_run(embedder, saving(checkpoint_dir=None).fit(table[0]), table[0])
     assert list((tmp_path / "run").iterdir()) == []
