@@ -160,7 +160,7 @@ def _goes_on(plan: Plan, before: Plan) -> bool:
 def run(model: Model, samples: Samples) -> None:
     """Train a model on the samples, for the epochs of its plan."""
     if model.net.max_epochs:
-        samples.settle()
+        samples.to_device()
         model.net.partial_fit(samples)
     model.net.module_.eval()
 

@@ -152,7 +152,7 @@ def test_failed_refit_leaves_the_old_fit_whole(table, quick):
         ([0, 1], {}, "y has 2 values, but X has 60 rows"),
         ([0, 1], {"positives": "labels"}, "y has 2 values, but X has 60 rows"),
         (np.linspace(0, 1, 60), {"positives": "labels"}, "continuous.*KBinsDiscretizer"),
-        ([1, -1] * 30, {"positives": "labels"}, r"y contains -1 \(unlabelled\) and one class; recode two classes"),
+        ([1, -1] * 30, {"positives": "labels"}, r"y contains -1 \(unlabelled\) and one class. Recode two classes"),
     ],
 )
 def test_bad_labels(table, quick, y, params, message):
@@ -164,7 +164,7 @@ def test_bad_groups(table, quick):
     X, y = table
     with pytest.raises(ValueError, match="groups has 2 values"):
         quick().fit(X, groups=[1, 2])
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="Pass one of them"):
         quick(positives="labels").fit(X, y, groups=y)
 
 

@@ -123,7 +123,7 @@ def test_members_of_an_archive_are_names_and_no_places(name, tmp_path):
 def test_members_of_an_archive_that_are_no_arrays(tmp_path):
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("notes.txt", "what is this?")
-    with pytest.raises(ValueError, match=r"holds no plain arrays.*'notes\.txt' is a file of another kind"):
+    with pytest.raises(ValueError, match=r"is not an archive of plain arrays.*'notes\.txt' is not an array"):
         read(tmp_path / "data.npz")
 
 
@@ -131,7 +131,7 @@ def test_members_of_an_archive_that_are_no_arrays(tmp_path):
 def test_text_of_characters_that_are_none(tmp_path, order):
     codes = np.full(4, 0x7FFFFFFF, dtype=f"{order}u4")
     np.savez(tmp_path / "data.npz", X=np.arange(8.0).reshape(4, 2), y=codes.view(f"{order}U1"))
-    with pytest.raises(ValueError, match="'y' holds characters that are none"):
+    with pytest.raises(ValueError, match="'y' contains invalid characters"):
         read(tmp_path / "data.npz")
 
 
@@ -157,7 +157,7 @@ def test_arrays_that_claim_to_be_larger_than_any_memory(suffix, tmp_path):
     else:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("X.npy", header.getvalue())
-    with pytest.raises(ValueError, match="holds no plain arrays"):
+    with pytest.raises(ValueError, match="is not an archive of plain arrays"):
         read(path)
 
 
@@ -225,20 +225,23 @@ def test_progress_unless_quiet(arrays, tmp_path, capsys):
 # -- what goes wrong --------------------------------------------------------------------------------
 
 MISTAKES = {
-    "no_file": (["fit", "{tmp}/none.csv", "--output", "{tmp}/m.skclr"], "none.csv is not there"),
+    "no_file": (["fit", "{tmp}/none.csv", "--output", "{tmp}/m.skclr"], "none.csv does not exist"),
     "suffix": (["fit", "{tmp}/notes.txt", "--output", "{tmp}/m.skclr"], "has the suffix '.txt'"),
     "no_table": (["fit", "{tmp}/broken.parquet", "--output", "{tmp}/m.skclr"], "parquet"),
-    "no_arrays": (["fit", "{tmp}/broken.npz", "--output", "{tmp}/m.skclr"], "holds no plain arrays"),
-    "pickle": (["fit", "{tmp}/pickle.npz", "--output", "{tmp}/m.skclr"], "holds no plain arrays"),
-    "target": (["fit", "{tmp}/iris.npz", "--target", "z", "--output", "{tmp}/m.skclr"], "'z' is no array.*'X', 'y'"),
+    "no_arrays": (["fit", "{tmp}/broken.npz", "--output", "{tmp}/m.skclr"], "is not an archive of plain arrays"),
+    "pickle": (["fit", "{tmp}/pickle.npz", "--output", "{tmp}/m.skclr"], "is not an archive of plain arrays"),
+    "target": (
+        ["fit", "{tmp}/iris.npz", "--target", "z", "--output", "{tmp}/m.skclr"],
+        "'z' is not an array.*'X', 'y'",
+    ),
     "output": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.pt"], r"ends in \.skclr"),
-    "folder": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/none/m.skclr"], "make the folder"),
+    "folder": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/none/m.skclr"], "create the folder"),
     "parameter": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "epochs=2"], "epochs"),
     "assignment": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "epochs"], "NAME=VALUE"),
     "value": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "batch_size=1"], "batch_size=1"),
     "model": (["transform", "{tmp}/iris.npz", "--model", "{tmp}/broken.npz", "--output", "{tmp}/e.npy"], "broken.npz"),
-    "no_labels": (["compare", "{tmp}/X.npy"], "name them by --target"),
-    "no_images": (["fit", "{tmp}/empty", "--output", "{tmp}/m.skclr"], "holds no images"),
+    "no_labels": (["compare", "{tmp}/X.npy"], "Name them by --target"),
+    "no_images": (["fit", "{tmp}/empty", "--output", "{tmp}/m.skclr"], "contains no images"),
 }
 
 

@@ -117,7 +117,7 @@ def test_pairs_of_unequal_lengths(quick):
     rng = np.random.default_rng(0)
     short, long = ([rng.normal(size=(2, n + i % 5)) for i in range(40)] for n in (10, 20))
     assert np.isfinite(quick().fit((short, long)).transform(long)).all()
-    with pytest.raises(ValueError, match="give views of one shape"):
+    with pytest.raises(ValueError, match="Pass views of one shape"):
         quick().fit((rng.normal(size=(40, 2, 30)), rng.normal(size=(40, 2, 25))))
 
 

@@ -1,4 +1,4 @@
-"""The command line: compare, fit, transform and report, on files."""
+"""The command line: compare, fit, transform and report on files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    arguments : without the program's name; None takes those of the process.
+    arguments : without the name of the program; None for those of the process.
 
     Returns
     -------
     The exit code.
     """
-    # Here and not above: the packages take seconds, in which Ctrl-C has to be heard too.
+    # Imported here, since the imports take seconds, during which Ctrl-C must work too.
     with _ended_by_ctrl_c(in_own_process=arguments is None):
         from skclr.command_line.commands import run
     return run(arguments)
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ended_by_ctrl_c(*, in_own_process: bool) -> Iterator[None]:
-    """End the process at Ctrl-C: extension modules may lose a KeyboardInterrupt while they are imported."""
+    """End the process on Ctrl-C, since extension modules may lose a KeyboardInterrupt during their import."""
     before = signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
     if not (in_own_process and is_main and before is signal.default_int_handler):

@@ -17,10 +17,10 @@ from skclr.embedder import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
 from skclr.wording import counted
 
-_EXIT_CODES = "Exit codes: 0 done, 1 the data or the parameters cannot be used, 2 a wrong option, 130 interrupted."
+_EXIT_CODES = "Exit codes: 0 success, 1 invalid data or parameters, 2 invalid option, 130 interrupted."
 _DATA = """
-DATA is a .csv, .tsv or .parquet table, an .npz of arrays "X" and "y", an .npy, or a folder of images,
-whose folders are classes. --target names the labels: a column of a table, an array of an .npz.
+DATA is a .csv, .tsv or .parquet table, an .npz with arrays "X" and "y", an .npy, or a folder of images
+with one subfolder per class. --target names the labels: a column of a table, or an array of an .npz.
 """
 _EXAMPLES = {
     "compare": """
@@ -31,7 +31,7 @@ few labels of each class.
   python -m skclr compare photos/ --embedders simclr byol --set modality__size=[64,64] --cache cells/
 """,
     "fit": """
-Learn an encoder, without labels, and save it.
+Train an encoder without labels, and save it.
 
   python -m skclr fit patients.csv --target outcome --output patients.skclr
   python -m skclr fit messages.csv --text body --set max_epochs=20 --output messages.skclr
@@ -42,15 +42,15 @@ Embed samples with a saved encoder.
   python -m skclr transform new_patients.csv --model patients.skclr --output embeddings.parquet
 """,
     "report": """
-Write a page with what was learned: loss, views, a map of the embedding, probes beside baselines, warnings.
+Write an HTML report: loss, views, a map of the embedding, probes compared with baselines, warnings.
 
   python -m skclr report patients.csv --target outcome --model patients.skclr --output patients.html
 """,
 }
-# Pillow logs what is wrong with a file. Without a handler, Python would print that line beside ours.
+# Pillow logs errors in files. Without a handler, Python would print them in addition to our message.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-# What says to a user what is wrong; anything else is a fault of ours, and shows where.
+# Errors whose message is for the user; any other is a bug and shows its traceback.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError)
 
 
@@ -85,14 +85,14 @@ def _show_warning(
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Print the table and the verdict; write the table where asked to."""
+    """Print the table and the verdict, and write the table if --output is given."""
     from skclr.evaluation import compare
 
     if options.output:
         check_output(options.output, (".csv",), [options.data])
     data = _read(options)
     if data.y is None:
-        raise ValueError(f"compare needs labels, and {options.data} shows none: name them by --target")
+        raise ValueError(f"compare needs labels, but {options.data} has none. Name them by --target.")
     found = compare(
         data.X,
         data.y,
@@ -132,11 +132,11 @@ def transform(options: argparse.Namespace) -> None:
     write_features(options.output, features, embedder.get_feature_names_out(), files)
     _report_written(options, f"{counted(len(features), 'row')} of {counted(features.shape[1], 'feature')}")
     if files is not None and options.output.suffix.lower() == ".npy" and not options.quiet:
-        say("rows are in the order of the sorted paths; a .csv or .parquet names the files")
+        say("rows are in the order of the sorted paths; a .csv or .parquet output includes the file names")
 
 
 def report(options: argparse.Namespace) -> None:
-    """Write the report on a saved embedder, or on one that is fitted for it."""
+    """Write the report on a saved embedder, or on one that is fitted now."""
     from skclr import load
     from skclr.plotting import report
 
@@ -168,12 +168,12 @@ def _fit(options: argparse.Namespace, data: Data) -> ContrastiveEmbedder:
 
 
 def _params(assignments: Sequence[str]) -> dict[str, Any]:
-    """Read `loss__temperature=0.5`: the value as JSON, and where it is none as text."""
+    """Parse assignments such as `loss__temperature=0.5`; the value is JSON, or else text."""
     params = {}
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not separator:
-            raise ValueError(f"--set {assignment}: give NAME=VALUE, as in --set loss__temperature=0.5")
+            raise ValueError(f"--set {assignment}: pass NAME=VALUE, for example --set loss__temperature=0.5")
         try:
             params[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -203,23 +203,23 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=run)
-        command.add_argument("data", type=_path, metavar="DATA", help="file, or folder of images")
-        command.add_argument("--target", metavar="NAME", help="where the labels are")
-        command.add_argument("--text", metavar="COLUMN", help="column whose texts are the samples")
+        command.add_argument("data", type=_path, metavar="DATA", help="a file, or a folder of images")
+        command.add_argument("--target", metavar="NAME", help="column or array that holds the labels")
+        command.add_argument("--text", metavar="COLUMN", help="column of texts, which become the samples")
         command.add_argument("--quiet", action="store_true", help="print no progress and no summaries")
         _ADD_OPTIONS[run.__name__](command)
     return parser
 
 
 def _path(text: str) -> Path:
-    """Read a path: an empty one would be the working directory."""
+    """Return a path, which must not be empty, since that would be the working directory."""
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     return Path(text)
 
 
 def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """Return a reader of whole numbers within bounds."""
+    """Return a parser of whole numbers within bounds."""
     bounds = f"of {least} or more" if most is None else f"from {least} to {most}"
 
     def whole_number(text: str) -> int:
@@ -235,7 +235,7 @@ def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def _jobs(text: str) -> int:
-    """Read a number of jobs as joblib has it: negative ones count from the number of cores."""
+    """Parse a number of jobs as in joblib: negative numbers count back from the number of cores."""
     jobs = -1 if text.startswith("-") else 1
     return jobs * _whole(1)(text.removeprefix("-"))
 
@@ -248,9 +248,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="parameters of ContrastiveEmbedder, such as max_epochs=20 or loss__temperature=0.5",
     )
-    command.add_argument(
-        "--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="of everything random (default: 0)"
-    )
+    command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="random seed (default: 0)")
 
 
 def _add_framework(command: argparse.ArgumentParser) -> None:
@@ -272,35 +270,53 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
         type=_whole(1),
         default=[5, 10, 50],
         metavar="N",
-        help="labels a class (default: 5 10 50)",
+        help="labels per class (default: 5 10 50)",
     )
-    command.add_argument("--folds", type=_whole(2), default=5, metavar="N", help="of the cross-validation (default: 5)")
-    command.add_argument("--scoring", default="accuracy", metavar="NAME", help="a scorer of scikit-learn's")
+    command.add_argument(
+        "--folds", type=_whole(2), default=5, metavar="N", help="folds of the cross-validation (default: 5)"
+    )
+    command.add_argument(
+        "--scoring", default="accuracy", metavar="NAME", help="name of a scorer of scikit-learn (default: accuracy)"
+    )
     command.add_argument(
         "--cache",
         type=_path,
         metavar="FOLDER",
-        help="keeps finished cells, to go on after a stop; read by pickle, so let nobody else write to it",
+        help="folder of finished cells, from which an interrupted run resumes; uses pickle, so keep it private",
     )
-    command.add_argument("--jobs", type=_jobs, metavar="N", help="cells at a time; -1 is one per core")
-    command.add_argument("--output", type=_path, metavar="FILE", help="the table, as .csv")
+    command.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="number of cells to run in parallel; -1 for one per core"
+    )
+    command.add_argument("--output", type=_path, metavar="FILE", help="write the table to this .csv file")
     _add_training(command)
 
 
 def _add_fit(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--output", type=_path, required=True, metavar="FILE", help="the model, as .skclr")
+    command.add_argument(
+        "--output", type=_path, required=True, metavar="FILE", help="write the model to this .skclr file"
+    )
     _add_framework(command)
 
 
 def _add_transform(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", type=_path, required=True, metavar="FILE", help="what fit has written")
-    command.add_argument("--output", type=_path, required=True, metavar="FILE", help=".npy, .csv or .parquet")
+    command.add_argument(
+        "--output",
+        type=_path,
+        required=True,
+        metavar="FILE",
+        help="write the embeddings to this .npy, .csv or .parquet file",
+    )
 
 
 def _add_report(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", type=_path, metavar="FILE", help="what fit has written (default: fit one now)")
+    command.add_argument("--model", type=_path, metavar="FILE", help="model written by fit (default: fit one now)")
     command.add_argument(
-        "--output", type=_path, default=Path("report.html"), metavar="FILE", help="the page (default: report.html)"
+        "--output",
+        type=_path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="write the report to this file (default: report.html)",
     )
     _add_framework(command)
 

@@ -1,4 +1,4 @@
-"""What a command has read, in words: kinds of columns, the target, and columns that are hardly features."""
+"""Descriptions of the data that a command has read: kinds of columns, the target, and doubtful columns."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from skclr.data import encode_labels
 from skclr.modalities.doubtful import doubtful_columns
 from skclr.wording import counted
 
-# Names that are listed; of more the first ones.
+# Number of names that are listed.
 _N_NAMES = 8
-# Rows in which doubtful columns are looked for.
+# Number of rows that are searched for doubtful columns.
 _N_ROWS = 10_000
-# A last column with at most so many distinct values may be what the others are to predict.
+# A last column with at most this many distinct values may be the target.
 _MOST_CLASSES = 20
 _TARGET_NAMES = {"class", "classes", "label", "labels", "outcome", "target", "targets", "y"}
 
 
 def described(data: Data, target: str | None, text: str | None) -> str:
-    """Return what was read, in one line: "read 4,000 rows: 10 numbers, 7 categories ('month', ...), target 'sold'"."""
+    """Return a line such as "read 4,000 rows: 10 numbers, 7 categories ('month', ...), target 'sold'"."""
     n_samples = len(data.X)
     if hasattr(data.X, "columns"):
         samples = f"{counted(n_samples, 'row')}: {_columns(data.X)}"
@@ -39,26 +39,24 @@ def described(data: Data, target: str | None, text: str | None) -> str:
 
 
 def doubts(data: Data) -> list[str]:
-    """Return a sentence on each kind of column of a table that is hardly a feature.
+    """Return a sentence on each kind of doubtful column of a table.
 
-    Of identifiers and dates `fit` itself warns.
+    `fit` itself warns about identifiers and dates.
     """
     if not hasattr(data.X, "columns") or not len(data.X):
         return []
     some = np.arange(0, len(data.X), -(-len(data.X) // _N_ROWS))
     rows, classes = (some, None) if data.y is None else _labelled(some, data.y[some])
     found = doubtful_columns(data.X.iloc[rows], classes)
-    # Some rows cannot tell that the others have the same value.
+    # Constant in some rows does not imply constant in all.
     constants = [name for name in found.constants if _n_distinct(data.X[name]) == 1]
     sentences = [
-        (constants, "the same value in every row: leave it out"),
-        (found.targets, "values that determine the target: leave it out unless it is known beforehand"),
+        (constants, "the same value in every row: drop it"),
+        (found.targets, "values that determine the target: drop it unless it is known beforehand"),
     ]
     lines = [f"column{'s' * (len(names) > 1)} {_listed(names)}: {what}" for names, what in sentences if names]
     if data.y is None and (name := _likely_target(data.X)) is not None:
-        lines.insert(
-            0, f"column {name!r} is among the features: if it is what you want to predict, name it by --target"
-        )
+        lines.insert(0, f"column {name!r} is used as a feature: if it is the target, name it by --target")
     return lines
 
 
@@ -84,7 +82,7 @@ def _labels(y: np.ndarray | None, target: str | None) -> str:
 
 
 def _n_distinct(values: Any) -> int:
-    # As text: lists in a column of Parquet cannot be hashed.
+    # As text, since lists in a Parquet column cannot be hashed.
     return len(set(map(str, values)))
 
 
@@ -94,7 +92,7 @@ def _listed(names: Sequence[Any]) -> str:
 
 
 def _labelled(rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the rows that have a class, and their classes; all rows and None if y is a quantity."""
+    """Return the labelled rows and their classes; all rows and None if y is continuous."""
     try:
         labels = encode_labels(y)
     except (TypeError, ValueError):
@@ -105,7 +103,7 @@ def _labelled(rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray |
 
 
 def _likely_target(frame: Any) -> Any:
-    """Return the column that has a target's name, else the last one if it has few values; None if there is none."""
+    """Return a column with a typical target name, else the last one if it has few values, else None."""
     for name in frame.columns:
         if str(name).lower() in _TARGET_NAMES:
             return name

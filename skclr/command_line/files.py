@@ -1,4 +1,4 @@
-"""Files that the command line reads and writes: tables, arrays and folders of images."""
+"""Reading and writing of files: tables, arrays and folders of images."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from skclr.data.parquet import check_growth, check_row_group, column_names
 from skclr.files.atomic import check_writable, replacing
 from skclr.optional import import_optional
 
-# What may be in such a file only unpacking it tells.
+# Compressed files, whose type is known only after unpacking.
 _PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
 class Data(NamedTuple):
-    """Samples, and their labels where there are some."""
+    """Samples, and their labels if there are any."""
 
     X: Any
     y: np.ndarray | None
 
 
 def read(path: Path, target: str | None = None, text: str | None = None) -> Data:
-    """Read samples and labels.
+    """Return the samples and labels of a file or folder.
 
     Parameters
     ----------
-    path : a .csv, .tsv or .parquet table, an .npy or .npz of arrays, or a folder of images, whose folders are classes.
-    target : column, or array of an .npz, that holds the labels; "y" of an .npz serves without being asked for.
-    text : column of a table that holds texts, which are then the samples.
+    path : a .csv, .tsv or .parquet table, an .npy or .npz of arrays, or a folder of images with one subfolder per
+        class.
+    target : column, or array of an .npz, with the labels; the default for an .npz is "y".
+    text : column of a table with texts, which become the samples.
 
     Raises
     ------
-    ValueError : for a file of another kind, and for a target or text that is not in it.
+    ValueError : if the file has another type, or does not contain the target or text.
     OSError : if it cannot be read.
     """
     suffix = path.suffix.lower()
@@ -52,28 +53,28 @@ def read(path: Path, target: str | None = None, text: str | None = None) -> Data
             raise ValueError(f"--target {target!r}: the classes of images are their folders in {path}. Leave it out.")
         return _read_folder(path)
     if not os.path.lexists(path):
-        raise FileNotFoundError(f"{path} is not there: give a file or a folder of images")
-    # Reading a pipe or a device may never end.
+        raise FileNotFoundError(f"{path} does not exist. Pass a file or a folder of images.")
+    # Reading from a pipe or a device may never end.
     if not path.is_file():
-        raise ValueError(f"{path} is neither a file nor a folder. Write what it gives to a file first.")
+        raise ValueError(f"{path} is neither a file nor a folder. Write its output to a file first.")
     if suffix in _TABLES:
         return _split_table(_read_table(path), path, target, text)
     if suffix in (".npy", ".npz"):
         return _read_arrays(path, target)
     known = ", ".join([*_TABLES, ".npy", ".npz"])
     packed = f", and unpack it first if it is packed (gunzip {path.name})" if suffix in _PACKED else ""
-    raise ValueError(f"{path} has the suffix {path.suffix!r}: give {known}, or a folder of images{packed}")
+    raise ValueError(f"{path} has the suffix {path.suffix!r}. Pass {known}, or a folder of images{packed}.")
 
 
 @contextmanager
 def _readable(path: Path, fault: str) -> Iterator[None]:
-    """Make a ValueError of whatever a library says of a file that is not what its suffix says."""
+    """Raise a ValueError for any error of a library about a file whose content does not match its suffix."""
     try:
         yield
     except (ImportError, OSError):
         raise
     except Exception as error:
-        # pandas, pyarrow, numpy and zipfile raise a dozen classes of their own.
+        # pandas, pyarrow, numpy and zipfile raise a dozen different classes.
         raise ValueError(f"{path} {fault} ({error})") from error
 
 
@@ -96,9 +97,9 @@ def _read_parquet(path: Path) -> Any:
 def _read_csv(path: Path, separator: str) -> Any:
     pandas = _pandas()
     frame = pandas.read_csv(path, sep=separator)
-    # Of columns without a name pandas makes an index, and X would lack them.
+    # pandas turns columns without a name into an index, so X would lack them.
     if not frame.index.equals(pandas.RangeIndex(len(frame))):
-        raise ValueError("rows have more values than the header has names: name every column")
+        raise ValueError("rows have more values than the header has names. Name every column.")
     return frame
 
 
@@ -110,7 +111,7 @@ _TABLES: dict[str, Callable[[Path], Any]] = {
 
 
 def _read_table(path: Path) -> Any:
-    with _readable(path, f"is no readable {path.suffix} table"):
+    with _readable(path, f"is not a readable {path.suffix} table"):
         return _TABLES[path.suffix.lower()](path)
 
 
@@ -118,7 +119,7 @@ def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -
     for option, column in (("--target", target), ("--text", text)):
         if column is not None and column not in frame.columns:
             raise ValueError(
-                f"{option} {column!r} is no column of {path}: it has {', '.join(map(repr, frame.columns))}"
+                f"{option} {column!r} is not a column of {path}, which has {', '.join(map(repr, frame.columns))}"
             )
     if target is not None and target == text:
         raise ValueError(f"--text {text!r} is the --target too. Name two columns.")
@@ -133,7 +134,9 @@ def _split_table(frame: Any, path: Path, target: str | None, text: str | None) -
 
 def _texts(values: list[Any], column: str) -> list[Any]:
     if values and not any(isinstance(value, str) for value in values):
-        raise ValueError(f"--text {column!r} holds no texts but values such as {values[0]!r}. Name a column of texts.")
+        raise ValueError(
+            f"--text {column!r} does not hold texts but values such as {values[0]!r}. Name a column of texts."
+        )
     return values
 
 
@@ -141,7 +144,7 @@ def _texts(values: list[Any], column: str) -> list[Any]:
 
 
 def _read_arrays(path: Path, target: str | None) -> Data:
-    with _readable(path, "holds no plain arrays, as numpy.savez(path, X=X, y=y) writes them"):
+    with _readable(path, "is not an archive of plain arrays, as written by numpy.savez(path, X=X, y=y)"):
         _check_archive(path)
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         arrays = {"X": loaded} if isinstance(loaded, np.ndarray) else _unpack(path, loaded)
@@ -149,20 +152,20 @@ def _read_arrays(path: Path, target: str | None) -> Data:
             _check_characters(name, array)
     target = "y" if target is None and "y" in arrays else target
     if target is not None and target not in arrays:
-        raise ValueError(f"--target {target!r} is no array of {path}: it has {', '.join(map(repr, arrays))}")
+        raise ValueError(f"--target {target!r} is not an array of {path}, which has {', '.join(map(repr, arrays))}")
     y = None if target is None else np.asarray(arrays.pop(target))
     if "X" not in arrays and len(arrays) != 1:
-        raise ValueError(f"{path} holds {', '.join(map(repr, arrays)) or 'nothing'}: call the samples 'X'")
+        raise ValueError(f"{path} holds {', '.join(map(repr, arrays)) or 'nothing'}. Name the samples 'X'.")
     X = arrays["X"] if "X" in arrays else next(iter(arrays.values()))
     return Data(X.tolist() if X.dtype.kind == "U" else X, y)
 
 
 def _check_archive(path: Path) -> None:
-    """Raise a ValueError for what begins as an archive and is none: numpy would leave the file open."""
+    """Raise a ValueError if a file begins like an archive but is corrupt; numpy would leave it open."""
     with path.open("rb") as file:
         begins = file.read(2) == b"PK"
     if begins and not zipfile.is_zipfile(path):
-        raise ValueError("it is a damaged archive")
+        raise ValueError("it is a corrupt archive")
 
 
 def _unpack(path: Path, archive: Any) -> dict[str, np.ndarray]:
@@ -171,16 +174,16 @@ def _unpack(path: Path, archive: Any) -> dict[str, np.ndarray]:
         arrays = {name: archive[name] for name in archive.files}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
-            raise ValueError(f"{name!r} is a file of another kind")
+            raise ValueError(f"{name!r} is not an array")
     return arrays
 
 
 def _check_characters(name: str, array: np.ndarray) -> None:
-    """Raise a ValueError for text that numpy holds and Python cannot: its characters are whatever the file says."""
+    """Raise a ValueError if an array of text contains invalid characters, which numpy does not check."""
     if array.dtype.kind == "U" and array.dtype.itemsize:
         native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
         if native.view(np.uint32).max(initial=0) > sys.maxunicode:
-            raise ValueError(f"{name!r} holds characters that are none")
+            raise ValueError(f"{name!r} contains invalid characters")
 
 
 # -- images -----------------------------------------------------------------------------------------
@@ -196,23 +199,23 @@ def _read_folder(folder: Path) -> Data:
 
 
 def check_output(path: Path, suffixes: tuple[str, ...], inputs: Iterable[Path] = ()) -> None:
-    """Raise before the work, and not after it, if a result cannot be written.
+    """Check before the work that a result can be written.
 
     Parameters
     ----------
-    path : of the result.
-    suffixes : that it may have, in small letters.
-    inputs : files and folders that are read, none of which the result may replace.
+    path : path of the result.
+    suffixes : allowed suffixes, in lower case.
+    inputs : files and folders that are read, which the result must not replace.
 
     Raises
     ------
-    ValueError : for another suffix, and for a file that is one of the inputs, under whatever name.
-    OSError : if it cannot be written there, as in a folder that does not exist.
+    ValueError : if the suffix is another, or the file is one of the inputs, under any name.
+    OSError : if it cannot be written, for example because the folder does not exist.
     """
     if path.suffix.lower() not in suffixes:
-        raise ValueError(f"--output {path}: give a name that ends in {', '.join(suffixes)}")
+        raise ValueError(f"--output {path}: choose a name that ends in {', '.join(suffixes)}")
     if not path.parent.exists():
-        raise FileNotFoundError(f"--output {path}: make the folder {path.parent} first")
+        raise FileNotFoundError(f"--output {path}: create the folder {path.parent} first")
     target = check_writable(path, argument="--output")
     for file in inputs:
         if target.exists() and file.exists() and (target.samefile(file) or _is_image_in(target, file)):
@@ -228,10 +231,10 @@ def write_features(path: Path, features: np.ndarray, names: np.ndarray, files: S
 
     Parameters
     ----------
-    path : of the file.
-    features, names : (n, d) and (d,).
-    files : (n,) names of the files that were embedded, as the first column, "file", of a .csv, and as the index of a
-        .parquet; an .npy has no place for them.
+    path : path of the file.
+    features, names : (n, d) features and (d,) names.
+    files : (n,) names of the embedded files: the first column, "file", of a .csv, or the index of a .parquet; not
+        written to an .npy.
     """
     index = None if files is None else [name.encode(errors="backslashreplace").decode() for name in files]
     with replacing(path) as file:
@@ -252,7 +255,7 @@ def write_features(path: Path, features: np.ndarray, names: np.ndarray, files: S
 
 
 def write_records(path: Path, records: list[dict[str, Any]]) -> None:
-    """Write records, whose values are plain but for a list of scores, as .csv."""
+    """Write records, whose values are plain except for a list of scores, as .csv."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]))
     writer.writeheader()

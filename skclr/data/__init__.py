@@ -1,4 +1,4 @@
-"""Data as users have them: rows, labels and groups."""
+"""Data in the forms that users have: rows, labels and groups."""
 
 from skclr.data.columns import check_length
 from skclr.data.groups import encode_groups

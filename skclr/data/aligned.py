@@ -1,4 +1,4 @@
-"""Views that the user gives: several arrays, of which row i of each is sample i."""
+"""Aligned views given by the user: several arrays, in which row i of each is sample i."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from skclr.data.stored import edges_of, in_blocks
 
 
 class Aligned:
-    """Rows of several arrays side by side; `aligned[rows]` is one slice of each.
+    """Rows of several aligned arrays; `aligned[rows]` is a list with one slice of each.
 
     Parameters
     ----------
-    sides : what a modality's `read` gave for each view.
+    sides : the result of a modality's `read` for each view.
 
     Raises
     ------
@@ -29,11 +29,11 @@ class Aligned:
     def __init__(self, sides: list[Any]) -> None:
         for side in sides:
             if isinstance(side, Ragged):
-                # Of question and answer one is longer.
+                # Views may have different lengths, such as question and answer.
                 side.length = max(other.shape[1] for other in sides)
         if len({side.shape[1:] for side in sides}) > 1:
             shapes = " and ".join(str(tuple(side.shape[1:])) for side in sides)
-            raise ValueError(f"X gives views of shapes {shapes}: give views of one shape")
+            raise ValueError(f"X holds views of shapes {shapes}. Pass views of one shape.")
         self.sides = sides
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Aligned:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape as one array (n, n_views, ...)."""
+        """The shape as a single array, (n, n_views, ...)."""
         n_samples, *rest = self.sides[0].shape
         return n_samples, len(self.sides), *rest
 
@@ -50,7 +50,7 @@ class Aligned:
 
     @property
     def edges(self) -> np.ndarray:
-        """See `Stored`; of the side in most blocks."""
+        """See `Stored`; those of the side with the most blocks."""
         return max(map(edges_of, self.sides), key=len)
 
     def in_blocks(self) -> Aligned:
@@ -61,5 +61,5 @@ class Aligned:
 
 
 def stacked(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]:
-    """Make of a modality's `to_tensor` one that takes slices of all views to (B, n_views, *shape)."""
+    """Return a version of `to_tensor` that maps slices of all views to (B, n_views, *shape)."""
     return lambda sides: torch.stack([to_tensor(side) for side in sides], 1)

@@ -1,4 +1,4 @@
-"""One value per row, from whatever container it came in, by position."""
+"""Columns of one value per row, by position, from any container."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scipy.sparse import issparse
 
 
 def n_values(values: Any) -> int | None:
-    """Return the number of rows of an array-like; None where it cannot be told without reading it."""
+    """Return the number of rows of an array-like; None if it is unknown before reading."""
     shape = getattr(values, "shape", None)
     if isinstance(shape, tuple) and shape:
-        # The rows of a dask frame are not counted yet.
+        # The number of rows of a dask frame is not known yet.
         return int(shape[0]) if isinstance(shape[0], int | np.integer) else None
     return len(values) if hasattr(values, "__len__") and shape != () else None
 
 
 def check_length(argument: str, values: Any, n_samples: int) -> None:
-    """Raise a ValueError where an argument does not have one value per row of X."""
+    """Raise a ValueError unless an argument has one value per row of X."""
     length = n_values(values)
     if length not in (None, n_samples):
         raise ValueError(f"{argument} has {length} values, but X has {n_samples} rows: pass one value per row")
@@ -31,17 +31,17 @@ def to_column(argument: str, values: Any) -> np.ndarray:
 
     Parameters
     ----------
-    argument : its name in errors.
-    values : array, sequence, pandas or polars Series, tensor, dask or Arrow array, or one column of such.
+    argument : name of the argument in error messages.
+    values : array, sequence, pandas or polars Series, tensor, dask or Arrow array, or a single column of these.
 
     Returns
     -------
-    (n,) array: of numpy's dtype where the container has one, else of objects. What is masked is None.
+    (n,) array, with the container's numpy dtype if it has one, else of objects. Masked values are None.
 
     Raises
     ------
-    TypeError : for what has no order or is no array.
-    ValueError : for several columns.
+    TypeError : if `values` has no order or is not array-like.
+    ValueError : if there are several columns.
     """
     if hasattr(values, "dask") and hasattr(values, "compute"):
         values = values.compute()
@@ -50,7 +50,7 @@ def to_column(argument: str, values: Any) -> np.ndarray:
     if hasattr(values, "columns") and hasattr(values, "shape"):
         _check_one_column(argument, values.shape)
         first = values.columns[0]
-        # Arrow's tables list the columns themselves, data frames list their names.
+        # Iterating over an Arrow table yields columns, over a data frame their names.
         values = first if hasattr(first, "to_pylist") else values[first]
     if isinstance(getattr(values, "dtype", None), np.dtype):
         array = _without_mask(values)
@@ -76,11 +76,11 @@ def to_column(argument: str, values: Any) -> np.ndarray:
 
 
 def distinct(argument: str, column: np.ndarray) -> tuple[list[Any], np.ndarray]:
-    """Return the distinct values of a column, missing ones as one None, and each row's number among them.
+    """Return the distinct values of a column, with missing ones as a single None, and the index of each row's value.
 
     Raises
     ------
-    TypeError : for values that cannot be labels or ids, such as lists.
+    TypeError : if a value cannot be a label or an id, such as a list.
     """
     if column.dtype.kind in "biufUSM":
         values, codes = np.unique(column, return_inverse=True)
@@ -101,7 +101,7 @@ def is_missing(value: Any) -> bool:
 
 
 def _plain(argument: str, value: Any) -> Hashable:
-    """Return a value of an object column such that equal values have equal hashes."""
+    """Return a value of an object column in a form in which equal values have equal hashes."""
     if is_missing(value):
         return None
     if isinstance(value, str | bytes | Number | np.generic):
@@ -114,13 +114,13 @@ def _plain(argument: str, value: Any) -> Hashable:
 
 
 def _listing(values: Any) -> Any:
-    """Return the method by which Arrow, polars, pandas and torch make a list of Python's own values."""
+    """Return the method of Arrow, polars, pandas or torch that returns a list of Python values."""
     names = ("to_pylist", "to_list", "tolist")
     return next((method for name in names if (method := getattr(values, name, None)) is not None), None)
 
 
 def _objects(values: Sequence[Any]) -> np.ndarray:
-    """Return a sequence as an array of objects: numpy would make strings of numbers beside strings."""
+    """Return a sequence as an array of objects, since numpy would convert numbers among strings to strings."""
     column = np.fromiter(values, object, len(values))
     if all(isinstance(value, list | tuple) for value in column) and len({len(value) for value in column}) == 1:
         return np.array([*column], dtype=object)

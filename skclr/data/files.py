@@ -1,4 +1,4 @@
-"""Image files, decoded when a batch asks for them."""
+"""Image files, decoded when a batch needs them."""
 
 import math
 import os
@@ -15,25 +15,26 @@ import numpy as np
 
 from skclr.optional import import_optional
 
-# Decoders let go of the interpreter; more threads than this wait for the disk.
+# Decoders release the GIL; more threads than this would wait for the disk.
 _MOST_THREADS = 8
-# Pixels beyond which images are decoded one at a time: each takes several bytes a pixel until it is resized.
+# Number of pixels beyond which images are decoded one at a time, since each takes several bytes per pixel until it is
+# resized.
 _LARGE_PIXELS = 2**24
 _LARGE = threading.Lock()
-# Values of all images that are decoded for one batch.
+# Largest number of values of all images decoded for one batch.
 _MOST_VALUES = 2**30
-# So many files tell whether all are grey.
+# Number of files from which it is inferred whether all are greyscale.
 _FIRST_FILES = 10
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-# Pillow's names of what has no colour.
+# Greyscale modes of Pillow.
 _GREY = ("1", "L", "LA")
-# Raster formats that Pillow decodes by itself. For others it starts a program (PostScript), or opens what a file embeds
-# in any format (IPTC), and it goes by the content of a file, not by its name.
+# Raster formats that Pillow decodes by itself. For others it starts a program (PostScript), or opens embedded files of
+# any format (IPTC). It recognises formats by content, not by name.
 _FORMATS = (
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "MSP", "PCX", "PNG", "PPM", "PSD", "QOI"),
     *("SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM"),
 )
-# Folders that archivers, network drives and systems add. Names that begin with a dot are hidden everywhere.
+# Folders created by archivers, network drives and operating systems. Names that begin with a dot are hidden everywhere.
 _SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
 
@@ -44,17 +45,17 @@ def holds_paths(X: Any) -> bool:
 
 
 class ImageFiles:
-    """Image files; `files[rows]` decodes these, in threads, to (B, H, W) grey or (B, H, W, 3) RGB, uint8.
+    """Image files; `files[rows]` decodes some in threads, to uint8 (B, H, W) greyscale or (B, H, W, 3) RGB.
 
     Parameters
     ----------
-    paths : (n,) str, of files that Pillow can read.
+    paths : (n,) str, paths of files that Pillow can read.
     shape : (H, W) or (H, W, 3) of all images.
-    resize : whether images are resized to it; otherwise one of another size is an error.
+    resize : whether images are resized to `shape`; otherwise an image of another size is an error.
 
     Raises
     ------
-    ValueError : where a file that is read is no such image; the message names it.
+    ValueError : if a file cannot be read as such an image; the message names it.
     """
 
     dtype = np.dtype(np.uint8)
@@ -80,9 +81,9 @@ class ImageFiles:
         def decode_into(row: int) -> None:
             images[row] = self._decode(paths[row])
 
-        # Threads that live for one call need no closing, and no thought when an estimator is pickled.
+        # Threads of a single call need not be closed, nor considered when an estimator is pickled.
         with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-            # The list raises what a thread has raised.
+            # Consuming the results raises errors of the threads.
             list(pool.map(decode_into, range(len(paths))))
         return images
 
@@ -100,8 +101,8 @@ class ImageFiles:
 def visible_files(folder: Path, pattern: str) -> list[Path]:
     """Return the files in a folder that match a glob pattern, sorted by path.
 
-    Hidden files, and all files in hidden folders and in folders that only systems make, are left out: editors,
-    archivers and network drives put copies and thumbnails there. What leads to `folder` itself may be hidden.
+    Hidden files, and all files in hidden folders and in folders created by systems, are ignored, since editors,
+    archivers and network drives put copies and thumbnails there. Parents of `folder` itself may be hidden.
     """
 
     def is_visible(path: Path) -> bool:
@@ -119,33 +120,33 @@ def images_in(folder: Path) -> list[Path]:
     ValueError : if there are none.
     """
     root = folder.resolve()
-    # A link may lead anywhere: only what lies in the folder itself is of the data.
+    # Links may lead anywhere, so only files within the folder itself are used.
     paths = [
         path
         for path in visible_files(folder, "**/*")
         if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root)
     ]
     if not paths:
-        raise ValueError(f"{folder} holds no images: give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files")
+        raise ValueError(f"{folder} contains no images. Pass a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files.")
     return paths
 
 
 def to_paths(X: Iterable[Any]) -> np.ndarray:
-    """Return paths as an array (n,) of str, after a look whether all are there."""
+    """Return paths as an array (n,) of str, after checking that all exist."""
     paths = []
     for row, path in enumerate(X):
         if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"X holds paths, but {path!r} in row {row}: give a str or a pathlib.Path")
+            raise TypeError(f"X holds paths, but {path!r} in row {row}. Pass a str or a pathlib.Path.")
         if not os.path.exists(path):
-            raise FileNotFoundError(f"X names {os.fspath(path)} in row {row}, which is not there: correct or drop it")
+            raise FileNotFoundError(f"X names {os.fspath(path)} in row {row}, which is missing. Correct or drop it.")
         if not os.path.isfile(path):
-            raise ValueError(f"X names {os.fspath(path)} in row {row}, which is no file: give files of images")
+            raise ValueError(f"X names {os.fspath(path)} in row {row}, which is not a file. Pass image files.")
         paths.append(os.fspath(path))
     return np.array(paths, dtype=object)
 
 
 def shape_of_files(paths: np.ndarray, size: tuple[int, int] | None) -> tuple[int, ...]:
-    """Return (H, W) where the first few files are grey, else (H, W, 3); without a `size` it is the first file's."""
+    """Return (H, W) if the first few files are greyscale, else (H, W, 3), with the given size or the first file's."""
     grey = True
     for path in paths[:_FIRST_FILES]:
         with opened_picture(path) as image:
@@ -155,11 +156,11 @@ def shape_of_files(paths: np.ndarray, size: tuple[int, int] | None) -> tuple[int
 
 
 def decode(path: str, mode: str, size: tuple[int, int] | None) -> np.ndarray:
-    """Read an image file, upright.
+    """Read an image file, applying its orientation.
 
     Parameters
     ----------
-    path : of the file.
+    path : path of the file.
     mode : "RGB" or "L".
     size : (H, W) to which it is resized, or None.
 
@@ -170,7 +171,7 @@ def decode(path: str, mode: str, size: tuple[int, int] | None) -> np.ndarray:
     pillow = import_pillow()
     with opened_picture(path) as image:
         if size is not None:
-            # JPEG decodes to a half, quarter or eighth at less cost; no side of it gets too short.
+            # JPEG can be decoded faster at a half, quarter or eighth of its size; no side becomes too short.
             image.draft(mode, (max(size), max(size)))
         with _LARGE if image.width * image.height > _LARGE_PIXELS else nullcontext():
             pillow.ImageOps.exif_transpose(image, in_place=True)
@@ -181,23 +182,23 @@ def decode(path: str, mode: str, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def is_picture(X: Any) -> bool:
-    """Return whether X is an image of Pillow; without importing it."""
+    """Return whether X is a Pillow image, without importing Pillow."""
     pillow = sys.modules.get("PIL.Image")
     return pillow is not None and isinstance(X, pillow.Image)
 
 
 def to_pixels(picture: Any, row: int) -> np.ndarray:
-    """Return an image of Pillow as an upright (H, W) grey or (H, W, 3) RGB uint8 array, as from its file.
+    """Return a Pillow image as an upright (H, W) greyscale or (H, W, 3) RGB uint8 array, as if read from a file.
 
     Raises
     ------
-    ValueError : if it has more than 8 bits a channel, or cannot be decoded.
+    ValueError : if it has more than 8 bits per channel, or cannot be decoded.
     """
     pillow = import_pillow()
     try:
         _check_depth(picture)
         return np.asarray(pillow.ImageOps.exif_transpose(picture).convert("L" if picture.mode in _GREY else "RGB"))
-    except Exception as error:  # Files are decoded when pixels are asked for, and every format has errors of its own.
+    except Exception as error:  # Decoding is lazy, and every format raises its own errors.
         raise ValueError(
             f"X holds a PIL image in row {row} that cannot be read ({error}). Leave it out, or pass an array of its "
             "pixels with modality='image'."
@@ -206,12 +207,12 @@ def to_pixels(picture: Any, row: int) -> np.ndarray:
 
 def _check_depth(image: Any) -> None:
     if image.mode[0] in "IF":
-        raise ValueError(f"more than 8 bits a channel, mode {image.mode!r}")
+        raise ValueError(f"more than 8 bits per channel, mode {image.mode!r}")
 
 
 @contextmanager
 def opened_picture(path: str) -> Iterator[Any]:
-    """Open an image file with Pillow; what goes wrong with it is a ValueError that names it."""
+    """Open an image file with Pillow; raise any error as a ValueError that names the file."""
     pillow = import_pillow()
     try:
         with pillow.Image.open(path, formats=_formats(pillow)) as image:
@@ -220,18 +221,18 @@ def opened_picture(path: str) -> Iterator[Any]:
                 raise ValueError(f"{image.width} × {image.height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS")
             _check_depth(image)
             yield image
-    except Exception as error:  # Every format has errors of its own.
-        raise ValueError(f"X names {path}, which cannot be read ({error}): leave it out, or mend it") from error
+    except Exception as error:  # Every format raises its own errors.
+        raise ValueError(f"X names {path}, which cannot be read ({error}). Remove or repair it.") from error
 
 
 def _formats(pillow: ModuleType) -> list[str]:
-    """Return those of `_FORMATS` that the installed version of Pillow knows; it raises a KeyError for others."""
+    """Return those of `_FORMATS` that the installed version of Pillow supports; it raises a KeyError for others."""
     pillow.Image.init()
     return [name for name in _FORMATS if name in pillow.Image.OPEN]
 
 
 def import_pillow() -> ModuleType:
-    """Return Pillow with the modules that read images."""
+    """Return Pillow, with the modules that read images imported."""
     for module in ("PIL.Image", "PIL.ImageOps"):
         import_optional(module, "vision", "reading image files")
     return import_optional("PIL", "vision", "reading image files")

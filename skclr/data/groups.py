@@ -1,4 +1,4 @@
-"""Positive groups, from labels or ids as users have them: rows of one id are positives of each other."""
+"""Positive groups from labels or ids: rows with the same id are positives of each other."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from skclr.data.labels import UNLABELLED, encode_labels
 
 
 def row_groups(n_samples: int, labels: Any = None, groups: Any = None, n_extra: int = 0) -> Tensor:
-    """Return the id of each row's positive group.
+    """Return the id of the positive group of each row.
 
     Parameters
     ----------
     n_samples : number of rows of X.
-    labels : (n_samples,) classes that make groups, -1 or missing for unlabelled; None where `groups` is given.
-    groups : (n_samples,) ids that make groups; a row without an id is a group of its own. None where `labels` is given.
-    n_extra : number of rows after those of X, each a group of its own.
+    labels : (n_samples,) classes that define groups, -1 or missing for unlabelled; None if `groups` is given.
+    groups : (n_samples,) ids that define groups; a row without an id is its own group. None if `labels` is given.
+    n_extra : number of rows after those of X, each its own group.
 
     Returns
     -------
-    (n_samples + n_extra,) int64. With labels, the id of a labelled row is the number of its class, from 0 in sorted
-    order, and ids of unlabelled rows are negative.
+    (n_samples + n_extra,) int64. With labels, the id of a labelled row is the index of its class in sorted order, and
+    ids of unlabelled rows are negative.
 
     Raises
     ------
-    ValueError, TypeError : for labels and groups at once, and as for `encode_labels` and `encode_groups`.
+    ValueError, TypeError : if both labels and groups are given, and as in `encode_labels` and `encode_groups`.
     """
     if labels is not None and groups is not None:
-        raise ValueError("groups= came with positives='labels': rows can have one kind of positives, give one of them")
+        raise ValueError("positives='labels' came with groups=, which also define positives. Pass one of them.")
     if labels is None:
         codes = encode_groups(groups, n_samples)
     elif (codes := encode_labels(labels, n_samples).codes).max(initial=UNLABELLED) == UNLABELLED:
-        warnings.warn("y has no label but -1, so that positives='labels' does what 'views' does", stacklevel=2)
+        warnings.warn("y has no label but -1, so positives='labels' does the same as 'views'", stacklevel=2)
     return positive_groups(torch.from_numpy(np.append(codes, np.full(n_extra, UNLABELLED))))
 
 
 def positive_groups(labels: Tensor) -> Tensor:
-    """Turn labels into positive groups; each unlabelled row becomes a group of its own.
+    """Return the positive groups of labels; each unlabelled row is its own group.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def positive_groups(labels: Tensor) -> Tensor:
 
     Returns
     -------
-    (n,) int64; rows are positives of each other where the ids are equal.
+    (n,) int64; rows with equal ids are positives of each other.
     """
-    # Counting down from -1 meets no label: those are 0 or more.
+    # Counting down from -1 avoids the labels, which are 0 or more.
     alone = -1 - torch.arange(len(labels), device=labels.device)
     return torch.where(labels == UNLABELLED, alone, labels)
 
@@ -62,16 +62,16 @@ def encode_groups(groups: Any, n_samples: int) -> np.ndarray:
 
     Parameters
     ----------
-    groups : ids in any container, of any types; -1 is an id like others.
-    n_samples : rows of X.
+    groups : ids in any container, of any types; -1 is an ordinary id.
+    n_samples : number of rows of X.
 
     Returns
     -------
-    (n_samples,) int64, from 0 on; -1 where an id is missing (None, NaN, NA, NaT), whose row is in no group.
+    (n_samples,) int64 from 0; -1 if the id is missing (None, NaN, NA, NaT), so the row is in no group.
 
     Raises
     ------
-    TypeError, ValueError : for another number of values or columns, and for values that are no ids.
+    TypeError, ValueError : if the number of values or columns is wrong, or a value cannot be an id.
 
     Examples
     --------

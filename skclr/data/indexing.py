@@ -1,4 +1,4 @@
-"""Columns: table rows with categories and gaps as plain numbers that a network can take."""
+"""Table rows with categories and missing values as numbers that a network can process."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -10,43 +10,43 @@ from torch import Tensor, nn
 
 
 def check_lengths(n_columns: int, **values: Sequence[Any]) -> None:
-    """Raise a ValueError where values by column are neither empty nor one for each column."""
+    """Raise a ValueError unless the sequences are empty or have one value per column."""
     for name, entries in values.items():
         if len(entries) not in (0, n_columns):
             raise ValueError(f"{name}={tuple(entries)} has {len(entries)} entries, but X has {n_columns} columns")
 
 
 class Indexing(nn.Module, ABC):
-    """A module with buffers of indices, which follow from its arguments alone."""
+    """Base class of modules with index buffers, which depend only on the arguments."""
 
     @abstractmethod
     def indices(self) -> dict[str, Tensor]:
         """Return the buffers by name."""
 
     def check_indices(self) -> None:
-        """Raise a ValueError where buffers that were loaded are others: they would look up what is not there."""
+        """Raise a ValueError if loaded buffers differ, since they might index out of range."""
         for name, expected in self.indices().items():
             if not torch.equal(self.get_buffer(name).cpu(), expected):
-                raise ValueError(f"{name} are not the indices that belong to the columns")
+                raise ValueError(f"{name} does not match the columns")
 
 
 class Columns(Indexing):
-    """Numbers as they are, a flag for each number that can be missing, and a learned vector for each category.
+    """Pass numbers through, add a flag per number that can be missing, and embed each category.
 
     Parameters
     ----------
     n_columns : number of columns (d).
-    cardinalities : number of categories of each column, 0 for a number; empty means numbers only.
-    gaps : whether each column of numbers gets a flag; empty means none.
-    dim : width of a category's vector.
+    cardinalities : number of categories of each column, 0 for a numeric column; empty if all are numeric.
+    gaps : whether each numeric column gets a flag for missing values; empty for none.
+    dim : width of the vector of a category.
 
     Attributes
     ----------
-    out_features : width of the result.
+    out_features : width of the output.
 
     References
     ----------
-    Guo and Berkhahn 2016, "Entity embeddings of categorical variables". Differs: one width for all columns.
+    Guo and Berkhahn 2016, "Entity embeddings of categorical variables". Differs: all columns have the same width.
     """
 
     def __init__(
@@ -72,21 +72,21 @@ class Columns(Indexing):
     def indices(self) -> dict[str, Tensor]:
         """See `Indexing`."""
         counts = self.cardinalities
-        # One table for all columns; in each the first row stands for what is missing or was never seen.
+        # One table for all columns, in which the first row of each is for missing and unseen categories.
         starts = [*accumulate((count + 1 for count in counts if count), initial=0)][:-1]
         return {
-            "numbers": places(count == 0 for count in counts) if counts else torch.arange(self.n_columns),
-            "flags": places(self.gaps),
-            "categories": places(counts),
+            "numbers": positions(count == 0 for count in counts) if counts else torch.arange(self.n_columns),
+            "flags": positions(self.gaps),
+            "categories": positions(counts),
             "offsets": torch.tensor(starts, dtype=torch.int64) + 1,
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, d), NaN where there is a gap, to (B, out_features)."""
+        """Return (B, out_features) numbers of rows (B, d), in which NaN is a missing value."""
         if x.shape[1] != self.n_columns:
             raise ValueError(
-                f"a sample or view has {x.shape[1]} values, but the network was made for {self.n_columns}: choose an "
-                "encoder that takes samples of any length or size"
+                f"a sample or view has {x.shape[1]} values, but the network expects {self.n_columns}. Choose an "
+                "encoder for samples of any length or size."
             )
         parts = [x[:, self.numbers].nan_to_num(0.0), x[:, self.flags].isnan().to(x.dtype)]
         if self.vectors is not None:
@@ -95,6 +95,6 @@ class Columns(Indexing):
         return torch.cat(parts, 1)
 
 
-def places(chosen: Iterable[object]) -> Tensor:
-    """Return the places of what is true, int64."""
+def positions(chosen: Iterable[object]) -> Tensor:
+    """Return the int64 positions of the values that are true."""
     return torch.tensor([place for place, true in enumerate(chosen) if true], dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Labels as users have them, encoded: one meaning of y for every function that uses it."""
+"""Encoding of labels, so that y has the same meaning in every function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skclr.data.columns import check_length, distinct, to_column
 from skclr.wording import counted
 
 UNLABELLED = -1
-# What numpy makes of -1 beside strings, and a CSV file of -1 beside names.
+# The text of -1 in a numpy array of strings, or in a CSV column of names.
 _UNLABELLED_TEXTS = frozenset({"-1", "-1.0", b"-1", b"-1.0"})
 
 
@@ -21,8 +21,8 @@ class Labels(NamedTuple):
 
     Attributes
     ----------
-    codes : (n,) int64, places in `classes`; -1 is unlabelled.
-    classes : (n_classes,) the distinct labels as the user gave them, sorted.
+    codes : (n,) int64 indices into `classes`; -1 is unlabelled.
+    classes : (n_classes,) distinct labels in their original form, sorted.
     """
 
     codes: np.ndarray
@@ -30,7 +30,7 @@ class Labels(NamedTuple):
 
     @property
     def labelled(self) -> np.ndarray:
-        """Return the row numbers that have a label."""
+        """Return the row numbers of labelled rows."""
         return np.flatnonzero(self.codes != UNLABELLED)
 
     @property
@@ -39,27 +39,28 @@ class Labels(NamedTuple):
         return np.bincount(self.codes[self.labelled], minlength=len(self.classes))
 
     def take(self, rows: np.ndarray) -> Labels:
-        """Return the labels of some rows; `classes` are those of all."""
+        """Return the labels of some rows, with the same `classes`."""
         return Labels(self.codes[rows], self.classes)
 
     def values(self, rows: Any = slice(None)) -> np.ndarray:
-        """Return the labels of rows that have one, those that scikit-learn does not take (bytes, dates) as text."""
+        """Return the labels of labelled rows; types that scikit-learn does not accept (bytes, dates) become strings."""
         plain = self.classes.dtype.kind in "biufU"
         classes = self.classes if plain else np.array([str(label) for label in self.classes])
         return classes[self.codes[rows]]
 
 
 def encode_labels(y: Any, n_samples: int | None = None, *, argument: str = "y", fractions: bool = False) -> Labels:
-    """Encode labels in any container by position; unlabelled rows stay apart.
+    """Encode labels in any container by position, keeping unlabelled rows apart.
 
-    Unlabelled are -1 of any numeric type, also beside strings, the string "-1", and missing values: None, NaN, NA, NaT.
+    Unlabelled means -1 of any numeric type, also among strings, the string "-1", and missing values: None, NaN, NA,
+    NaT.
 
     Parameters
     ----------
-    y : labels, as an array, list, pandas or polars Series, tensor, or a single column of such.
-    n_samples : rows of X, where their number is to be checked.
-    argument : its name in errors.
-    fractions : whether numbers may be other than whole ones.
+    y : labels as an array, list, pandas or polars Series, tensor, or a single column of these.
+    n_samples : number of rows of X, to check that of y; None to skip the check.
+    argument : name of y in error messages.
+    fractions : whether labels may be fractional numbers.
 
     Returns
     -------
@@ -67,8 +68,8 @@ def encode_labels(y: Any, n_samples: int | None = None, *, argument: str = "y", 
 
     Raises
     ------
-    TypeError : for a y that is no array-like, or whose labels cannot be sorted.
-    ValueError : for another number of values or columns, for continuous y, and for y of -1 and one class.
+    TypeError : if y is not array-like, or its labels cannot be sorted.
+    ValueError : if the number of values or columns is wrong, y is continuous, or y has only -1 and one class.
 
     Examples
     --------
@@ -83,7 +84,7 @@ def encode_labels(y: Any, n_samples: int | None = None, *, argument: str = "y", 
     labels = [value for value in values if not (value is None or _is_unlabelled(value))]
     _check_classes(argument, labels, fractions=fractions)
     if len(labels) == 1 and any(value is not None and _is_unlabelled(value) for value in values):
-        raise ValueError(f"{argument} contains -1 (unlabelled) and one class; recode two classes as 0 and 1.")
+        raise ValueError(f"{argument} contains -1 (unlabelled) and one class. Recode two classes as 0 and 1.")
     ordered = _sorted(argument, labels)
     places = {label: place for place, label in enumerate(ordered)}
     code_of = np.array([places.get(value, UNLABELLED) for value in values], dtype=np.int64)
@@ -91,19 +92,19 @@ def encode_labels(y: Any, n_samples: int | None = None, *, argument: str = "y", 
 
 
 def encode_together(**parts: Any) -> list[Labels]:
-    """Encode several label arrays by the same classes.
+    """Encode several label arrays with the same classes.
 
     Parameters
     ----------
-    **parts : each by its name in errors, such as y_train and y_test.
+    ***parts : label arrays by their name in error messages, such as y_train and y_test.
 
     Returns
     -------
-    Labels of each part; `classes` are those of all.
+    Labels of each part, with the classes of all.
 
     Raises
     ------
-    TypeError, ValueError : as for `encode_labels`, and where the parts hold labels of different types.
+    TypeError, ValueError : as in `encode_labels`, and if the parts contain labels of different types.
 
     Examples
     --------
@@ -119,12 +120,12 @@ def encode_together(**parts: Any) -> list[Labels]:
 
 
 def check_splittable(labels: Labels, purpose: str) -> None:
-    """Raise a ValueError where labelled rows cannot be split such that both parts have every class.
+    """Raise a ValueError if labelled rows cannot be split so that both parts contain every class.
 
     Parameters
     ----------
-    labels : of all rows.
-    purpose : who splits them, in errors.
+    labels : labels of all rows.
+    purpose : what the split is for, in error messages.
     """
     if len(labels.classes) < 2:
         found = counted(len(labels.classes), "class", "classes")
@@ -135,7 +136,7 @@ def check_splittable(labels: Labels, purpose: str) -> None:
 
 
 def _recoded(labels: Labels, classes: np.ndarray) -> Labels:
-    # One more place: code -1 takes the last.
+    # One more entry, since code -1 selects the last.
     code_of = np.append(np.searchsorted(classes, labels.classes), UNLABELLED)
     return Labels(code_of[labels.codes], classes)
 
@@ -153,16 +154,16 @@ def _is_unlabelled(label: Any) -> bool:
 
 
 def _is_number(label: Any) -> bool:
-    # numpy counts durations among the integers.
+    # In numpy, durations are integers too.
     return isinstance(label, Number | np.bool_) and not isinstance(label, np.timedelta64)
 
 
 def _check_classes(argument: str, labels: list[Any], *, fractions: bool) -> None:
-    """Raise a ValueError for labels that are no classes."""
+    """Raise a ValueError if labels cannot be classes."""
     if "nan" in labels:
         raise ValueError(
-            f"{argument} contains the text 'nan', which numpy writes for a missing value beside strings: mark "
-            "unlabelled rows with -1, or rename the class"
+            f"{argument} contains the text 'nan', which numpy writes for missing values among strings. Mark "
+            "unlabelled rows with -1, or rename the class."
         )
     numbers = [label for label in labels if isinstance(label, Real) and _is_number(label)]
     if any(math.isinf(number) for number in numbers):

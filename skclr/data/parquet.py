@@ -1,4 +1,4 @@
-"""Tables in Parquet files, read row group by row group."""
+"""Tables in Parquet files, read by row group."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import numpy as np
 from skclr.data.files import visible_files
 from skclr.optional import import_optional
 
-# A file that grows beyond both when it is read is taken for one that was made to fill the memory.
+# A file that grows beyond both when it is read is regarded as a decompression bomb.
 _MOST_BYTES = 2**30
 _MOST_GROWTH = 100
-# What a value takes at the least, as a number or as a reference to a text.
+# Minimum size of a value, as a number or a reference to a string.
 _VALUE_BYTES = 8
-# Encodings in which a few bytes can stand for a long text.
+# Encoding in which a few bytes can represent a long string.
 _PREFIXES = "DELTA_BYTE_ARRAY"
 _DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
-# Decoded at once where texts have to be decoded to learn how long they are.
+# Bytes decoded at once if strings must be decoded to learn their length.
 _BLOCK_BYTES = 2**24
 
 
 def check_growth(path: str | os.PathLike[str], n_bytes: int, most_bytes: int | None = None) -> None:
-    """Raise a ValueError before a small file becomes so many bytes: more than 1 GiB and 100 times its size."""
+    """Raise a ValueError if a file would grow to more than both 1 GiB and 100 times its size."""
     if n_bytes > max(most_bytes or _MOST_BYTES, _MOST_GROWTH * os.path.getsize(path)):
         raise ValueError(
             f"{os.fspath(path)} would grow to {n_bytes / 2**30:,.1f} GiB or more, over {_MOST_GROWTH} times its size. "
-            "If you trust it, unpack it yourself and pass an .npy file, of which only what is needed is read."
+            "If you trust it, unpack it and pass an .npy file, which is read in parts."
         )
 
 
@@ -58,22 +58,22 @@ def check_row_group(
     before: int = 0,
     most_bytes: int | None = None,
 ) -> int:
-    """Return the bytes that a row group of a Parquet file grows to, having taken hardly any memory.
+    """Return the size in bytes to which a row group of a Parquet file grows, using little memory.
 
-    Numbers and plain texts are as large as the metadata says. Of texts in a dictionary, the dictionary and the places
-    in it are read, but not the texts themselves.
+    Numbers and plain strings have the size stated in the metadata. For strings in a dictionary, the dictionary and the
+    indices are read, but the strings are not expanded.
 
     Parameters
     ----------
-    path, metadata : of the file.
+    path, metadata : path and metadata of the file.
     group : number of the row group.
-    columns : names of the columns that are read; None is all of them.
-    before : bytes that earlier row groups have grown to, where they are kept.
-    most_bytes : that any file may grow to; None is 1 GiB.
+    columns : names of the columns that are read; None for all.
+    before : size in bytes of earlier row groups that are kept.
+    most_bytes : size in bytes to which any file may grow; None is 1 GiB.
 
     Raises
     ------
-    ValueError : if these bytes are too many for a file of its size.
+    ValueError : if the size is too large for a file of that size.
     """
     rows, n_bytes = metadata.row_group(group), before
     places = [i for i in range(rows.num_columns) if _is_read(rows.column(i).path_in_schema, columns)]
@@ -94,13 +94,13 @@ def _is_read(path: str, columns: Sequence[str] | None) -> bool:
 
 def _least_bytes(metadata: Any, group: int, place: int) -> int:
     rows, column = metadata.row_group(group), metadata.row_group(group).column(place)
-    # Of fixed length are decimals, UUIDs and the like.
+    # Decimals, UUIDs and the like have a fixed length.
     width = max(_VALUE_BYTES, metadata.schema.column(place).length)
     return max(column.total_uncompressed_size, width * max(column.num_values, rows.num_rows))
 
 
 def _text_bytes(path: Any, metadata: Any, group: int, place: int, kinds: Any) -> Iterator[int]:
-    """Yield how much longer the texts of a column are than its bytes in the file, block by block."""
+    """Yield by how much the strings of a column exceed its bytes in the file, block by block."""
     parquet, _ = _import_pyarrow()
     column = metadata.row_group(group).column(place)
     name, encodings = column.path_in_schema, set(column.encodings)
@@ -108,17 +108,17 @@ def _text_bytes(path: Any, metadata: Any, group: int, place: int, kinds: Any) ->
         return
     index = kinds.get_field_index(name)
     if index >= 0 and str(kinds.field(index).type).startswith("dictionary"):
-        # Categories stay a dictionary.
+        # Categories remain a dictionary.
         return
     if _PREFIXES not in encodings:
         with parquet.ParquetFile(path, metadata=metadata, read_dictionary=[name]) as file:
             table = file.read_row_group(group, columns=[name])
             yield sum(_decoded_bytes(chunk) for column in table.columns for chunk in column.chunks)
     elif metadata.schema.column(place).max_repetition_level:
-        # A single row may be of any length.
+        # A single row may have any length.
         yield column.num_values * column.total_uncompressed_size
     else:
-        # No text is longer than all that the file says of them.
+        # No string is longer than the uncompressed size of the column.
         n_rows = max(1, _BLOCK_BYTES // column.total_uncompressed_size)
         with parquet.ParquetFile(path, metadata=metadata) as file:
             for batch in file.iter_batches(n_rows, row_groups=[group], columns=[name]):
@@ -126,7 +126,7 @@ def _text_bytes(path: Any, metadata: Any, group: int, place: int, kinds: Any) ->
 
 
 def _decoded_bytes(array: Any) -> int:
-    """Return the length of all texts of an array whose texts lie in dictionaries, at any depth."""
+    """Return the total length of the strings of an array with dictionaries at any depth."""
     import pyarrow
     import pyarrow.compute
 
@@ -144,29 +144,29 @@ def _decoded_bytes(array: Any) -> int:
 
 
 class ParquetRows:
-    """Rows of Parquet files, as X for tables that no memory holds; `rows[index]` is a DataFrame.
+    """Rows of Parquet files, to pass as X if a table exceeds memory; `rows[index]` is a DataFrame.
 
-    A row group is read as a whole, and shuffles draw from several at once: write them of some MB each
-    (`row_group_size=`). In a large one rows that lie beside each other are likelier to meet in a batch.
+    Row groups are read as a whole, and shuffles draw from several at once, so write row groups of a few MB
+    (`row_group_size=`). With larger ones, neighbouring rows are more likely to be in the same batch.
 
     Parameters
     ----------
     path : str or path
-        Of a file, or of a folder, whose files are taken in the order of their names.
+        Path of a file, or of a folder, whose files are read in the order of their names.
     columns : sequence of str, default=None
-        Those to read; None is all of them.
+        Names of the columns to read; None for all.
 
     Attributes
     ----------
-    edges : (n_groups + 1,) row numbers at which row groups begin, and that of the end.
+    edges : (n_groups + 1,) first row number of each row group, then the number of rows.
 
     Raises
     ------
     ValueError
-        Where there are no such files, or their columns differ or share a name; and when rows are read of a row group
-        that would grow beyond 1 GiB and 100 times the size of its file.
+        If there are no such files, or their columns differ or share a name; and on reading a row group that would grow
+        beyond both 1 GiB and 100 times the size of its file.
     ImportError
-        Without pyarrow and pandas, `skclr[cli]`.
+        If pyarrow or pandas is not installed (`skclr[cli]`).
 
     Examples
     --------
@@ -186,11 +186,11 @@ class ParquetRows:
         parquet, _ = _import_pyarrow()
         paths = visible_files(Path(path), "*.parquet") if os.path.isdir(path) else [Path(path)]
         if not paths:
-            raise ValueError(f"path={os.fspath(path)!r} holds no .parquet files: give a folder that does, or a file")
+            raise ValueError(f"path={os.fspath(path)!r} contains no .parquet files. Pass one that does, or a file.")
         files = [(path, parquet.read_metadata(path)) for path in paths]
         odd = next((path for path, file in files if not file.schema.equals(files[0][1].schema)), None)
         if odd is not None:
-            raise ValueError(f"{odd} has other columns or types than {paths[0]}: write all files alike")
+            raise ValueError(f"{odd} has other columns or types than {paths[0]}. Write all files alike.")
         names = column_names(*files[0])
         missing = [name for name in columns or () if name not in names]
         if missing:
@@ -211,7 +211,7 @@ class ParquetRows:
         return pandas.concat(found) if len(found) > 1 else found[0] if found else self._group(0)[:0]
 
     def _group(self, number: int) -> Any:
-        """Read a row group; the last is kept, for those who come for the rest of it."""
+        """Read a row group; the last one is cached, since further rows of it are likely to follow."""
         last, frame = self._last
         if last != number:
             parquet, _ = _import_pyarrow()

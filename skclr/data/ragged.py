@@ -1,4 +1,4 @@
-"""Samples of unequal lengths as one array and its offsets, padded batch by batch."""
+"""Samples of unequal lengths, stored as one array with offsets and padded batch by batch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Ragged:
 
     Parameters
     ----------
-    values : (Σ l_i, *inner), all samples one after the other.
-    offsets : (n + 1,), where each begins, and the end of the last.
-    length : to which samples are padded; longer ones lose their end.
-    fill : what stands after a sample's end.
+    values : (Σ l_i, *inner), the concatenated samples.
+    offsets : (n + 1,), the beginning of each sample, then the end of the last.
+    length : length to which samples are padded or truncated.
+    fill : value of the padding.
 
     Attributes
     ----------
-    padded : (n,) lengths to which samples are padded where each is to be embedded as if it were alone; None is
-        `length` for all.
+    padded : (n,) lengths to which samples are padded if each is embedded independently of the others; None for
+        `length`.
     """
 
     padded: np.ndarray | None = None
@@ -37,7 +37,7 @@ class Ragged:
 
     @classmethod
     def of(cls, samples: Sequence[np.ndarray], length: int, fill: Any) -> Self:
-        """Put samples (l_i, *inner) together."""
+        """Concatenate samples (l_i, *inner)."""
         offsets = np.concatenate([[0], np.cumsum([len(sample) for sample in samples])])
         return cls(np.concatenate(samples), offsets, length, fill)
 
@@ -46,34 +46,34 @@ class Ragged:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape as one padded array."""
+        """The shape as one padded array."""
         return len(self), self.length, *self.values.shape[1:]
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of what indexing gives."""
+        """The dtype of the values."""
         return self.values.dtype
 
     @property
     def lengths(self) -> np.ndarray:
-        """Lengths (n,) of the samples as they are, before any end is lost."""
+        """The lengths (n,) of the samples before truncation."""
         return np.diff(self.offsets)
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         starts, lengths = self.offsets[:-1][rows], self.lengths[rows]
         steps = np.arange(self.length)
-        there = steps < lengths[:, None]
-        padded = self.values[np.where(there, starts[:, None] + steps, 0)]
-        padded[~there] = self.fill
+        inside = steps < lengths[:, None]
+        padded = self.values[np.where(inside, starts[:, None] + steps, 0)]
+        padded[~inside] = self.fill
         return padded
 
     def paddings(self, *, any_length: bool) -> np.ndarray:
-        """Return the lengths (n,) to which samples are padded, each of which follows from that sample alone.
+        """Return the lengths (n,) to which samples are padded, each of which depends only on that sample.
 
         Parameters
         ----------
-        any_length : whether a network takes samples of any length: then none takes more than twice the memory of its
-            own values, however long samples were in `fit`.
+        any_length : whether a network accepts samples of any length; if so, padding at most doubles the memory of a
+            sample, however long samples were in `fit`.
         """
         padded = np.full(len(self), self.length) if self.padded is None else self.padded
         return octaves_below(padded, self.lengths) if any_length else padded
@@ -85,19 +85,19 @@ class Ragged:
         return ragged
 
     def join(self, more: Ragged) -> Ragged:
-        """Put the samples of two into one, padded as the first."""
+        """Return the samples of both, padded like the first."""
         offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
         return Ragged(np.concatenate([self.values, more.values]), offsets, self.length, self.fill)
 
 
 def octaves_below(longest: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return the smallest of longest, longest / 2, longest / 4, ... that holds a length, each (n,)."""
+    """Return the smallest of longest, longest / 2, longest / 4, ... that is at least the length, each (n,)."""
     held = np.clip(lengths, 1, longest)
     return np.maximum(held, np.ceil(longest / 2 ** np.floor(np.log2(longest / held)))).astype(int)
 
 
 def ending_early(x: Tensor) -> Tensor:
-    """Let the last of samples (B, *inner, T) end after one step: NaN is what is not there."""
+    """Set the last of samples (B, *inner, T) to NaN after its first step."""
     x = x.clone()
     x[-1, ..., 1:] = torch.nan
     return x

@@ -1,4 +1,4 @@
-"""Rows: the one answer to what X is."""
+"""Rows: the interpretation of X, in one place."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from skclr.measures import spread_rows
 class Rows:
     """The rows of X: one container, or several aligned views of the same samples.
 
-    `Rows.of(X)` opens what a user passes as X. Estimators accept Rows in place of X, so that X is opened once, however
-    often some of its rows are needed. Rows of a container on disk are read when they are taken.
+    `Rows.of(X)` opens what a user passes as X. Estimators accept Rows instead of X, so that X is opened only once,
+    however often some of its rows are needed. Rows of a container on disk are read when they are indexed.
 
     Parameters
     ----------
@@ -45,17 +45,17 @@ class Rows:
         lengths = [_n_rows(side) for side in self.sides]
         if len(set(lengths)) > 1:
             raise ValueError(
-                f"X holds {len(lengths)} views of {', '.join(map(str, lengths))} samples: pass views of the same "
-                "samples in the same order"
+                f"X holds {len(lengths)} views of {', '.join(map(str, lengths))} samples. Pass views of the same "
+                "samples in the same order."
             )
 
     @classmethod
     def of(cls, X: Any, *, paired: bool = False) -> Rows:
-        """Open X.
+        """Return the rows of X.
 
         Parameters
         ----------
-        X : what a user passed; Rows are returned as they are.
+        X : data as passed by a user; Rows are returned as they are.
         paired : whether X holds several views of each sample: a tuple of containers, or one array
             (n, n_views, *shape).
 
@@ -65,13 +65,13 @@ class Rows:
 
         Raises
         ------
-        ValueError, TypeError : if X holds no samples, or one view of each although it is `paired`.
+        ValueError, TypeError : if X holds no samples, or a single view of each sample although `paired` is True.
         """
         rows = X if isinstance(X, Rows) else cls(_open(X, paired=paired))
         if paired and rows.n_views < 2:
             raise ValueError(
-                "views='paired' takes the views from X, and X holds one of each sample: pass a tuple of aligned "
-                "arrays, or one array (n, n_views, *shape)"
+                "views='paired' takes the views from X, but X holds one view per sample. Pass a tuple of aligned "
+                "arrays, or one array (n, n_views, *shape)."
             )
         return rows
 
@@ -89,31 +89,31 @@ class Rows:
         return _n_rows(self.sides[0])
 
     def __getitem__(self, index: np.ndarray | slice) -> Rows:
-        # An index of a list is a number: masks and negative numbers mean the same for all containers.
+        # Lists take only numbers, so masks and negative numbers are converted for all containers alike.
         places = index if isinstance(index, slice) else np.arange(len(self))[index]
         return Rows([_take(side, places) for side in self.sides])
 
     def blocks(self, size: int) -> Iterator[Rows]:
-        """Yield all rows in their order, `size` at a time."""
+        """Yield all rows in order, `size` at a time."""
         return (self[start : start + size] for start in range(0, len(self), size))
 
     def spread(self, most: int = 5_000) -> Rows:
-        """Return `most` rows at equal steps, or all of them if they are fewer; other rows are not read."""
+        """Return `most` evenly spaced rows, or all if there are fewer; other rows are not read."""
         return self if len(self) <= most else self[spread_rows(len(self), most)]
 
     def single(self) -> Any:
-        """Return the one container.
+        """Return the only container.
 
         Raises
         ------
         ValueError : if there are several views.
         """
         if self.n_views > 1:
-            raise ValueError("X is a tuple of views, but transform embeds one: pass transform(X[0])")
+            raise ValueError("X is a tuple of views, but transform embeds one. Pass transform(X[0]).")
         return self.sides[0]
 
     def as_given(self) -> Any:
-        """Return X as a user passes it: the one container, or a tuple of one per view."""
+        """Return X in the form that users pass: a container, or a tuple with one per view."""
         return self.sides if self.n_views > 1 else self.sides[0]
 
 
@@ -122,7 +122,7 @@ def _open(X: Any, *, paired: bool) -> list[Any]:
     if isinstance(X, tuple) and X and holds_views(X, paired=paired):
         return [opened(view) for view in X]
     X = opened(X)
-    # A text is a sample without a shape of its own.
+    # A text is a sample without a shape.
     if not paired or len(getattr(X, "shape", ())) < (2 if _holds_text(X) else 3):
         return [X]
     if isinstance(X, Stored):

@@ -1,4 +1,4 @@
-"""The data path: a host array seen as batches of tensors, sliced once a batch and never by sample."""
+"""The data path: a host array as batches of tensors, sliced once per batch instead of once per sample."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from skclr.ranks.collectives import world
 T = TypeVar("T")
 U = TypeVar("U")
 
-# As float32: what a laptop has to spare.
+# As float32; a laptop can spare this much.
 _HOST_BYTES = 2**28
-# Of what an accelerator has free: the rest is for activations.
+# Share of an accelerator's free memory; the rest is for activations.
 _DEVICE_SHARE = 1 / 4
 
 
@@ -32,12 +32,12 @@ class Samples(Dataset[Tensor]):
 
     Parameters
     ----------
-    X : array of n rows that takes an index array; it is read only. It may be stored in blocks, see
+    X : array of n rows that accepts an index array; it is never written to. It may be stored in blocks, see
         `skclr.data.stored.edges_of` and `in_blocks`.
-    to_tensor : turns a slice of X into a float32 tensor (B, *shape).
-    device : where batches go.
-    groups : int64 positive group of each of these samples; None makes every sample its own.
-    rows : growing row numbers of X that belong to these samples; None is all.
+    to_tensor : converts a slice of X to a float32 tensor (B, *shape).
+    device : device of the batches.
+    groups : int64 positive group of each of these samples; None if every sample is its own group.
+    rows : increasing row numbers of X that belong to these samples; None for all.
     """
 
     def __init__(
@@ -64,33 +64,33 @@ class Samples(Dataset[Tensor]):
             return self.resident[torch.from_numpy(chosen).to(self.device)]
         batch = self.on_host(rows)
         if self.device.type == "cuda":
-            # The host goes on while memory that is pinned is copied.
+            # Pinned memory is copied while the host continues.
             batch = batch.pin_memory()
         return batch.to(self.device, non_blocking=True)
 
     def on_host(self, rows: np.ndarray | slice) -> Tensor:
-        """Return a batch of tensors in the memory of the host, whatever the device."""
+        """Return a batch in host memory, whatever the device."""
         return self.to_tensor(self.X[self.rows[rows]])
 
-    def settle(self) -> None:
-        """Turn all rows into tensors on the device at once, where they are few enough to stay there."""
+    def to_device(self) -> None:
+        """Move all rows to the device as tensors, if they are few enough to stay there."""
         if 4 * math.prod(self.X.shape) <= resident_bytes(self.device):
-            # An index array makes a copy, which torch may share where X is read-only.
+            # Indexing with an array copies, so torch may share that memory even if X is read-only.
             blocks = [np.arange(start, stop) for start, stop in pairwise(edges_of(self.X).tolist())]
             tensors = [self.to_tensor(self.X[rows]).to(self.device) for rows in blocks]
             self.resident = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
     @property
     def edges(self) -> np.ndarray:
-        """Where blocks of these samples begin, and the end of the last: (n_blocks + 1,) positions."""
+        """The positions (n_blocks + 1,) at which blocks of these samples begin, and the end of the last."""
         return np.unique(np.searchsorted(self.rows, edges_of(self.X)))
 
     def by_length(self, *, any_length: bool) -> Iterator[tuple[np.ndarray, Samples]]:
-        """Yield samples that are padded alike, and their positions; each sample's padding depends on it alone.
+        """Yield samples of equal padded length, and their positions; the padding depends only on each sample.
 
         Parameters
         ----------
-        any_length : whether they may be shorter than those of `fit`.
+        any_length : whether samples may be shorter than those of `fit`.
         """
         if not hasattr(self.X, "paddings"):
             yield np.arange(len(self)), self
@@ -103,20 +103,20 @@ class Samples(Dataset[Tensor]):
             yield positions, alike
 
     def in_blocks(self) -> Samples:
-        """Return the same samples for a reader who takes them block by block."""
+        """Return the same samples, optimised for reading block by block."""
         samples = copy.copy(self)
         samples.X = in_blocks(self.X)
         return samples
 
     def subset(self, rows: np.ndarray) -> Samples:
-        """Keep only the samples at `rows`, growing positions in these samples."""
+        """Return the samples at `rows`, increasing positions in these samples."""
         chosen = Samples(self.X, self.to_tensor, self.device, self.groups[torch.from_numpy(rows)], self.rows[rows])
         chosen.resident = self.resident
         return chosen
 
 
 def resident_bytes(device: torch.device) -> float:
-    """Return how much of a device's memory the data may take."""
+    """Return how many bytes of a device's memory the data may take."""
     if device.type != "cuda":
         return _HOST_BYTES
     free, _ = torch.cuda.mem_get_info(device)
@@ -124,15 +124,16 @@ def resident_bytes(device: torch.device) -> float:
 
 
 class Batches:
-    """Batches of samples, shuffled anew each epoch by blocks; of each a rank gets its share.
+    """Batches of samples, reshuffled by blocks in each epoch; each rank gets its share of a batch.
 
     Parameters
     ----------
-    samples : what is trained on.
-    batch_size : samples a batch; with fewer samples than that, all are one batch.
-    seed : of the shuffles, which depend on it and on the epoch's number alone.
+    samples : training samples.
+    batch_size : samples per batch; fewer samples form a single batch.
+    seed : seed of the shuffles, which depend only on it and on the number of the epoch.
     epoch : number of the first epoch.
-    shuffle : without it rows come in order and the last, smaller batch is kept if it has a pair.
+    shuffle : whether to shuffle; otherwise rows are in order, and the last, smaller batch is kept if it has at least
+        two rows.
     """
 
     def __init__(
@@ -146,8 +147,8 @@ class Batches:
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.samples), self.batch_size)
-        # A ragged last batch has fewer negatives and would weigh its samples more than others:
-        # while training the shuffle leaves its rows for another epoch.
+        # A smaller last batch has fewer negatives and would give its samples more weight. In training, the shuffle
+        # leaves its rows to other epochs.
         return full if self.shuffle or rest // world.size * world.size < 2 else full + 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -166,7 +167,7 @@ class Batches:
             [world.share(order[i : i + self.batch_size]) for i in range(0, len(order), self.batch_size)]
         )
         samples, device = self.samples, self.samples.device
-        # Once an epoch: at every such copy the host waits for the device.
+        # Once per epoch, since the host waits for the device at every such copy.
         host_rows = torch.from_numpy(order)
         rows, groups = host_rows.to(device), samples.groups[host_rows].to(device)
         slices = [slice(i * size, (i + 1) * size) for i in range(n_batches, len(self))]
@@ -181,7 +182,7 @@ class Batches:
 
 
 def one_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Yield what a function makes of each item; a thread makes the next while the caller is busy with the last."""
+    """Yield function(item) of each item; a thread computes the next while the caller uses the last."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None
         for item in items:
@@ -193,28 +194,28 @@ def one_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
 
 
 def validation_size(n_samples: int, fraction: float) -> int:
-    """Return the number of samples that a share keeps back, two or more.
+    """Return the number of validation samples for a fraction, at least two.
 
     Raises
     ------
-    ValueError : where fewer than two are left to train on.
+    ValueError : if fewer than two samples are left for training.
     """
     n_valid = max(2, world.size, round(fraction * n_samples))
     if n_samples - n_valid < 2:
         raise ValueError(
-            f"validation_fraction={fraction} leaves {n_samples - n_valid} of {n_samples} samples to train on: "
-            "lower it, or set early_stopping=False"
+            f"validation_fraction={fraction} leaves {n_samples - n_valid} of {n_samples} samples for training. "
+            "Lower it, or set early_stopping=False."
         )
     return n_valid
 
 
 class HoldOut:
-    """skorch's `train_split`: keep a random share of the samples for validation.
+    """A `train_split` for skorch that holds out a random share of the samples.
 
     Parameters
     ----------
     fraction : share of the samples, above 0 and below 1.
-    seed : of the choice.
+    seed : seed of the split.
     """
 
     def __init__(self, fraction: float, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""What X may be: arrays, frames, sequences, tensors, pictures, folders, files, and rows that no memory holds."""
+"""The types of X: arrays, frames, sequences, tensors, images, folders, files, and rows larger than memory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from skclr.data.files import IMAGE_SUFFIXES, images_in, is_picture, to_pixels, v
 from skclr.data.parquet import ParquetRows
 from skclr.data.stored import Stored, is_stored
 
-# Values in all: less is read at once, as 256 MiB of float32.
+# Number of values up to which data are read at once, 256 MiB of float32.
 _MOST_IN_MEMORY = 2**26
-# A tuple of more arrays than this holds samples, if it holds more of them than each array has rows.
+# A tuple of more arrays than this, and of more arrays than each has rows, holds samples.
 _MOST_VIEWS = 8
 _SAMPLES = "pass an array, a DataFrame, or a list with one sample per entry"
 _READERS = {
@@ -35,17 +35,17 @@ _READERS = {
 
 
 def opened(X: Any) -> Any:
-    """Return X as the arrays, frames, sequences or `Stored` rows that modalities read.
+    """Return X as arrays, frames, sequences or `Stored` rows, as modalities expect.
 
-    A path of Parquet files becomes their rows, and that of a folder the images in it. What is kept on disk becomes
-    `Stored` rows, or an array if it is small. A tensor becomes an array. A Series or an object array of arrays, tensors
-    or pictures becomes a list of arrays, and a tuple of samples, like any other sequence, a list of them. A tuple of
-    views (see `holds_views`), and all else that holds samples, is returned as it is. A DataFrame of dask, whose length
-    is unknown, is computed.
+    The path of a Parquet file or folder becomes its rows, and that of a folder of images its images. Data on disk
+    become `Stored` rows, or an array if they are small. A tensor becomes an array. A Series or an object array of
+    arrays, tensors or images becomes a list of arrays, and a tuple of samples, like any other sequence, becomes a list.
+    A tuple of views (see `holds_views`), and anything else that holds samples, is returned unchanged. A dask DataFrame,
+    whose length is unknown, is computed.
 
     Raises
     ------
-    ValueError, TypeError : if X holds no samples, or is an iterator; the message says what X is and what to pass.
+    ValueError, TypeError : if X holds no samples, or is an iterator; the message says what to pass instead.
     """
     if isinstance(X, tuple) and X:
         return X if holds_views(X) else opened(list(X))
@@ -67,21 +67,21 @@ def opened(X: Any) -> Any:
 
 
 def holds_views(X: tuple[Any, ...], *, paired: bool = False) -> bool:
-    """Return whether a tuple holds several views of each sample, rather than one sample per entry.
+    """Return whether a tuple holds several views of each sample instead of one sample per entry.
 
-    It holds samples if its entries are texts, numbers, files, pictures, rows of numbers or 8-bit colour images
-    (H, W, 3 or 4), or more than 8 other arrays, more than each of them has rows. It holds views if its entries are
-    frames, folders, lists of samples or arrays of 4 or more dimensions, or up to 8 other arrays, each of at least as
-    many rows.
+    It holds samples if its entries are texts, numbers, files, images, rows of numbers or 8-bit colour images (H, W, 3
+    or 4), or other arrays, if there are more than 8 and more than the rows of each. It holds views if its entries are
+    frames, folders, lists of samples or arrays of 4 or more dimensions, or up to 8 other arrays, if each has at least
+    as many rows.
 
     Parameters
     ----------
-    X : not empty.
-    paired : whether arrays that could be either are views.
+    X : a tuple that is not empty.
+    paired : whether ambiguous arrays are views.
 
     Raises
     ------
-    ValueError : if the entries could be either, or are samples and their labels.
+    ValueError : if the entries are ambiguous, or are samples and their labels.
     """
     first = X[0]
     if _is_single(first):
@@ -106,18 +106,18 @@ def holds_views(X: tuple[Any, ...], *, paired: bool = False) -> bool:
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor as an array, which shares its memory if possible.
+    """Return a tensor as an array that shares its memory if possible.
 
     Raises
     ------
-    ValueError : for a tensor without values of its own: a sparse, quantised or meta one.
+    ValueError : if the tensor is sparse, quantised, or on the meta device.
     """
     values = tensor.detach().cpu() if tensor.device.type != "meta" else tensor
     try:
         return (values.float() if values.dtype == torch.bfloat16 else values.resolve_conj().resolve_neg()).numpy()
     except (TypeError, RuntimeError, NotImplementedError) as error:
         raise ValueError(
-            f"X is a tensor of layout {tensor.layout} and dtype {tensor.dtype} on {tensor.device}, which is no array. "
+            f"X is a tensor of layout {tensor.layout} and dtype {tensor.dtype} on {tensor.device}, not an array. "
             "Pass a dense tensor of numbers, for example X.to_dense()."
         ) from error
 
@@ -129,7 +129,7 @@ def _is_single(entry: Any) -> bool:
     if entry is None or isinstance(entry, str | bytes | Number) or is_missing(entry) or is_picture(entry):
         return True
     if isinstance(entry, list | tuple):
-        # A list of texts or of arrays holds several samples; one of numbers, or of lists of values, is one.
+        # A list of texts or of arrays holds several samples; a list of numbers, or of lists of values, is one sample.
         inner = next(iter(entry), None)
         return isinstance(inner, Number) or (
             isinstance(inner, list | tuple) and isinstance(next(iter(inner), None), Number | str)
@@ -141,7 +141,7 @@ def _is_single(entry: Any) -> bool:
 
 
 def _are_labels(y: Any, X: Any) -> bool:
-    """Return whether there is one value of y for each of X, whose samples are more than one value."""
+    """Return whether y has one value for each sample of X, and samples have more than one value."""
     n_dims = len(getattr(X, "shape", ())) or (isinstance(X, list) and 1 + np.ndim(X[0] if X else 0))
     one_each = len(getattr(y, "shape", ())) == 1 or (isinstance(y, list) and all(isinstance(v, Number) for v in y))
     return n_dims > 1 and one_each and len(y) == len(X)
@@ -157,11 +157,11 @@ def _is_numeric(dtype: Any) -> bool:
 
 
 def _as_arrays(X: Any) -> Any:
-    """Return a sequence of tensors or pictures, or a column of arrays, as a list of arrays; X itself otherwise.
+    """Return a sequence of tensors or images, or a column of arrays, as a list of arrays; otherwise X itself.
 
     Raises
     ------
-    ValueError : for a frame that holds arrays or pictures in its only column.
+    ValueError : if X is a frame with arrays or images in its only column.
     """
     if hasattr(X, "columns") and len(X.columns) == 1:
         name = X.columns[0]
@@ -171,7 +171,7 @@ def _as_arrays(X: Any) -> Any:
                 f"X has one column, {name!r}, of {type(cell).__name__} objects. Pass that column, X[{name!r}]."
             )
     if isinstance(X, Sequence):
-        # A deque is no list, but holds what one does.
+        # A deque, for example, is not a list.
         X = X if isinstance(X, list | tuple) else list(X)
     column = not isinstance(X, list) and not hasattr(X, "columns") and len(getattr(X, "shape", ())) == 1
     if not (isinstance(X, list) or column):
@@ -188,10 +188,10 @@ def _as_arrays(X: Any) -> Any:
 
 
 def _check_sample(first: Any) -> None:
-    """Raise a TypeError if the first entry of a sequence is no sample of any kind."""
+    """Raise a TypeError if the first entry of a sequence cannot be a sample."""
     if isinstance(first, Mapping):
         raise TypeError("X holds dicts. Pass pandas.DataFrame(X) if they are rows of a table.")
-    # A class of the user's own may describe itself, and then is a value, as of a category.
+    # A user-defined class with its own repr counts as a value, such as a category.
     describes_itself = getattr(type(first), "__repr__", None) is not getattr(object, "__repr__", None)
     if isinstance(first, Iterator | Set | Dataset) or not (describes_itself or np.ndim(first)):
         raise TypeError(f"X holds objects of the type {type(first).__name__}: {_SAMPLES}.")
@@ -201,14 +201,14 @@ def _check_sample(first: Any) -> None:
         and len(getattr(first[0], "shape", ())) > 1
         and not np.ndim(first[1])
     ):
-        raise TypeError("X holds tuples of a sample and its label. Pass both apart, X, y = zip(*X).")
+        raise TypeError("X holds tuples of a sample and its label. Pass them separately, X, y = zip(*X).")
 
 
-# -- what holds no samples ----------------------------------------------------------------------------
+# -- checks -------------------------------------------------------------------------------------------
 
 
 def _check(X: Any) -> None:
-    """Raise a ValueError or TypeError for what is no sequence of samples."""
+    """Raise a ValueError or TypeError if X is not a sequence of samples."""
     kind = type(X).__name__
     if isinstance(X, str | os.PathLike):
         _check_path(X)
@@ -221,12 +221,12 @@ def _check(X: Any) -> None:
     elif kind == "LazyFrame":
         raise TypeError("X is a LazyFrame, which holds no rows yet: pass X.collect().")
     elif isinstance(X, Iterator):
-        raise TypeError(f"X is a {kind}, which can be read only once: pass list(X).")
+        raise TypeError(f"X is a {kind}, which can be read only once. Pass list(X).")
     elif isinstance(X, Mapping) and not hasattr(X, "shape"):
         # Some sparse matrices are dictionaries.
         raise TypeError(f"X is a {kind}: {_SAMPLES}, for example pandas.DataFrame(X).")
     elif isinstance(X, Set) or type(X).__name__ in ("dict_values", "odict_values"):
-        raise TypeError(f"X is a {kind}, whose entries have no place: pass list(X).")
+        raise TypeError(f"X is a {kind}, whose entries have no order. Pass list(X).")
     elif getattr(X, "shape", None) == () or isinstance(X, Number):
         what = f"0-D {kind}" if hasattr(X, "__array__") and not isinstance(X, np.generic) else kind
         raise TypeError(f"X is a {what}, one value: {_SAMPLES}.")
@@ -240,7 +240,7 @@ def _holds_samples(X: Any) -> bool:
         return False
     if isinstance(X, Sequence | torch.Tensor | Stored | memoryview) or issparse(X) or is_stored(X):
         return True
-    # A shape alone makes no array: rows of some data sets are dictionaries.
+    # A shape is not enough for an array, since rows of some data sets are dictionaries.
     names = ("__array__", "__array_interface__", "__dataframe__", "to_numpy", "to_list")
     return any(hasattr(X, name) for name in names) or (hasattr(X, "shape") and hasattr(X, "dtype"))
 
@@ -250,16 +250,16 @@ def _check_path(X: Any) -> None:
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, ValueError):
-        # Some texts can be no name.
+        # Some strings cannot be file names.
         is_folder = is_file = False
     suffix = path.suffix.lower()
     if isinstance(X, str) and is_folder:
-        raise ValueError(f"X={X!r} names a folder as str: pass pathlib.Path(X).")
+        raise ValueError(f"X={X!r} names a folder as str. Pass pathlib.Path(X).")
     if is_file and (isinstance(X, str) or suffix != ".parquet"):
         remedy = f"pass {_READERS[suffix]}" if suffix in _READERS else "pass what X holds, read into an array"
         raise ValueError(f"X={str(X)!r} is one path, of a file: {remedy}.")
     if isinstance(X, str):
-        raise TypeError("X is one str, not a sequence of samples: wrap it in a list, [X].")
+        raise TypeError("X is one str, not a sequence of samples. Wrap it in a list, [X].")
 
 
 # -- rows on disk -------------------------------------------------------------------------------------
@@ -272,18 +272,18 @@ def _stored(X: Any) -> Stored:
         return Stored(X)
     except (TypeError, LookupError, ValueError, AttributeError, NotImplementedError, RuntimeError) as error:
         raise TypeError(
-            f"X is a {type(X).__name__}, a data set of torch that gives one sample at a time: pass its samples as one "
+            f"X is a {type(X).__name__}, a torch data set that returns one sample at a time. Pass its samples as one "
             "array, np.stack([sample for sample, *_ in X])."
         ) from error
 
 
 def _in_memory(X: Any) -> Any:
-    """Compute DataFrames and columns of dask, and convert Arrow's tables; return anything else as it is."""
+    """Compute dask DataFrames and columns, and convert Arrow tables; return anything else unchanged."""
     if hasattr(X, "__dask_graph__"):
         if hasattr(X, "map_partitions"):
             return X.compute()
         if any(math.isnan(n) for n in X.shape):
-            raise ValueError("X is a dask array of unknown length: call X.compute_chunk_sizes() first")
+            raise ValueError("X is a dask array of unknown length. Call X.compute_chunk_sizes() first.")
     return X.to_pandas() if hasattr(X, "to_pandas") and hasattr(X, "column_names") else X
 
 

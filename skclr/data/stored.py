@@ -1,4 +1,4 @@
-"""Rows that stay where they are kept until they are asked for: arrays on disk, Parquet, objects of the user's own."""
+"""Rows that are read only when they are needed: arrays on disk, Parquet files, user-defined objects."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import issparse
 
-# Most values that are read in one piece, as 8 MiB of float32.
+# Largest number of values read at once, 8 MiB of float32.
 _BLOCK = 2**21
-# Rows here and there that are taken out of a map before its pages are given back.
-_FEW = 1_024
-# Bytes beside those that are read, within which the system brings pages along.
-_AROUND = 2**20
-_REMEDY = "give an object that takes one to as many rows, as an array or a DataFrame"
+# Number of scattered rows read from a memory map before its pages are released.
+_FEW_ROWS = 1_024
+# Bytes of read-ahead: the system also loads pages within this distance of those that are read.
+_READAHEAD_BYTES = 2**20
+_REMEDY = "pass an object that returns as many rows, as an array or a DataFrame"
 
 
 def is_stored(X: Any) -> bool:
@@ -27,30 +27,30 @@ def is_stored(X: Any) -> bool:
         return isinstance(X, np.memmap)
     if isinstance(X, Stored | Sequence | Mapping | Set) or issparse(X) or not hasattr(X, "__getitem__"):
         return False
-    # DataFrames, their columns, and arrays of other libraries that are in memory.
+    # DataFrames, their columns, and in-memory arrays of other libraries.
     if any(hasattr(X, name) for name in ("to_numpy", "__dataframe__")):
         return False
     return _is_array(X) or (hasattr(X, "__len__") and not hasattr(X, "__array__") and not hasattr(X, "shape"))
 
 
 def pieces(X: Any) -> Iterator[Any]:
-    """Yield X piece by piece; rows in memory are one piece."""
+    """Yield X in pieces; rows in memory are a single piece."""
     return X.blocks() if isinstance(X, Stored) else iter([X])
 
 
 class Stored:
-    """Rows of a source, as an array (n, ...); `stored[rows]` reads these, growing or not, and no others.
+    """Rows of a source as an array (n, ...); `stored[rows]` reads only these rows, in any order.
 
     Parameters
     ----------
-    source : an array with shape and dtype that takes slices and growing index arrays; or an object with `__len__` and
-        `__getitem__` that takes growing index arrays to arrays or DataFrames. Where it has `edges` or `chunks`, rows
-        between two of them are read together.
-    parse : takes rows of the source to an array (B, ...), and raises a ValueError for those that are wrong.
+    source : an array with shape and dtype that accepts slices and increasing index arrays; or an object with `__len__`
+        and `__getitem__` that returns arrays or DataFrames for increasing index arrays. If it has `edges` or `chunks`,
+        rows between two of them are read together.
+    parse : converts rows of the source to an array (B, ...), and raises a ValueError if they are invalid.
 
     Attributes
     ----------
-    edges : (n_blocks + 1,) growing row numbers, from 0 to n; what lies between two is a piece worth one read.
+    edges : (n_blocks + 1,) increasing row numbers from 0 to n; rows between two of them are best read together.
     """
 
     def __init__(self, source: Any, parse: Callable[[Any], Any] | None = None) -> None:
@@ -75,7 +75,7 @@ class Stored:
         return values.iloc[order] if hasattr(values, "iloc") else values[order]
 
     def parsed(self, parse: Callable[[Any], Any]) -> Self:
-        """Return the same rows as a function makes them; it takes what these rows are now."""
+        """Return the same rows with a further function applied to them."""
         before, rows = self.parse, copy.copy(self)
         rows.parse = parse if before is None else lambda values: parse(before(values))
         first = rows[:1]
@@ -83,15 +83,15 @@ class Stored:
         return rows
 
     def everything(self) -> Any:
-        """Return all rows; of a memory map as a plain array over it."""
+        """Return all rows; those of a memory map as a plain array on top of it."""
         return np.asarray(self.source) if isinstance(self.source, np.memmap) else self[:]
 
     def blocks(self) -> Iterator[Any]:
-        """Yield the rows block by block, in their order."""
+        """Yield the rows block by block, in order."""
         return (self[start:stop] for start, stop in pairwise(self.edges.tolist()))
 
     def in_blocks(self) -> BlockReader:
-        """Return the same rows for a reader who takes them block by block."""
+        """Return the same rows, optimised for reading block by block."""
         return BlockReader(self)
 
     def _read(self, growing: np.ndarray) -> Any:
@@ -101,16 +101,16 @@ class Stored:
         try:
             return self.parse(values)
         except ValueError as error:
-            some = "" if _lie_together(growing) else f", among {len(growing)} that were read up to row {growing[-1]}"
+            some = "" if _is_contiguous(growing) else f", among {len(growing)} that were read up to row {growing[-1]}"
             raise ValueError(f"{error} (rows are counted from row {growing[0]} of X{some})") from error
 
 
 class BlockReader:
-    """The rows of a `Stored`, read block by block; blocks that the last call needed lie ready for the next.
+    """The rows of a `Stored`, read block by block; the blocks of the last call are cached for the next.
 
     Parameters
     ----------
-    stored : whose rows they are.
+    stored : the rows.
     """
 
     def __init__(self, stored: Stored) -> None:
@@ -134,7 +134,7 @@ class BlockReader:
 
     def _read(self, block: int) -> np.ndarray:
         start, stop = self.stored.edges[block : block + 2]
-        # In the place of one that is over: memory would get holes from blocks of many lengths, and grow.
+        # Reuses the memory of a block that is no longer needed, since blocks of many lengths would fragment memory.
         longest = int(np.diff(self.stored.edges).max())
         place = self._free.pop() if self._free else np.empty((longest, *self.shape[1:]), self.stored.dtype)
         place[: stop - start] = self.stored[start:stop]
@@ -142,12 +142,12 @@ class BlockReader:
 
 
 class Converted:
-    """Rows of an array (n, ...) that are converted slice by slice, as they are asked for.
+    """Rows of an array (n, ...) that are converted slice by slice when they are needed.
 
     Parameters
     ----------
-    rows : the array, or what is indexed as one.
-    convert : takes rows (B, ...) to as many of the same shape.
+    rows : the array, or an object that is indexed like one.
+    convert : maps rows (B, ...) to rows of the same shape.
     """
 
     def __init__(self, rows: Any, convert: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -164,7 +164,7 @@ class Converted:
 
     @property
     def edges(self) -> np.ndarray:
-        """See `Stored`; there are none where the array has none."""
+        """See `Stored`; missing if the array has none."""
         edges: np.ndarray = self.rows.edges
         return edges
 
@@ -174,7 +174,7 @@ class Converted:
 
 
 class Joined:
-    """Rows of two arrays, one after the other, without a copy of either.
+    """The concatenated rows of two arrays, without copying them.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class Joined:
     def __init__(self, first: Any, second: Any) -> None:
         if first.shape[1:] != second.shape[1:]:
             raise ValueError(
-                f"X and unlabeled hold samples of shapes {first.shape[1:]} and {second.shape[1:]}: give samples of one"
+                f"X holds samples of shape {first.shape[1:]}, and unlabeled of {second.shape[1:]}. Pass one shape."
             )
         self.parts: tuple[tuple[Any, int], ...] = (first, 0), (second, first.shape[0])
         self.shape = (first.shape[0] + second.shape[0], *first.shape[1:])
@@ -216,12 +216,12 @@ class Joined:
 
 
 def edges_of(rows: Any) -> np.ndarray:
-    """Return where blocks of rows begin, and the end of the last; rows in memory are one block."""
+    """Return the boundaries of blocks of rows; rows in memory are a single block."""
     return np.asarray(getattr(rows, "edges", (0, rows.shape[0])))
 
 
 def in_blocks(rows: Any) -> Any:
-    """Return rows for a reader who takes them block by block: those in memory as they are."""
+    """Return rows optimised for reading block by block; rows in memory are returned unchanged."""
     return rows.in_blocks() if hasattr(rows, "in_blocks") else rows
 
 
@@ -235,11 +235,11 @@ def _edges(source: Any, shape: tuple[int, ...]) -> np.ndarray:
     n_rows, *rest = shape
     (chunk, *_) = getattr(source, "chunks", None) or (1,)
     if isinstance(chunk, tuple):
-        # dask's are of any lengths.
+        # Chunks of dask may have any lengths.
         return np.cumsum([0, *chunk])
     most = max(1, _BLOCK // max(1, math.prod(rest)) // chunk)
     least = most // 2 + 1
-    # Of unequal lengths: those who read several beside each other do not come to the end of all at once.
+    # Of unequal lengths, so that readers of several blocks do not reach the ends of all at the same time.
     lengths = np.random.default_rng(0).integers(least, most + 1, n_rows // (least * chunk) + 1) * chunk
     return np.unique(np.minimum(np.cumsum([0, *lengths]), n_rows))
 
@@ -248,7 +248,7 @@ def _edges(source: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _take(source: Any, growing: np.ndarray) -> Any:
-    """Read rows by growing index."""
+    """Read rows by an increasing index array."""
     if _is_array(source):
         return _take_from_array(source, growing)
     fault = f"X is a {type(source).__name__}, which for an index array of {len(growing)} gave {{}}: {_REMEDY}"
@@ -257,7 +257,7 @@ def _take(source: Any, growing: np.ndarray) -> Any:
     except (TypeError, LookupError) as error:
         raise ValueError(fault.format(repr(error))) from error
     if not hasattr(rows, "columns"):
-        # As an array of their own dtype texts would all be as long as the longest.
+        # With a string dtype, all texts would take the memory of the longest.
         rows = np.asarray(rows, dtype=object if isinstance(rows, list) and isinstance(rows[0], str) else None)
     if not rows.shape or len(rows) != len(growing):
         raise ValueError(fault.format(f"something of shape {rows.shape}"))
@@ -265,35 +265,35 @@ def _take(source: Any, growing: np.ndarray) -> Any:
 
 
 def _take_from_array(source: Any, growing: np.ndarray) -> np.ndarray:
-    # What zarr calls indexing by row alone; others do nothing else.
+    # zarr's name for indexing by row, which is what others do by default.
     by_index = getattr(source, "oindex", source)
     values = np.empty((len(growing), *source.shape[1:]), source.dtype)
-    step = max(1, len(growing)) if _lie_together(growing) else _FEW
+    step = max(1, len(growing)) if _is_contiguous(growing) else _FEW_ROWS
     for i in range(0, len(growing), step):
         few = growing[i : i + step]
         start, stop = int(few[0]), int(few[-1]) + 1
-        values[i : i + step] = source[start:stop] if _lie_together(few) else by_index[few]
-        let_go(source, start, stop)
+        values[i : i + step] = source[start:stop] if _is_contiguous(few) else by_index[few]
+        release_pages(source, start, stop)
     return values
 
 
-def _lie_together(growing: np.ndarray) -> bool:
+def _is_contiguous(growing: np.ndarray) -> bool:
     return len(growing) == 0 or int(growing[-1] - growing[0]) == len(growing) - 1
 
 
-def let_go(source: Any, start: int, stop: int) -> None:
-    """Release the pages of a map that were brought in by reading its rows.
+def release_pages(source: Any, start: int, stop: int) -> None:
+    """Release the pages of a memory map that were loaded by reading its rows.
 
-    They would count as memory of this process; the system's cache keeps them as long as there is room.
+    They would count as memory of this process. The system's cache keeps them while there is room.
     """
     mapped = getattr(source, "_mmap", None)
-    # What was written into a map of mode "c" is nowhere but in its pages.
+    # Values written into a map of mode "c" exist only in its pages.
     if not isinstance(mapped, mmap.mmap) or source.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
         return
     rows = source[start:stop]
     first, last = 0, len(mapped)
     if rows.flags.c_contiguous:
         begin = rows.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
-        first = max(first, begin - _AROUND) // mmap.PAGESIZE * mmap.PAGESIZE
-        last = min(last, begin + rows.nbytes + _AROUND)
+        first = max(first, begin - _READAHEAD_BYTES) // mmap.PAGESIZE * mmap.PAGESIZE
+        last = min(last, begin + rows.nbytes + _READAHEAD_BYTES)
     mapped.madvise(mmap.MADV_DONTNEED, first, last - first)

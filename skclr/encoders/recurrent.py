@@ -43,8 +43,8 @@ class Recurrent(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, 2 · width) embeddings of series (B, C, T)."""
-        x, there = split_missing(x)
-        one, other = _run(self.forwards, x, there), _run(self.backwards, x.flip(2), there.flip(1))
+        x, observed = split_missing(x)
+        one, other = _run(self.forwards, x, observed), _run(self.backwards, x.flip(2), observed.flip(1))
         return torch.cat([one, other], dim=1)
 
 
@@ -96,12 +96,12 @@ class LSTM(Recurrent):
     layers = nn.LSTM
 
 
-def _run(layers: nn.GRU | nn.LSTM, x: Tensor, there: Tensor) -> Tensor:
+def _run(layers: nn.GRU | nn.LSTM, x: Tensor, observed: Tensor) -> Tensor:
     """Return the mean state (B, width) over the steps of (B, C, T) that are not padding."""
     # Padding comes last, so that it does not affect the states that count; lengths stay on the device.
-    n_steps = there.shape[1]
-    order = (torch.arange(n_steps, device=x.device) + n_steps * ~there).argsort(dim=1)
+    n_steps = observed.shape[1]
+    order = (torch.arange(n_steps, device=x.device) + n_steps * ~observed).argsort(dim=1)
     ordered = x.gather(2, order[:, None].expand_as(x)).mT
     # Planning needs only the shape; on the meta device torch would run step by step.
     states = x.new_empty(*ordered.shape[:2], layers.hidden_size) if x.is_meta else layers(ordered)[0]
-    return masked_mean(states.mT, there.gather(1, order))
+    return masked_mean(states.mT, observed.gather(1, order))

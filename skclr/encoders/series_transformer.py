@@ -69,14 +69,14 @@ class SeriesTransformer(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, width) embeddings of series (B, C, T)."""
-        x, there = split_missing(x)
+        x, observed = split_missing(x)
         rest = -x.shape[2] % self.patch_size
-        there = F.pad(there, (0, rest)).view(x.shape[0], -1, self.patch_size).any(2)
+        observed = F.pad(observed, (0, rest)).view(x.shape[0], -1, self.patch_size).any(2)
         tokens = self.patches(F.pad(x, (0, rest))).mT
         waves = sinusoids(torch.arange(tokens.shape[1], device=x.device), tokens.shape[2])
         tokens = tokens + torch.stack(waves, dim=2).flatten(1)
         # A series without any step attends to zeros, since a softmax over nothing is NaN.
-        ignored = ~there & there.any(1, keepdim=True)
+        ignored = ~observed & observed.any(1, keepdim=True)
         for layer in self.layers:
             tokens = layer(tokens, src_key_padding_mask=ignored)
-        return masked_mean(self.norm(tokens).mT, there)
+        return masked_mean(self.norm(tokens).mT, observed)

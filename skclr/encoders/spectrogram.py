@@ -55,17 +55,17 @@ class SpectrogramConv(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, out_features) embeddings of spectrograms (B, C, n_mels, frames)."""
-        there = ~x[:, :1, :1].isnan()
+        observed = ~x[:, :1, :1].isnan()
         # Convolutions run faster with channels last in memory; with one channel, only a clone sets that layout.
-        x = x.masked_fill(~there, 0.0).clone(memory_format=torch.channels_last)
+        x = x.masked_fill(~observed, 0.0).clone(memory_format=torch.channels_last)
         for layer in self.halving:
             # The middle one of an output's three frames decides, so that a clip has as many frames as without padding.
-            there = there[..., ::2]
+            observed = observed[..., ::2]
             x = layer(x)
-            x = x * there.to(x.dtype)
-        x = at_least_float32(self.spanning(x) * there).flatten(2)  # (B, d, frames)
+            x = x * observed.to(x.dtype)
+        x = at_least_float32(self.spanning(x) * observed).flatten(2)  # (B, d, frames)
         # No value is below 0, so padding is never the maximum.
-        return torch.cat([x.sum(2) / there.sum(3)[:, 0], x.amax(2)], 1)
+        return torch.cat([x.sum(2) / observed.sum(3)[:, 0], x.amax(2)], 1)
 
 
 def _layer(convolution: nn.Conv2d) -> nn.Sequential:

@@ -49,14 +49,14 @@ class TCN(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, 2 · width · n_blocks) embeddings of series (B, C, T)."""
-        x, there = split_missing(x)
-        mask = there[:, None].to(x.dtype)
+        x, observed = split_missing(x)
+        mask = observed[:, None].to(x.dtype)
         x = self.first(x) * mask
         pooled = []
         for block in self.blocks:
             x = block(x, mask)
             # No value is below 0, the value of padded steps.
-            pooled += [masked_mean(x, there), x.amax(2)]
+            pooled += [masked_mean(x, observed), x.amax(2)]
         return torch.cat(pooled, dim=1)
 
 

@@ -68,11 +68,11 @@ class TextTransformer(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, width) embeddings of ids (B, L) or (B, L, G)."""
         n_samples, length = x.shape[:2]
-        there = nn.functional.pad(x.view(n_samples, length, -1).any(2), (1, 0), value=True)
+        is_token = nn.functional.pad(x.view(n_samples, length, -1).any(2), (1, 0), value=True)
         words = mean_of_tokens(x.reshape(n_samples * length, -1), self.table, self.token_weights)
         words = self.normalize(self.to_width(words)).view(n_samples, length, -1)
         # Position 0 is that of the start token.
         words = words + torch.cat(sinusoids(torch.arange(1, length + 1, device=x.device), self.out_features), dim=1)
         words = torch.cat([self.start.expand(n_samples, 1, -1), words], dim=1)  # (B, 1 + L, width)
-        words = self.layers(words, src_key_padding_mask=~there)
-        return (words * there.unsqueeze(2)).sum(1) / there.sum(1, keepdim=True)
+        words = self.layers(words, src_key_padding_mask=~is_token)
+        return (words * is_token.unsqueeze(2)).sum(1) / is_token.sum(1, keepdim=True)

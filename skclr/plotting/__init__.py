@@ -1,4 +1,4 @@
-"""Pictures, on scikit-learn's Display convention: `from_estimator`, `ax=`, `plot`, `ax_`, `figure_`."""
+"""Plots that follow scikit-learn's Display convention: `from_estimator`, `ax=`, `plot`, `ax_`, `figure_`."""
 
 from skclr.plotting.embedding import PROJECTIONS, EmbeddingDisplay
 from skclr.plotting.label_efficiency import LabelEfficiencyDisplay

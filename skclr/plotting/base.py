@@ -1,4 +1,4 @@
-"""Shared by all displays: matplotlib, imported on first use, a palette, and grids of small axes."""
+"""Shared parts of the displays: matplotlib, imported on first use, a palette, and grids of small axes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from skclr.optional import import_optional
 
-# Petroff 2021, "Accessible color sequences for data visualization": told apart with any colour vision.
+# Petroff 2021, "Accessible color sequences for data visualization": distinguishable with any colour vision.
 COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#92dadb", "#b9ac70", "#717581", "#94a4a2",
 )  # fmt: skip
 GREY = "#9a9a9a"
-# Of rows without a label.
+# Colour of rows without a label.
 PALE = "#d4d4d4"
 
 
@@ -28,18 +28,18 @@ def pyplot() -> Any:
 
 
 def one_axes(ax: Any) -> Any:
-    """Return the axes to draw into, the user's or new ones."""
+    """Return the axes to draw into: the given ones, or new ones if None."""
     return pyplot().subplots(layout="constrained")[1] if ax is None else ax
 
 
 def grid_of_axes(ax: Any, n_rows: int, n_columns: int, cell: tuple[float, float]) -> tuple[Any, np.ndarray]:
-    """Make a grid of small axes, within those of the user or in a new figure.
+    """Return a grid of small axes, within the given axes or in a new figure.
 
     Parameters
     ----------
-    ax : axes whose place the grid takes, or None.
-    n_rows, n_columns : of the grid.
-    cell : width and height of one, in inches, in a new figure.
+    ax : axes that the grid replaces, or None.
+    n_rows, n_columns : size of the grid.
+    cell : width and height of one of the axes in a new figure, in inches.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, cell: tuple[float, float]
 
 
 def clear(ax: Any) -> None:
-    """Leave no ticks and no frame."""
+    """Remove ticks and frame."""
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)

@@ -1,4 +1,4 @@
-"""The embedding in two dimensions."""
+"""Plots of the embedding in two dimensions."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from skclr.plotting.samples import shortened, some_rows
 
 
 class EmbeddingDisplay:
-    """A map of the embedding, coloured by labels or by numbers.
+    """A map of the embedding, coloured by labels or numbers.
 
     Parameters
     ----------
     points : ndarray of shape (n, 2)
     labels : array of shape (n,), default=None
-        Classes; fractions of more than ten values are a scale. Rows with -1 or a missing value are unlabelled, in grey.
-    name : str, default="embedding"
-        Of the map.
+        Classes, or numbers if there are fractions and more than ten values. Rows with -1 or a missing value are
+        unlabelled and grey.
+    name : str, default="embedding" Title of the map.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
     scatters_ : list of matplotlib PathCollection
-        One per class, in the order of the legend, and one of the unlabelled rows.
+        One per class, in the order of the legend, and one for unlabelled rows.
 
     Notes
     -----
-    PCA keeps distances as well as two dimensions can; t-SNE and UMAP keep neighbours, and the size of a cluster and its
-    distance from others mean nothing in them.
+    PCA preserves distances as well as two dimensions can. t-SNE and UMAP preserve neighbours; the size of a cluster and
+    its distance from others have no meaning.
 
     Examples
     --------
@@ -80,15 +80,15 @@ class EmbeddingDisplay:
         y : array of shape (n,), default=None
             Labels or numbers to colour by.
         method : {"pca", "tsne", "umap"}, default="pca"
-            How the embedding is brought to two dimensions; "umap" needs umap-learn.
+            How the embedding is reduced to two dimensions; "umap" needs umap-learn.
         max_points : int, default=20,000
             If X has more rows, this many are drawn at random.
         random_state : int, default=0
             Seed of the draw and of the method.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
         **scatter
-            How matplotlib draws the points.
+            Keyword arguments for matplotlib's `scatter`.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class EmbeddingDisplay:
         ax: Any = None,
         **scatter: Any,
     ) -> Self:
-        """Draw the map of an embedding (n, d) that was made before; parameters as for `from_estimator`."""
+        """Draw the map of a given embedding (n, d); parameters as in `from_estimator`."""
         points = project(embedding, method, random_state)
         return cls(points, y, f"embedding ({TITLES[method]})").plot(ax, **scatter)
 
@@ -121,9 +121,9 @@ class EmbeddingDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
         **scatter
-            How matplotlib draws the points.
+            Keyword arguments for matplotlib's `scatter`.
 
         Returns
         -------
@@ -140,7 +140,7 @@ class EmbeddingDisplay:
             self.figure_.colorbar(self.scatters_[0], ax=self.ax_)
         else:
             self.scatters_ = [
-                # Many rows without a label would cover the few with one.
+                # Unlabelled rows are drawn first, so that they do not cover the labelled ones.
                 self.ax_.scatter(
                     *self.points[rows].T,
                     color=color,
@@ -161,7 +161,7 @@ class EmbeddingDisplay:
 
 
 def _tsne(embedding: np.ndarray, random_state: Any) -> np.ndarray:
-    # As its authors do: distances in fifty dimensions are nearly those in all, and cost less.
+    # As in the paper: distances in fifty dimensions are close to those in all, and faster to compute.
     points = PCA(min(50, *embedding.shape), random_state=random_state).fit_transform(embedding)
     perplexity = min(30.0, (len(points) - 1) / 3)
     return TSNE(init="pca", perplexity=perplexity, random_state=random_state).fit_transform(points)
@@ -186,15 +186,15 @@ TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
 def project(embedding: np.ndarray, method: str, random_state: Any) -> np.ndarray:
-    """Bring an embedding (n, d) to (n, 2).
+    """Return an embedding (n, d) reduced to (n, 2).
 
     Raises
     ------
-    ValueError : for a method that is not known.
-    ImportError : for "umap" where umap-learn is missing.
+    ValueError : if the method is unknown.
+    ImportError : if the method is "umap" and umap-learn is not installed.
     """
     if method not in PROJECTIONS:
-        raise ValueError(f"method={method!r} is not known: give one of {', '.join(map(repr, PROJECTIONS))}")
+        raise ValueError(f"method={method!r} is unknown. Pass one of {', '.join(map(repr, PROJECTIONS))}.")
     return PROJECTIONS[method](np.asarray(embedding, dtype=np.float32), random_state)
 
 
@@ -202,17 +202,17 @@ def project(embedding: np.ndarray, method: str, random_state: Any) -> np.ndarray
 
 
 def is_scale(labels: Any) -> bool:
-    """Return whether labels are numbers on a scale, floats of more than ten values, and not classes."""
+    """Return whether labels are numbers instead of classes: floats with more than ten values."""
     values = np.asarray(labels)
     return values.dtype.kind == "f" and len(np.unique(values[~np.isnan(values)])) > len(COLORS)
 
 
 def classes(labels: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
-    """Return name, colour and row numbers of each class; in grey the smaller ones beyond ten, and unlabelled rows.
+    """Return name, colour and rows of each class; grey for the smallest classes beyond ten and unlabelled rows.
 
     Parameters
     ----------
-    labels : as `read_labels` returns them.
+    labels : as returned by `read_labels`.
     """
     names = np.array([label_name(label) for label in labels], dtype=object)
     without = np.array([label is None for label in labels], dtype=bool)
@@ -231,7 +231,7 @@ def classes(labels: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
 
 
 def in_order(name: str) -> tuple[bool, float, str]:
-    """Sort numbers by their value, before other names."""
+    """Return a sort key that orders numbers by value, before other names."""
     try:
         return False, float(name), name
     except ValueError:

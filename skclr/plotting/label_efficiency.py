@@ -1,4 +1,4 @@
-"""Score by the number of labels, with and without pretraining."""
+"""Plots of the score against the number of labels."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from skclr.evaluation.harness import Trial, efficiency_records
 from skclr.evaluation.judges import linear_judge
 from skclr.plotting.base import COLORS, GREY, one_axes
 
-# What an embedding has to beat looks the same in every picture.
+# Baselines have the same colour in every plot.
 _BASELINE_COLORS = {"raw features": GREY, "PCA": COLORS[1], "untrained encoder": COLORS[3]}
 
 
 class LabelEfficiencyDisplay:
-    """The score of a classifier by the number of labels it is given, one line for each kind of features.
+    """The score of a classifier against the number of labels, one line for each kind of features.
 
     Parameters
     ----------
     records : list of dict
-        With the keys features, labels_per_class, mean, low and high, as `skclr.evaluation.label_efficiency` and
-        `skclr.compare` return them.
+        With the keys features, labels_per_class, mean, low and high, as returned by `skclr.evaluation.label_efficiency`
+        and `skclr.compare`.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
     lines_ : dict of str to matplotlib Line2D
-        By features.
+        The line of each kind of features.
 
     Examples
     --------
@@ -69,21 +69,21 @@ class LabelEfficiencyDisplay:
         Parameters
         ----------
         embedder : ContrastiveEmbedder
-            Fitted. Where it was fitted on all of X, it has seen the test rows too, without their labels.
+            Fitted. If it was fitted on all of X, it has seen the test rows too, without labels.
         X : array or DataFrame of n samples
             As for `transform`.
         y : array of shape (n,)
             Classes; rows with -1 or a missing value are unlabelled and left out.
         labels_per_class : sequence of int or "all", default=(1, 5, 10, 50, "all")
-            Numbers of labels.
+            Numbers of labels per class.
         n_draws : int, default=10
-            Draws of labels for each number.
+            Number of draws of labels for each of these.
         test_size : float, default=0.3
-            Share of the labelled rows that are scored.
+            Share of the labelled rows used for scoring.
         random_state : int, default=0
             Seed of the split and of the draws.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
 
         Returns
         -------
@@ -103,12 +103,12 @@ class LabelEfficiencyDisplay:
         return cls(efficiency_records(scores)).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw the lines, with the interval of each mean.
+        """Draw the lines, with a confidence interval of each mean.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
 
         Returns
         -------
@@ -128,13 +128,13 @@ class LabelEfficiencyDisplay:
                 counts, mean, spread, label=name, color=color, linestyle=dashed, marker="o", ms=4, capsize=3
             )
             self.lines_[name] = bars.lines[0]
-        self.ax_.set(xlabel="labels a class", ylabel="score")
+        self.ax_.set(xlabel="labels per class", ylabel="score")
         self.ax_.spines[["top", "right"]].set_visible(False)
         self.ax_.legend(frameon=False)
         return self
 
 
 def colors(names: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each kind of features; that of a baseline is always the same."""
+    """Return a colour for each kind of features; baselines always have the same."""
     others = iter(color for color in COLORS if color not in _BASELINE_COLORS.values())
     return {name: _BASELINE_COLORS.get(name) or next(others, GREY) for name in dict.fromkeys(names)}

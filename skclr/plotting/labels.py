@@ -1,4 +1,4 @@
-"""Labels as they are shown: classes, numbers on a scale, and rows without a label."""
+"""Labels in plots: classes, numbers, and unlabelled rows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ UNLABELLED_NAME = "unlabelled"
 
 
 def read_labels(y: Any, n_samples: int | None = None) -> np.ndarray:
-    """Return what is shown of each row's label, by position.
+    """Return the label of each row for plotting, by position.
 
     Parameters
     ----------
-    y : labels in any container; fractions of more than ten values are a scale.
-    n_samples : rows of X, where their number is to be checked.
+    y : labels in any container; with fractions and more than ten values they are numbers.
+    n_samples : number of rows of X, to check that of y; None to skip the check.
 
     Returns
     -------
-    (n,) floats for a scale, NaN where a number is missing; else (n,) objects, None where a row is unlabelled.
+    (n,) floats for numbers, NaN if missing; else (n,) objects, None for unlabelled rows.
 
     Raises
     ------
-    TypeError, ValueError : as for `encode_labels`, except that numbers may be fractions.
+    TypeError, ValueError : as in `encode_labels`, except that fractions are allowed.
     """
     column = to_column("y", y)
     if n_samples is not None:
@@ -40,10 +40,10 @@ def read_labels(y: Any, n_samples: int | None = None) -> np.ndarray:
     if is_continuous and len(known) > len(COLORS):
         return np.array([np.nan if value is None else float(value) for value in values])[places]
     labels = encode_labels(column, fractions=True)
-    # Code -1 takes the last.
+    # Code -1 selects the last.
     return np.array([*labels.classes.tolist(), None], dtype=object)[labels.codes]
 
 
 def label_name(label: Any) -> str:
-    """Return the text by which a label is shown."""
+    """Return the text of a label."""
     return UNLABELLED_NAME if label is None else readable(label)

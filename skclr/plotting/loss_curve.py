@@ -1,4 +1,4 @@
-"""How the loss went down."""
+"""Plots of the loss during training."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from skclr.plotting.base import one_axes
 
 
 class LossCurveDisplay:
-    """The loss by epoch.
+    """The loss of each epoch.
 
     Parameters
     ----------
     train_loss : sequence of float
         One per epoch.
     valid_loss : sequence of float, default=None
-        One per epoch, where samples were kept back.
-    name : str, default=None
-        Of the curve.
+        One per epoch, if samples were held out.
+    name : str, default=None Name of the curve.
 
     Attributes
     ----------
@@ -56,11 +55,11 @@ class LossCurveDisplay:
         embedder : ContrastiveEmbedder
             Fitted.
         name : str, default=None
-            Of the curve; None is the framework's.
+            Name of the curve; None is that of the framework.
         ax : matplotlib Axes, default=None
-            None makes a figure; one that has curves already gets another.
+            None creates a figure; curves are added to existing ones.
         **line
-            How matplotlib draws the line.
+            Keyword arguments for matplotlib's `plot`.
 
         Returns
         -------
@@ -69,11 +68,13 @@ class LossCurveDisplay:
         Raises
         ------
         ValueError
-            Where no epoch was run.
+            If the embedder was not trained.
         """
         check_is_fitted(embedder)
         if not embedder.n_iter_:
-            raise ValueError("max_epochs=0: the embedder was not trained, so there is no loss to draw")
+            raise ValueError(
+                "the embedder was not trained, so there is no loss to draw. Fit it with max_epochs above 0."
+            )
         history = embedder.history_
         valid = [epoch["valid_loss"] for epoch in history] if "valid_loss" in history[-1] else None
         name = name or str(getattr(embedder.framework, "__name__", embedder.framework))
@@ -85,9 +86,9 @@ class LossCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
         **line
-            How matplotlib draws the line.
+            Keyword arguments for matplotlib's `plot`.
 
         Returns
         -------
@@ -96,7 +97,7 @@ class LossCurveDisplay:
         self.ax_ = one_axes(ax)
         self.figure_ = self.ax_.figure
         epochs = range(1, len(self.train_loss) + 1)
-        # A curve of one epoch is a point.
+        # A curve with one epoch is a point.
         style = {"marker": "o" if len(epochs) == 1 else None, **line}
         name = "" if self.name is None else f"{self.name}, "
         self.lines_ = self.ax_.plot(epochs, self.train_loss, label=name + "training", **style)

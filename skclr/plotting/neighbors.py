@@ -1,4 +1,4 @@
-"""Nearest neighbours in the embedding."""
+"""Plots of nearest neighbours in the embedding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skclr.plotting.samples import Drawing, draw_samples, shortened, some_rows
 
 
 class NeighborsDisplay:
-    """Some rows, and those that the embedding has nearest to each, by cosine similarity.
+    """Some rows and their nearest neighbours in the embedding, by cosine similarity.
 
     Parameters
     ----------
@@ -23,17 +23,17 @@ class NeighborsDisplay:
     similarities : ndarray of shape (n_queries, n_neighbors)
         Cosine similarity of each neighbour.
     labels : ndarray of shape (n_queries, 1 + n_neighbors), default=None
-        Of the queries and neighbours.
+        Labels of the queries and neighbours.
     rows : ndarray of shape (n_queries, 1 + n_neighbors), default=None
-        Their numbers in X.
+        Their row numbers in X.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
-        Bounds the grid.
+        The axes that contain the grid.
     axes_ : ndarray of matplotlib Axes
-        The grid, a query per line.
+        The grid, with one query per row.
 
     Examples
     --------
@@ -67,24 +67,24 @@ class NeighborsDisplay:
         random_state: Any = 0,
         ax: Any = None,
     ) -> Self:
-        """Find the nearest rows of some queries and draw them.
+        """Find and draw the nearest neighbours of some queries.
 
         Parameters
         ----------
         embedder : ContrastiveEmbedder
             Fitted.
         X : array or DataFrame of n samples
-            Among which neighbours are looked for.
+            Rows that are searched for neighbours.
         y : array of shape (n,), default=None
             Labels to show.
         queries : array of int, default=None
-            Row numbers in X; None draws `n_queries` of them.
+            Row numbers in X; None draws `n_queries` at random.
         n_queries, n_neighbors : int
-            How many of each.
+            Number of queries, and of neighbours of each.
         random_state : int, default=0
             Seed of the draw.
         ax : matplotlib Axes, default=None
-            Bounds the grid.
+            The axes that contain the grid.
 
         Returns
         -------
@@ -95,7 +95,7 @@ class NeighborsDisplay:
         chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
         found, similarities = most_similar(embedder.transform(X.as_given()), n_neighbors, chosen)
         rows = np.column_stack([chosen, found])
-        # Once each: a row may be near to several queries.
+        # Each row is drawn once, though it may be near several queries.
         distinct, places = np.unique(rows, return_inverse=True)
         drawn = draw_samples(embedder, X[distinct])
         drawings = [[drawn[i] for i in line] for line in places.reshape(rows.shape)]
@@ -107,7 +107,7 @@ class NeighborsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Bounds the grid; None makes a figure.
+            The axes to replace by the grid; None creates a figure.
 
         Returns
         -------
@@ -132,13 +132,13 @@ class NeighborsDisplay:
 def most_similar(
     embedding: np.ndarray, n_neighbors: int, queries: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest other rows by cosine similarity.
+    """Return the nearest other rows by cosine similarity.
 
     Parameters
     ----------
     embedding : (n, d).
-    n_neighbors : at most n - 1 are found.
-    queries : row numbers; None is all.
+    n_neighbors : number of neighbours; at most n - 1 are found.
+    queries : row numbers; None for all.
 
     Returns
     -------
@@ -147,10 +147,11 @@ def most_similar(
     unit = embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
     queries = np.arange(len(unit)) if queries is None else queries
     n_found = min(n_neighbors, len(unit) - 1)
-    # Of unit vectors the nearest by distance are those by cosine, and scikit-learn finds them many times faster.
+    # For unit vectors, the nearest by distance are the nearest by cosine, and scikit-learn finds them many times
+    # faster.
     index = NearestNeighbors(n_neighbors=n_found + 1, algorithm="brute").fit(unit)
     rows = index.kneighbors(unit[queries], return_distance=False)
-    # Among rows that are the same, a row itself need not come first.
+    # If rows are equal, a row itself need not come first.
     other = rows != np.asarray(queries)[:, None]
     other[other.all(1), -1] = False
     rows = rows[other].reshape(len(queries), n_found)

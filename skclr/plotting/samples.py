@@ -1,4 +1,4 @@
-"""How one sample is drawn: the only place that knows what the modalities look like."""
+"""Drawings of single samples, for each modality."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from skclr.data import Rows
 from skclr.model import rows_of
 from skclr.plotting.base import COLORS, GREY, clear, pyplot
 
-# Rows that views are made of, the shown ones among them.
+# Number of rows of which views are made, including those shown.
 _CONTEXT = 256
-# Of a table's row and of a text, as much as can be read in a small picture.
+# As much of a table row and of a text as is readable in a small plot.
 _SHOWN_COLUMNS = 8
 _SHOWN_LINES = 5
 _LINE = 34
 
 
 class Drawing(ABC):
-    """One sample, or a view of it, as `Modality.restore` returns it, ready to be drawn.
+    """Base class of drawings of a sample, or of a view, from the result of `Modality.restore`.
 
     Attributes
     ----------
-    kind : what it is made of, "picture", "row" (names and values) or "words".
-    cell : width and height that it needs, in inches.
-    wide : whether it is wider than high, so that samples stand one below the other.
+    kind : "picture", "row" (names and values) or "words".
+    cell : required width and height, in inches.
+    wide : whether it is wider than high, so that samples are arranged in rows.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Drawing(ABC):
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
-        """Return settings shared by all drawings, learned from the unchanged samples."""
+        """Return settings shared by all drawings, learned from the original samples."""
         return {}
 
     @abstractmethod
@@ -46,14 +46,14 @@ class Drawing(ABC):
 
     @abstractmethod
     def draw(self, ax: Any, original: Any = None) -> None:
-        """Draw into matplotlib axes; where the original is given, show what of it has changed."""
+        """Draw into matplotlib axes, and mark changes if the original is given."""
 
     def tile(self, height: int) -> Any:
-        """Return a small Pillow image, if this is a picture."""
+        """Return a small Pillow image; for pictures only."""
         raise NotImplementedError
 
     def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
-        """Return the name and text of each part and whether it has changed, if this is not a picture."""
+        """Return name and text of each part, and whether it changed; not for pictures."""
         raise NotImplementedError
 
 
@@ -62,8 +62,8 @@ class Picture(Drawing):
 
     Parameters
     ----------
-    pixels : (H, W), or (H, W, C), of which the first three channels are shown.
-    limits : what is black and what is white.
+    pixels : (H, W) or (H, W, C); the first three channels are shown.
+    limits : the values of black and white.
     """
 
     kind = "picture"
@@ -77,7 +77,7 @@ class Picture(Drawing):
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
-        """Return the limits: 0 and 1 if all values lie between them, as those of uint8 do, else the extremes."""
+        """Return the limits: 0 and 1 if all values lie between them, like those of uint8, else the extremes."""
         low, high = float(np.nanmin(samples)), float(np.nanmax(samples))
         return {"limits": (0.0, 1.0) if low >= 0 and 0.5 < high <= 1 else (low, high)}
 
@@ -87,7 +87,7 @@ class Picture(Drawing):
         clear(ax)
 
     def tile(self, height: int) -> Any:
-        """Return the image at this height, with its own proportions."""
+        """Return the image at this height, keeping its aspect ratio."""
         from PIL import Image
 
         colors = self.pixels if self.pixels.ndim == 3 else pyplot().get_cmap(self.colormap)(self.pixels)[..., :3]
@@ -99,7 +99,7 @@ class Picture(Drawing):
 
 
 class Spectrogram(Picture):
-    """A spectrogram (n_mels, frames), low tones at the bottom."""
+    """A spectrogram (n_mels, frames), with low frequencies at the bottom."""
 
     cell = (2.4, 1.2)
     wide = True
@@ -118,11 +118,11 @@ class Spectrogram(Picture):
 
 
 class Curves(Drawing):
-    """A series.
+    """A time series.
 
     Parameters
     ----------
-    values : (C, T), NaN where nothing is; the first ten channels are drawn.
+    values : (C, T), NaN for missing values and padding; the first ten channels are drawn.
     """
 
     kind = "picture"
@@ -141,27 +141,27 @@ class Curves(Drawing):
         clear(ax)
 
     def tile(self, height: int) -> Any:
-        """Return the curves on white, twice as wide as high."""
+        """Return the curves on a white background, twice as wide as high."""
         from PIL import Image, ImageDraw
 
-        # Drawn larger than shown: Pillow's lines have no soft edges.
+        # Drawn larger than shown, since Pillow's lines are not antialiased.
         image = Image.new("RGB", (4 * height, 2 * height), "white")
         brush, (low, high) = ImageDraw.Draw(image), (np.nanmin(self.values), np.nanmax(self.values))
         x = np.linspace(2, image.width - 3, self.values.shape[1])
         y = (image.height - 3) - (self.values - low) / ((high - low) or 1.0) * (image.height - 6)
         for channel, color in zip(y, COLORS, strict=False):
-            there = ~np.isnan(channel)
-            brush.line(np.column_stack([x, channel])[there].ravel().tolist(), fill=color, width=2)
+            observed = ~np.isnan(channel)
+            brush.line(np.column_stack([x, channel])[observed].ravel().tolist(), fill=color, width=2)
         return image.resize((2 * height, height))
 
 
 class Row(Drawing):
-    """A table's row.
+    """A row of a table.
 
     Parameters
     ----------
     values : (d,) numbers and names of categories.
-    names : (d,) of the columns.
+    names : (d,) names of the columns.
     """
 
     kind = "row"
@@ -174,12 +174,12 @@ class Row(Drawing):
 
     @property
     def texts(self) -> list[str]:
-        """The values as they are written."""
+        """The values as text."""
         return [readable(value) for value in self.values]
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
-        """Return the names of the columns, or their numbers."""
+        """Return the names of the columns, or their numbers without names."""
         numbered = [f"column {j}" for j in range(samples.shape[1])]
         return {"names": [str(name) for name in getattr(embedder, "feature_names_in_", numbered)]}
 
@@ -217,14 +217,14 @@ class Words(Drawing):
         self.words = [word for word in words if word]
 
     def draw(self, ax: Any, original: Any = None) -> None:
-        """See `Drawing.draw`; a word that is gone leaves a line."""
+        """See `Drawing.draw`; a removed word leaves a line."""
         clear(ax)
         text = " ".join("_" * len(word) if gone else word for _, word, gone in self.parts(original))
         lines = textwrap.wrap(text, _LINE, max_lines=_SHOWN_LINES, placeholder=" …") or ["(no words)"]
         _write(ax, 0.02, 0.5, "\n".join(lines), linespacing=1.25)
 
     def parts(self, original: Any = None) -> list[tuple[str, str, bool]]:
-        """Return the original's words and which are gone, or the view's own if it adds or shuffles words."""
+        """Return the words of the original, marking removed ones, or those of the view if it adds or shuffles words."""
         before = (original or self).words
         left = iter(self.words)
         upcoming, parts = next(left, None), []
@@ -263,7 +263,7 @@ def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing],
 
 
 def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
-    """Return a drawing of some rows of X and of each of their views, which may take values from other rows too."""
+    """Return a drawing of some rows of X and of their views, which may use values of other rows too."""
     X = rows_of(embedder, X)
     others = np.setdiff1d(some_rows(X, _CONTEXT, random_state), rows)
     originals, views = draw_views(embedder, X[np.concatenate([rows, others])], random_state)
@@ -271,7 +271,7 @@ def some_views(embedder: Any, X: Any, rows: np.ndarray, random_state: Any) -> tu
 
 
 def some_rows(X: Rows, most: int, random_state: Any) -> np.ndarray:
-    """Draw at most `most` row numbers of X, in ascending order."""
+    """Return at most `most` random row numbers of X, in ascending order."""
     n = len(X)
     return np.arange(n) if n <= most else np.sort(np.random.default_rng(random_state).choice(n, most, replace=False))
 
@@ -286,8 +286,8 @@ def _read(embedder: Any, X: Any) -> torch.Tensor:
 def _drawings(embedder: Any, sides: list[Any], batches: list[torch.Tensor]) -> list[list[Drawing]]:
     name = embedder.modality_
     if name not in DRAWINGS:
-        raise ValueError(f"samples of modality {name!r} cannot be drawn: add its Drawing to skclr.plotting.DRAWINGS")
-    # Of pairs, each view may show another side.
+        raise ValueError(f"samples of modality {name!r} cannot be drawn. Add its Drawing to skclr.plotting.DRAWINGS.")
+    # For pairs, each view may come from another side.
     sides = [sides[0], *sides[: len(batches) - 1]] if len(sides) > 1 else sides * len(batches)
     restored = [embedder.model_.modality.restore(x, side) for x, side in zip(batches, sides, strict=True)]
     settings = DRAWINGS[name].settings(embedder, restored[0])
@@ -295,23 +295,23 @@ def _drawings(embedder: Any, sides: list[Any], batches: list[torch.Tensor]) -> l
 
 
 def readable(value: Any) -> str:
-    """Write a value as short as it can be told; a gap is a dash."""
+    """Return a value as short text; a dash for a missing value."""
     if isinstance(value, float | np.floating):
         return "–" if np.isnan(value) else f"{value:.6g}"
     return "–" if value is None else str(value)
 
 
 def shortened(text: str, width: int = 16) -> str:
-    """Cut what is too long."""
+    """Return a text, truncated if it is too long."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def without_padding(values: np.ndarray) -> np.ndarray:
-    """Leave out the end of (C, T) where no channel has a value."""
-    there = np.flatnonzero(~np.isnan(values).all(0))
-    return values[:, : there[-1] + 1] if len(there) else values
+    """Return (C, T) without its end where no channel has a value."""
+    observed = np.flatnonzero(~np.isnan(values).all(0))
+    return values[:, : observed[-1] + 1] if len(observed) else values
 
 
 def _write(ax: Any, x: float, y: float, text: str, **style: Any) -> None:
-    # A $ would start a formula.
+    # An unescaped $ would start a formula.
     ax.text(x, y, text.replace("$", r"\$"), transform=ax.transAxes, va="center", fontsize=8, **style)

@@ -1,4 +1,4 @@
-"""Similarities of views of one sample and of different samples."""
+"""Plots of the similarity of views of the same sample and of different samples."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from skclr.plotting.samples import some_rows
 
 
 class SimilarityDisplay:
-    """Cosine similarities of positives, two views of a sample, beside those of negatives, views of two samples.
+    """Cosine similarities of positive pairs (two views of a sample) and negative pairs (views of two samples).
 
-    The two should overlap little. Both near 1 is a collapse: all samples have one embedding. Both in one place is an
-    embedding that has learned nothing of what the views share.
+    The two distributions should overlap little. If both are near 1, the embedding has collapsed: all samples have the
+    same embedding. If they coincide, the embedding has learned nothing that the views share.
 
     Parameters
     ----------
     positives : ndarray of shape (n,)
         Cosine similarities of two views of each sample.
     negatives : ndarray of shape (m,)
-        Those of views of different samples.
+        Cosine similarities of views of different samples.
 
     Attributes
     ----------
     auc : float
-        Probability that a positive is more alike than a negative; 0.5 is chance.
+        Probability that a positive pair is more similar than a negative pair; 0.5 is chance.
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
 
@@ -65,7 +65,7 @@ class SimilarityDisplay:
         random_state : int, default=0
             Seed of the draw and of the views.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
 
         Returns
         -------
@@ -77,7 +77,7 @@ class SimilarityDisplay:
 
     @classmethod
     def from_embeddings(cls, first: np.ndarray, second: np.ndarray, *, ax: Any = None) -> Self:
-        """Draw the similarities of two views' embeddings (n, d), row i of each being sample i."""
+        """Draw the similarities of the embeddings (n, d) of two views; row i of each is sample i."""
         first, second = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (first, second))
         similarities = first @ second.T
         other = ~np.eye(len(similarities), dtype=bool)
@@ -85,7 +85,7 @@ class SimilarityDisplay:
 
     @property
     def auc(self) -> float:
-        """Probability that a positive is more alike than a negative."""
+        """Probability that a positive pair is more similar than a negative pair."""
         order = np.sort(self.negatives)
         below, up_to = (np.searchsorted(order, self.positives, side) for side in ("left", "right"))
         return float((below + up_to).mean() / 2 / len(order))
@@ -96,7 +96,7 @@ class SimilarityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
 
         Returns
         -------
@@ -108,12 +108,12 @@ class SimilarityDisplay:
         bins = np.linspace(min(math.floor(10 * lowest) / 10, 0.9), 1, 41)
         for name, values, color in (("negatives", self.negatives, GREY), ("positives", self.positives, COLORS[0])):
             share = np.full(len(values), 1 / len(values))
-            # Rounding may take a cosine beyond 1.
+            # Rounding errors may yield a cosine above 1.
             values = values.clip(max=1)
             label = f"{name}, mean {values.mean():.2f}"
             self.ax_.hist(values, bins, weights=share, color=color, alpha=0.7, label=label)
         self.ax_.set(xlabel="cosine similarity", ylabel="share of pairs")
-        self.ax_.set_title(f"a positive is more alike in {self.auc:.1%} of cases", fontsize=10)
+        self.ax_.set_title(f"positive pairs are more similar in {self.auc:.1%} of cases", fontsize=10)
         self.ax_.spines[["top", "right"]].set_visible(False)
         self.ax_.legend(frameon=False)
         return self

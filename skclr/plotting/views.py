@@ -1,4 +1,4 @@
-"""Samples beside the views that the network is shown."""
+"""Plots of samples and of the views that the network sees."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from skclr.plotting.samples import Drawing, some_rows, some_views
 
 
 class ViewsDisplay:
-    """Samples beside the views that training makes of them.
+    """Samples and the views that training makes of them.
 
-    Views should change what does not matter and keep what does: where no one could tell that two views
-    show the same sample, the network cannot learn it either.
+    Views should change what does not matter and keep what does. If you cannot tell that two views show the same sample,
+    the network cannot learn it either.
 
     Parameters
     ----------
     originals : list of Drawing
         One per sample.
     views : list of list of Drawing
-        One list per view, of one drawing per sample.
+        One list per view, with one drawing per sample.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
-        Bounds the grid.
-    axes_ : ndarray of matplotlib Axes
-        The grid. Samples are columns; where they are wider than high, they are rows.
+        The axes that contain the grid. axes_ : ndarray of matplotlib Axes The grid, with one sample per column, or per
+        row if samples are wider than high.
 
     See Also
     --------
@@ -64,13 +63,13 @@ class ViewsDisplay:
         X : array or DataFrame of n samples
             As for `fit`.
         rows : array of int, default=None
-            Which rows to show; None draws `n_samples` of them.
+            Row numbers in X; None draws `n_samples` at random.
         n_samples : int, default=6
             Number of samples.
         random_state : int, default=0
             Seed of rows and views.
         ax : matplotlib Axes, default=None
-            Bounds the grid.
+            The axes to replace by the grid.
 
         Returns
         -------
@@ -86,7 +85,7 @@ class ViewsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Bounds the grid; None makes a figure.
+            The axes to replace by the grid; None creates a figure.
 
         Returns
         -------

@@ -32,7 +32,8 @@ def embed_samples(
     Parameters
     ----------
     encoder : maps (B, *shape) to (B, d); in eval mode.
-    samples : n samples. out : (n, d) float32, written to.
+    samples : n samples.
+    out : (n, d) float32, written to.
     extra : maps the same samples to further columns of `out`, after those of the embedding; None for none.
     any_length : whether the encoder accepts shorter samples than those of `fit`.
     """
@@ -116,7 +117,8 @@ def make_views(maker: Views, samples: Samples, batch_size: int, seed: int) -> li
     Parameters
     ----------
     maker : fitted on the samples.
-    samples : n samples. batch_size : number of samples of which views are made at once, as in training.
+    samples : n samples.
+    batch_size : number of samples of which views are made at once, as in training.
     seed : seed of the views.
 
     Returns

@@ -140,17 +140,17 @@ class AudioViews(Views):
         x, length = self._resample(x, lengths, draws)
         # From 0 to 1 within the clip, above 1 after its end.
         place = (torch.arange(self.length_, device=x.device) + 0.5) / length[:, None]
-        there = place < 1
-        x = x * there
+        inside = place < 1
+        x = x * inside
         if self.reverb or self.frequency_mask:
-            x = self._filter(x, draws) * there
+            x = self._filter(x, draws) * inside
         if self.time_mask:
             x = x * ~random_interval(place, self.time_mask, draws)
         if self.noise:
             x = self._add_noise(x, length, draws)
         if self.gain:
             x = x * decibels(draws.around_zero(self.gain))[:, None]
-        return x.masked_fill(~there, torch.nan)
+        return x.masked_fill(~inside, torch.nan)
 
     def _resample(self, x: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Crop, shift and change the speed of clips (B, T) by one interpolation; return them and their lengths (B,)."""

@@ -188,10 +188,10 @@ class RelativeTime:
     """
 
     def __init__(self, x: Tensor) -> None:
-        there = (~x.isnan().all(1)).int()
+        observed = (~x.isnan().all(1)).int()
         self.steps = torch.arange(x.shape[2], device=x.device)
-        self.first = there.argmax(1, keepdim=True)
-        self.last = x.shape[2] - 1 - there.flip(1).argmax(1, keepdim=True)
+        self.first = observed.argmax(1, keepdim=True)
+        self.last = x.shape[2] - 1 - observed.flip(1).argmax(1, keepdim=True)
         self.span = self.last - self.first
         self.values = ((self.steps - self.first) / self.span.clamp(min=1)).clamp(0, 1)
 

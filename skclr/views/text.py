@@ -85,23 +85,23 @@ class TextViews(Views):
             x = self._shuffled(x, generator)
         return x
 
-    def _kept(self, there: Tensor, generator: torch.Generator) -> Tensor:
-        draws = rand(there.shape, generator)
-        start = rand((len(there), 1), generator)
-        length = there.sum(1, keepdim=True)
+    def _kept(self, is_token: Tensor, generator: torch.Generator) -> Tensor:
+        draws = rand(is_token.shape, generator)
+        start = rand((len(is_token), 1), generator)
+        length = is_token.sum(1, keepdim=True)
         size = (self.span * length).floor()
         begin = (start * (length - size + 1)).floor()
-        place = torch.arange(there.shape[1], device=there.device)
-        kept = there & (draws >= self.deletion) & ((place < begin) | (place >= begin + size))
+        place = torch.arange(is_token.shape[1], device=is_token.device)
+        kept = is_token & (draws >= self.deletion) & ((place < begin) | (place >= begin + size))
         # A text that would lose all its tokens keeps one.
-        last = draws.masked_fill(~there, -1.0).argmax(1, keepdim=True) == place
+        last = draws.masked_fill(~is_token, -1.0).argmax(1, keepdim=True) == place
         return torch.where(kept.any(1, keepdim=True), kept, last)
 
     def _shuffled(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        there = _is_token(x)
-        shifts = rand(there.shape, generator) * (self.shuffle + 1)
-        place = torch.arange(there.shape[1], device=x.device) + shifts
-        order = place.masked_fill(~there, torch.inf).argsort(dim=1, stable=True)
+        is_token = _is_token(x)
+        shifts = rand(is_token.shape, generator) * (self.shuffle + 1)
+        place = torch.arange(is_token.shape[1], device=x.device) + shifts
+        order = place.masked_fill(~is_token, torch.inf).argsort(dim=1, stable=True)
         return x.take_along_dim(order.view(*order.shape, *[1] * (x.ndim - 2)), dim=1)
 
 

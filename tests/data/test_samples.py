@@ -19,7 +19,7 @@ def samples():
 
 def test_resident_samples_are_the_same(samples):
     expected = samples[np.array([3, 1])]
-    samples.settle()
+    samples.to_device()
     assert samples.resident is not None
     assert torch.equal(samples[np.array([3, 1])], expected)
     assert torch.equal(samples.subset(np.array([1, 3]))[np.array([1, 0])], expected)
@@ -38,7 +38,7 @@ def test_an_epoch_has_full_batches_of_different_rows(samples):
 @pytest.mark.parametrize("resident", [False, True])
 def test_batches_hold_the_rows_they_name(samples, resident):
     if resident:
-        samples.settle()
+        samples.to_device()
     chosen = samples.subset(np.arange(1, 11))
     assert (chosen.resident is not None) == resident
     # Rows are counted in the samples that are batched, as view makers know them.
@@ -174,7 +174,7 @@ def test_batches_in_blocks_hold_the_rows_they_name(in_blocks):
 def test_resident_blocks_are_the_same(in_blocks):
     source, samples = in_blocks
     before = rows_of(Batches(samples, 12))
-    samples.settle()
+    samples.to_device()
     assert torch.equal(samples.resident, torch.from_numpy(source.values))
     # Or a run would go on otherwise on a card that has more free memory.
     assert rows_of(Batches(samples, 12)) == before

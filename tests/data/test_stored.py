@@ -399,7 +399,7 @@ def test_joined_rows_in_blocks(table):
 
 
 def test_joined_rows_of_other_shapes(table):
-    with pytest.raises(ValueError, match=r"X and unlabeled hold samples of shapes \(5,\) and \(4,\)"):
+    with pytest.raises(ValueError, match=r"X holds samples of shape \(5,\), and unlabeled of \(4,\)"):
         Joined(Stored(Rows(np.asarray(table[0]))), np.zeros((3, 4)))
 
 
@@ -433,5 +433,5 @@ def test_columns_of_parquet(table, tmp_path):
     with pytest.raises(ValueError, match=r"Y.parquet has other columns or types than .*X.parquet"):
         ParquetRows(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"holds no \.parquet files"):
+    with pytest.raises(ValueError, match=r"contains no \.parquet files"):
         ParquetRows(tmp_path / "empty")

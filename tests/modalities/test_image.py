@@ -188,12 +188,12 @@ def test_wrong_files_are_named(pixels, save, tmp_path):
     for wrong, message in (
         (broken, "broken.png, which cannot be read"),
         (text, "notes.txt, which cannot be read"),
-        (deep, r"0.tiff, which cannot be read \(more than 8 bits a channel"),
+        (deep, r"0.tiff, which cannot be read \(more than 8 bits per channel"),
         (larger, r"0.bmp of 7 × 5 pixels, but others have 6 × 5: set modality_params={'size': \(6, 5\)}"),
     ):
         with pytest.raises(ValueError, match=message):
             read([*paths[:15], wrong])
-    with pytest.raises(FileNotFoundError, match=r"lost\.png in row 1, which is not there"):
+    with pytest.raises(FileNotFoundError, match=r"lost\.png in row 1, which is missing"):
         read([paths[0], tmp_path / "lost.png"])
     with pytest.raises(TypeError, match="X holds paths, but 7 in row 1"):
         read([paths[0], 7])

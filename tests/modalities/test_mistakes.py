@@ -15,7 +15,7 @@ CLIPS = [RNG.normal(size=900 + 100 * i) for i in range(6)]
 
 # X and modality_params, with modality="auto".
 NOT_CHOSEN = {
-    "one_text": ("a text", {}, TypeError, r"X is one str.*wrap it in a list"),
+    "one_text": ("a text", {}, TypeError, r"X is one str.*Wrap it in a list"),
     "bytes": ([b"a", b"b"], {}, TypeError, "bytes in row 0.*decode"),
     "none_first": ([None, "a", "b"], {}, ValueError, r"missing value \(None\) in row 0: fill it"),
     "nan_first": (pd.Series([np.nan, "a", "b"], dtype=object), {}, ValueError, r"missing value \(nan\) in row 0"),
@@ -125,5 +125,5 @@ def test_a_network_that_knows_nothing_of_gaps_is_for_series_without():
 
 
 def test_views_of_another_size_than_the_network():
-    with pytest.raises(ValueError, match=r"a sample or view has .* values, but the network was made for"):
+    with pytest.raises(ValueError, match=r"a sample or view has .* values, but the network expects"):
         embedder("audio", encoder="mlp", max_epochs=1).fit(CLIPS)

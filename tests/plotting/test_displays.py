@@ -205,7 +205,7 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 
 
 def test_an_unknown_method_is_named():
-    with pytest.raises(ValueError, match="method='pcoa' is not known: give one of 'pca', 'tsne', 'umap'"):
+    with pytest.raises(ValueError, match=r"method='pcoa' is unknown\. Pass one of 'pca', 'tsne', 'umap'"):
         EmbeddingDisplay.from_embedding(np.eye(3), method="pcoa")
 
 

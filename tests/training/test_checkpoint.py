@@ -171,7 +171,7 @@ def test_a_finished_run_is_given_at_once(early_stopping, table, saving):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"learning_rate": 0.5}, r"differs in learning_rate \(0.0005, now 0.5\): go on with"),
+        ({"learning_rate": 0.5}, r"differs in learning_rate \(0.0005, now 0.5\): set them back"),
         ({"framework": "byol"}, r"framework \(SimCLR, now BYOL\), .*weights at the start"),
         ({"random_state": 1}, r"random_state \(\d+, now \d+\)"),
         ({"loss_params": {"temperature": 0.5}}, r"loss__temperature \(0.2, now 0.5\)"),

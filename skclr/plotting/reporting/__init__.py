@@ -1,4 +1,4 @@
-"""A report: one HTML file that says whether contrastive learning helped, and shows what it has learned."""
+"""Reports: a single HTML file that shows what an embedder has learned, and whether it helped."""
 
 from skclr.plotting.reporting.page import report
 

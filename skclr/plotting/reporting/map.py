@@ -1,4 +1,4 @@
-"""The data of the report's map: where each row stands, how it looks and what is near to it."""
+"""The data of the report's map: position, appearance and neighbours of each row."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from skclr.plotting.neighbors import most_similar
 from skclr.plotting.samples import Drawing, draw_samples, readable, shortened
 
 N_NEIGHBORS = 11
-# The column of y.
+# Name of the column of y.
 LABEL = "label"
-# Columns of a table that are shown beside a point, and characters of a text.
+# Largest numbers of table columns, and of characters of a text, that are shown next to a point.
 _MOST_COLUMNS = 30
 _MOST_CHARACTERS = 400
-# Rows whose samples are read at once.
+# Number of rows that are read at once.
 _CHUNK = 512
-# Pixels of all thumbnails together: some megabytes of the file.
+# Number of pixels of all thumbnails together, a few megabytes of the file.
 _PIXELS = 2**24
 _TILES_A_ROW, _TILES_A_SHEET = 32, 1024
-# Up to this many pixels PNG is small enough; JPEG is not exact.
+# Up to this many pixels PNG, which unlike JPEG is lossless, is small enough.
 _PNG_PIXELS = 2**20
 _SHOWN_HEIGHT = 96
 
@@ -36,15 +36,15 @@ _SHOWN_HEIGHT = 96
 def map_data(
     embedder: Any, X: Any, embedding: np.ndarray, columns: dict[str, Any], methods: Sequence[str], random_state: Any
 ) -> dict[str, Any]:
-    """Return what the page needs to know about each row.
+    """Return the data of each row for the page.
 
     Parameters
     ----------
-    embedder : fitted.
+    embedder : fitted embedder.
     X, embedding : n samples, and their embedding (n, d).
-    columns : by name, what is known of each row besides: (n,) each.
+    columns : further columns by name, (n,) each.
     methods : names in PROJECTIONS.
-    random_state : of the projections.
+    random_state : seed of the projections.
     """
     rows, similarities = most_similar(embedding, N_NEIGHBORS)
     projections = [
@@ -66,13 +66,13 @@ def map_data(
 
 
 def encoded(values: Any, dtype: Any) -> str:
-    """Write an array as base64, little-endian."""
+    """Return an array as base64, little-endian."""
     array = np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<"))
     return base64.b64encode(array.tobytes()).decode()
 
 
 def encode_column(name: str, values: Any) -> dict[str, Any]:
-    """Return a column as numbers, or as the names of its classes and their codes."""
+    """Return a column as numbers, or as names of classes and codes."""
     values = np.asarray(values)
     if name == LABEL and values.dtype == object:
         return {**_encode_names(name, [label_name(label) for label in values]), "unlabelled": UNLABELLED_NAME}
@@ -90,13 +90,13 @@ def _encode_names(name: str, texts: list[str]) -> dict[str, Any]:
 
 
 def _unit_square(points: np.ndarray) -> np.ndarray:
-    """Scale a map so that float32 and the page need not care for its units."""
+    """Scale a map to the unit square, so that float32 and the page do not depend on its units."""
     centered = points - (points.max(0) + points.min(0)) / 2
     return centered / (np.abs(centered).max() or 1.0)
 
 
 def _looks(embedder: Any, X: Rows) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return tiles or texts that identify rows, or the columns of a table."""
+    """Return tiles or texts that represent rows, or the columns of a table."""
     drawn: Any = (draw_samples(embedder, block) for block in X.blocks(_CHUNK))
     first: Any = draw_samples(embedder, X[:1])[0]
     if first.kind == "picture":
@@ -133,7 +133,7 @@ def _tiles(first: Any, drawings: Any, n_samples: int) -> dict[str, Any]:
 
 
 def tile_height(drawing: Drawing, n_samples: int) -> int:
-    """Return the height at which all tiles together are small enough, at most that of the picture itself."""
+    """Return the height at which all tiles together are small enough, at most that of the image itself."""
     probe = drawing.tile(_SHOWN_HEIGHT)
     affordable = math.sqrt(_PIXELS / n_samples * probe.height / probe.width)
     own = drawing.pixels.shape[0] if hasattr(drawing, "pixels") and not drawing.wide else _SHOWN_HEIGHT
@@ -141,7 +141,7 @@ def tile_height(drawing: Drawing, n_samples: int) -> int:
 
 
 def data_uri(image: Any, *, exact: bool) -> str:
-    """Write a Pillow image into an address."""
+    """Return a Pillow image as a data URI."""
     file = io.BytesIO()
     if exact:
         image.save(file, "PNG", optimize=True)

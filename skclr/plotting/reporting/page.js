@@ -1,6 +1,6 @@
 "use strict";
-// What the page does. Everything is computed before: it looks things up and draws them. Whatever comes from the data is
-// written as text, never as HTML.
+// The behaviour of the page, which only looks up and draws precomputed values. Text from the data is written as text,
+// never as HTML.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
@@ -19,7 +19,7 @@ function element(tag, className, text) {
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// Plotly reads a little HTML: this shows a name as it is.
+// Plotly interprets some HTML; this escapes a name.
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 // -- themes ------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ function thumbnail(i) {
   return canvas;
 }
 
-// One row of the data: its picture, its text, its values.
+// A card for one row of the data: its image, text and values.
 function card(i, note) {
   const node = element("div", "card");
   const head = element("div", "card-head", `row ${rowNumber(i)}`);
@@ -254,7 +254,7 @@ function drawMap() {
   traces = shown.filter((group) => !hidden.has(group.name));
   painted = traces.flatMap((group) => group.rows);
   tints = tinted(shown, column);
-  // Plotly knows where the points are, and shows none of them.
+  // Plotly knows the positions of the points, but does not draw them.
   const drawn = traces.map((group) => ({
     type: "scatter",
     mode: "markers",

@@ -1,4 +1,4 @@
-"""The report's page: everything is computed here, and put into one file that loads nothing."""
+"""The page of the report, a single file that loads nothing."""
 
 from __future__ import annotations
 
@@ -42,31 +42,30 @@ def report(
     title: str | None = None,
     random_state: int = 0,
 ) -> Path:
-    """Write what a fitted embedder has learned into one HTML file.
+    """Write a report on a fitted embedder into a single HTML file.
 
-    The file loads nothing and can be sent to someone: the data's rows are in it, as small pictures, texts or values.
+    The file loads nothing and can be shared. It contains the rows of the data, as small images, texts or values.
 
     Parameters
     ----------
     embedder : ContrastiveEmbedder
         Fitted.
     X : array or DataFrame of n samples
-        As for `fit`, such as its data. Of pairs the map shows the first of each.
+        As for `fit`, for example the same data. For pairs, the map shows the first view of each.
     y : array of shape (n,), default=None
-        Labels: points are coloured by them, and probes tell whether the embedding beats the raw features, their PCA
-        and the untrained encoder. Rows with -1 or a missing value are unlabelled: in grey, and not probed.
+        Labels, by which points are coloured. Probes show whether the embedding beats the raw features, their PCA and
+        the untrained encoder. Rows with -1 or a missing value are unlabelled: grey, and not used in probes.
     path : path, default="report.html"
-        Where to. A file that is there is replaced once the new one is whole.
+        Path of the file; an existing file is replaced atomically.
     metadata : DataFrame or dict of arrays of shape (n,), default=None
-        More columns to show and to colour by.
+        Further columns to show and to colour by.
     methods : str or list of str, default="pca"
-        Maps, of {"pca", "tsne", "umap"}.
+        One or more of {"pca", "tsne", "umap"}, each of which is a map.
     max_points : int, default=20,000
-        If X has more rows, this many are drawn at random; the page says so.
-    title : str, default=None
-        Of the page.
+        If X has more rows, this many are drawn at random, which the page states.
+    title : str, default=None Title of the page.
     random_state : int, default=0
-        Seed of draws, views, splits and maps.
+        Seed of random draws, views, splits and maps.
 
     Returns
     -------
@@ -75,22 +74,22 @@ def report(
     Raises
     ------
     ImportError
-        Where what `skclr[report]` installs is missing.
+        If a package of `skclr[report]` is not installed.
     NotFittedError
-        Before `fit`.
+        If the embedder is not fitted.
     OSError
-        If the page cannot be written to `path`; checked before anything is computed.
+        If `path` cannot be written; checked before anything is computed.
     ValueError
-        For columns of another length than X, and y of -1 and one class.
+        If a column has another length than X, or y has only -1 and one class.
     TypeError
-        Where y is no array-like, such as a path.
+        If y is not array-like, for example a path.
 
     Notes
     -----
-    The probes are fitted on 70 % of the labelled rows and scored on the others. Where the embedder was fitted on all
-    of X it has seen the others too, without their labels.
+    The probes are fitted on 70 % of the labelled rows and scored on the others. If the embedder was fitted on all of X,
+    it has seen the others too, without labels.
 
-    The file has 5 MB, and with 20,000 rows some 10 to 20: the more images, the smaller their pictures are.
+    The file has 5 MB, and 10 to 20 MB with 20,000 rows; with more images, the thumbnails are smaller.
 
     Examples
     --------
@@ -106,10 +105,10 @@ def report(
     check_is_fitted(embedder)
     check_writable(path)
     X = rows_of(embedder, X)
-    # Of pairs of the user's own, the map has the first of each.
+    # For given pairs, the map shows the first view of each.
     own = X.first
     if isinstance(y, str | os.PathLike):
-        raise TypeError(f"y={y!r} is a path, where labels belong: pass report(embedder, X, path={str(y)!r})")
+        raise TypeError(f"y={y!r} is a path instead of labels. Pass report(embedder, X, path={str(y)!r}).")
     labels = None if y is None else read_labels(y, len(X))
     extra = _extra_columns(X, labels, metadata)
     rows = some_rows(X, max_points, random_state)
@@ -143,7 +142,7 @@ def report(
         facts=sections.facts(embedder, X, labels),
     )
     with replacing(path) as file:
-        # A lone surrogate, as in a file name that is not UTF-8, has no bytes: it is shown as "?".
+        # Lone surrogates, as in a file name that is not UTF-8, cannot be encoded and are shown as "?".
         file.write(page.encode(errors="replace"))
     return Path(path)
 
@@ -167,7 +166,7 @@ def _sampled(n_shown: int, n_samples: int) -> str:
 
 def _render(jinja2: Any, plotly: str, data: dict[str, Any], **sections: Any) -> str:
     scripts = [_inline(script) for script in (plotly, *((_HERE / name).read_text("utf-8") for name in _SCRIPTS))]
-    # The page's own code is all that may run.
+    # Only the page's own code may run.
     policy = "; ".join(
         [
             "default-src 'none'",
@@ -191,7 +190,7 @@ def _render(jinja2: Any, plotly: str, data: dict[str, Any], **sections: Any) -> 
 
 
 def _inline(script: str) -> str:
-    """Keep a script from ending its element."""
+    """Return a script without text that would end its element."""
     return script.replace("</script", "<\\/script")
 
 
@@ -200,6 +199,6 @@ def _hash(script: str) -> str:
 
 
 def _json(data: Any) -> str:
-    """Write data so that nothing in them ends the element they stand in."""
+    """Return data as JSON that cannot end the element around it."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,10 +1,10 @@
 "use strict";
-// The points of the map, as pixels: fluid for 20,000 of them, with a GPU or without. Plotly, which does all else on the map,
-// would make each point an element, or take WebGL.
+// The points of the map, drawn as pixels: smooth for 20,000 points, with or without a GPU. Plotly, which draws everything
+// else, would create one element per point, or need WebGL.
 
 const rgb = (color) => [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16));
 
-// The colour at a place of a scale, in [0, 1]; stops are [place, colour].
+// The colour at a position of a scale, in [0, 1]; stops are [position, colour].
 function onScale(stops, place) {
   const j = Math.max(1, stops.findIndex(([stop]) => place <= stop));
   const [[low, from], [high, to]] = [stops[j - 1], stops[j]];
@@ -12,7 +12,7 @@ function onScale(stops, place) {
   return start.map((value, channel) => value + ((place - low) / (high - low)) * (end[channel] - value));
 }
 
-// The square around a point, and how much of each of its pixels the point's disc covers, of 256.
+// The square around a point, with the coverage of each pixel by the point's disc, out of 256.
 function disc(radius) {
   const reach = Math.ceil(radius);
   const side = 2 * reach + 1;
@@ -21,7 +21,7 @@ function disc(radius) {
   return { reach, cover: Float32Array.from({ length: side * side }, covered) };
 }
 
-// Paint rows, later ones over earlier ones. `place` writes where a row is into an array, in CSS pixels of the canvas.
+// Paint rows, later ones over earlier ones. `place` writes the position of a row into an array, in CSS pixels of the canvas.
 function paintPoints(canvas, rows, { place, tints, opacity, size, background }) {
   const ratio = devicePixelRatio;
   const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
@@ -41,7 +41,7 @@ function paintPoints(canvas, rows, { place, tints, opacity, size, background }) 
   canvas.getContext("2d", { alpha: false }).putImageData(image, 0, 0);
 }
 
-// Plain loops and whole numbers: this is most of the time that a frame takes.
+// Plain loops and integers, since this takes most of the time of a frame.
 function stamp(pixels, center, stride, { reach, cover }, tints, tint, opacity) {
   const [red, green, blue] = [tints[tint], tints[tint + 1], tints[tint + 2]];
   for (let j = 0, row = -reach; row <= reach; row++) {

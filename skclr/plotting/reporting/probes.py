@@ -1,4 +1,4 @@
-"""Probes of the embedding beside its baselines."""
+"""Probes of the embedding and of its baselines."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "F
 
 
 def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, Any] | None:
-    """Return scores of probes on the embedding and on its baselines, a sentence on them, and a chart.
+    """Return scores of probes on the embedding and on its baselines, a verdict, and a chart.
 
     Parameters
     ----------
-    embedder : fitted.
+    embedder : fitted embedder.
     X, y : samples and their labels; unlabelled rows are left out.
     random_state : seed of splits and draws.
 
     Returns
     -------
-    What the page shows; None unless two classes of y have enough rows to be split.
+    The content of the section; None unless two classes of y have enough rows to be split.
     """
     shown = read_labels(y)
     if shown.dtype.kind == "f":
@@ -58,7 +58,7 @@ def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, A
     best = best_of(accuracy, accuracy)
     return {
         "about": f"In %, a logistic regression on {len(splits[0][0]):,} labelled rows, scored on {len(splits[0][1]):,} "
-        f"others: mean and deviation of {_N_SPLITS} splits.",
+        f"others: mean and standard deviation over {_N_SPLITS} splits.",
         "verdict": _verdict(accuracy),
         "metrics": [*_METRICS, "kNN accuracy"],
         "rows": [{"name": name, "best": name == best, "scores": _written(scores[name])} for name in scores],
@@ -67,7 +67,7 @@ def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, A
 
 
 def _probed_rows(codes: np.ndarray, random_state: int) -> np.ndarray:
-    """Return row numbers with labels, of classes large enough to be split."""
+    """Return the numbers of the labelled rows whose classes are large enough to be split."""
     rows = np.flatnonzero(codes != UNLABELLED)
     if len(rows) > _MOST_ROWS:
         rows = np.sort(np.random.default_rng(random_state).choice(rows, _MOST_ROWS, replace=False))
@@ -82,7 +82,7 @@ def _written(scores: list[dict[str, float]]) -> list[str]:
 
 
 def _verdict(accuracy: Mapping[str, np.ndarray]) -> str:
-    """Return in one sentence whether the embedding beats the best of its baselines."""
+    """Return a sentence that states whether the embedding beats the best baseline."""
     baselines = [name for name in accuracy if name != EMBEDDING]
     best = best_of(accuracy, baselines)
     difference = gain(accuracy, EMBEDDING, best, _TEST_SHARE / (1 - _TEST_SHARE), n_tests=len(baselines))
@@ -101,7 +101,7 @@ def _chart(records: list[Record]) -> dict[str, Any]:
         "id": "efficiency",
         "x": [str(n) for n in _BUDGETS.labels_per_class],
         "categories": True,
-        "x_title": "labels a class",
+        "x_title": "labels per class",
         "y_title": "accuracy",
         "lines": list(lines.values()),
     }

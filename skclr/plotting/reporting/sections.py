@@ -1,4 +1,4 @@
-"""Sections of the report."""
+"""The sections of the report."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from skclr.plotting.reporting.map import data_uri, tile_height
 from skclr.plotting.samples import Drawing, Picture, shortened, some_rows, some_views
 from skclr.wording import counted
 
-# Rows that are enough for a number with two digits.
+# Number of rows that suffices for a measure with two digits.
 _MEASURED_ROWS = 2_000
 _N_VIEWED = 6
-# Images with fewer pixels a side are enlarged with hard edges.
+# Images with shorter sides than this are enlarged with hard edges.
 _COARSE = 20
 
-# -- what was trained, and on what ------------------------------------------------------------------
+# -- data and training ---------------------------------------------------------------------------
 
 
 def title(embedder: Any) -> str:
@@ -34,7 +34,7 @@ def title(embedder: Any) -> str:
 
 
 def summary(embedder: Any, X: Rows, y: Any) -> str:
-    """Return a summary in one line."""
+    """Return a one-line summary."""
     return " · ".join(
         [
             counted(len(X), "sample"),
@@ -47,7 +47,7 @@ def summary(embedder: Any, X: Rows, y: Any) -> str:
 
 
 def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
-    """Return the facts of the data and of the training, by heading."""
+    """Return facts about the data and the training, by heading."""
     plan, encoder = embedder.net_.plan, embedder.encoder_
     defaults = type(embedder)().get_params(deep=False)
     changed = {
@@ -89,27 +89,27 @@ def _describe(labels: np.ndarray) -> str:
     return f"{counted(len(names), 'class', 'classes')}: {shortened(', '.join(names), 80)}{without}"
 
 
-# -- is something wrong -----------------------------------------------------------------------------
+# -- diagnosis -------------------------------------------------------------------------------------
 
 
 def findings(embedder: Any, X: Rows, y: Any, random_state: int) -> list[tuple[str, str]]:
-    """Return the name and the sentence of each finding."""
+    """Return the name and the text of each finding."""
     return [(name, message) for name, message in evaluation.diagnose(embedder, X, y, random_state=random_state)]
 
 
 _MEASURES = {
-    "effective rank": "directions that the embedding makes use of, of {width}",
-    # Of many points at random in many dimensions all squared distances are 2.
-    "uniformity": "how evenly samples lie; 0 where all are one point, near -4 where they lie as if at random",
-    "alignment": "squared distance of two views of a sample; 0 where they are alike, 2 where they are strangers",
-    "view AUC": "how often a view is more like the other view of its sample than like that of another; 50 % is chance",
-    "neighbour overlap": "share of a sample's ten nearest that are the same in both views",
+    "effective rank": "number of directions that the embedding uses, of {width}",
+    # Between many random points in many dimensions, all squared distances are 2.
+    "uniformity": "how evenly samples are spread; 0 if all are the same point, near -4 if they are random",
+    "alignment": "squared distance of two views of a sample; 0 if they are equal, 2 if they are unrelated",
+    "view AUC": "how often a view is more similar to its sample's other view than to another sample's; 50 % is chance",
+    "neighbour overlap": "share of a sample's ten nearest neighbours that are the same in both views",
     "collapsed directions": "share of directions in which samples hardly differ",
 }
 
 
 def measures(embedder: Any, X: Rows, random_state: Any) -> list[dict[str, str]]:
-    """Return measures that need no labels, with their meanings."""
+    """Return measures that need no labels, with explanations."""
     sample = X[some_rows(X, _MEASURED_ROWS, random_state)]
     z = evaluation.embed(embedder, sample.first.as_given())
     z1, z2 = evaluation.embed_two_views(embedder, sample.as_given(), random_state)
@@ -129,7 +129,7 @@ def measures(embedder: Any, X: Rows, random_state: Any) -> list[dict[str, str]]:
 
 
 def loss_chart(embedder: Any) -> list[dict[str, Any]]:
-    """Return a chart of the loss by epoch; none before training."""
+    """Return a chart of the loss of each epoch; none before training."""
     if not embedder.n_iter_:
         return []
     history = embedder.history_
@@ -145,7 +145,7 @@ def loss_chart(embedder: Any) -> list[dict[str, Any]]:
 
 
 def views(embedder: Any, X: Rows, random_state: Any) -> dict[str, Any]:
-    """Return some samples, each followed by its views: data URIs of pictures, or parts of rows and texts."""
+    """Return some samples, each followed by its views: data URIs of images, or parts of rows and texts."""
     originals, drawn = some_views(embedder, X, some_rows(X, _N_VIEWED, random_state), random_state)
     samples = [list(drawings) for drawings in zip(originals, *drawn, strict=True)]
     first = originals[0]
