@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure how the house is built, and hold it to its bounds.
 
-- bases of ours: classes of the package, the estimator itself apart, among the bases of each estimator;
+- own base classes: classes of the package, the estimator itself apart, among the bases of each estimator;
 - longest module: its lines, those of embedder.py apart;
 - files before the first batch, and files in a batch: files of the package that run between the call of `fit` and that
   of the first `train_step`, and between `train_step` and the end of `after_step`. The data are a small table, the
@@ -23,7 +23,7 @@ from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
 PACKAGE = Path(skclr.__file__).parent
 
 BOUNDS = {
-    "bases of ours": 0,
+    "own base classes": 0,
     "lines of the longest module": 400,
     "files before the first batch": 42,
     "files in a batch": 17,
@@ -31,7 +31,7 @@ BOUNDS = {
 }
 
 
-def bases_of_ours() -> list[str]:
+def own_base_classes() -> list[str]:
     """Return the classes of the package among the bases of the estimators."""
     estimators = (ContrastiveEmbedder, SemiSupervisedClassifier)
     bases = {base for estimator in estimators for base in estimator.__mro__[1:]}
@@ -105,10 +105,10 @@ def _names(node: ast.AST) -> str | None:
 
 def measure() -> dict[str, tuple[int, str]]:
     """Return each measure, and what it was counted over."""
-    bases, (longest, n_lines), (before, batch) = bases_of_ours(), longest_module(), files_of_a_fit()
+    bases, (longest, n_lines), (before, batch) = own_base_classes(), longest_module(), files_of_a_fit()
     of_option = places("chunk_size")
     return {
-        "bases of ours": (len(bases), ", ".join(bases)),
+        "own base classes": (len(bases), ", ".join(bases)),
         "lines of the longest module": (n_lines, longest),
         "files before the first batch": (len(before), ", ".join(before)),
         "files in a batch": (len(batch), ", ".join(batch)),

@@ -219,7 +219,7 @@ def _check(X: Any) -> None:
     elif isinstance(X, TensorDataset):
         raise TypeError("X is a TensorDataset: pass the tensor that holds the samples, X.tensors[0].")
     elif kind == "LazyFrame":
-        raise TypeError("X is a LazyFrame, which holds no rows yet: pass X.collect().")
+        raise TypeError("X is a LazyFrame, whose rows are not computed yet. Pass X.collect().")
     elif isinstance(X, Iterator):
         raise TypeError(f"X is a {kind}, which can be read only once. Pass list(X).")
     elif isinstance(X, Mapping) and not hasattr(X, "shape"):

@@ -52,7 +52,7 @@ def _two_dimensional(X: np.ndarray) -> np.ndarray:
         )
     if X.ndim != 2:
         raise ValueError(
-            f"X of shape {X.shape} is no table. Expected 2D array, got {X.ndim}D array instead. Reshape your data, "
+            f"X of shape {X.shape} is not a table: Expected 2D array, got {X.ndim}D array instead. Reshape your data, "
             "with X.reshape(-1, 1) if it is one column, or X.reshape(1, -1) if it is one row"
         )
     return np.char.decode(X, "utf-8", "replace") if X.dtype.kind == "S" else X
