@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ContrastiveEmbedder", "ModelFileError", "SemiSupervisedClassifier", "compare", "diagnose", "load", "report"]
 
-# Imported when they are asked for: who only trains and embeds need not wait for plots, and the command line is there,
-# and hears Ctrl-C, before torch is.
+# Imported on first use, so that training and embedding do not wait for plots, and the command line handles Ctrl-C
+# before torch is imported.
 _LATER = {
     "ContrastiveEmbedder": "embedder",
     "ModelFileError": "files.format",

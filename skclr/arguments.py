@@ -1,4 +1,4 @@
-"""Whether the values of a constructor's arguments are of the types that it declares."""
+"""Checks of arguments: types declared by a constructor, numbers, sizes and choices."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ import numpy as np
 
 
 def check_types(argument: str, part: Callable[..., Any], params: Mapping[str, Any]) -> None:
-    """Raise a ValueError for a value in the dictionary `argument` of another type than a constructor declares.
+    """Raise a ValueError if a value in the dictionary `argument` does not have the type the constructor declares.
 
-    True is no number here, and no number is NaN or infinite. A list will do for a tuple, an array for a sequence.
+    True does not count as a number, nor do NaN and infinity. A list is accepted for a tuple, and an array for a
+    sequence.
     """
     hints = _hints_of(part)
     for name, value in params.items():
         if name in hints and not _fits(value, hints[name]):
             kind = getattr(part, "__name__", repr(part))
-            raise ValueError(
-                f"{argument}={{{name!r}: {_shortened(value)}}}: {kind} takes {_described(hints[name])} there"
-            )
+            raise ValueError(f"{argument}={{{name!r}: {_shortened(value)}}}. {kind} expects {_described(hints[name])}.")
 
 
 def _hints_of(part: Callable[..., Any]) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def _hints_of(part: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(function)
     except (NameError, TypeError):
-        # Of names that are known to type checkers alone.
+        # Annotations with names that only type checkers know.
         return {}
 
 
@@ -62,7 +61,7 @@ def _finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:
-        # A whole number beyond all floats.
+        # An integer beyond the largest float.
         return False
 
 
@@ -82,7 +81,7 @@ def _described(hint: Any) -> str:
     if origin is tuple and ... not in arguments:
         return f"({', '.join(map(_described, arguments))})"
     if origin in (tuple, collections.abc.Sequence):
-        return f"a sequence of which each is {_described(arguments[0])}"
+        return f"a sequence, each entry {_described(arguments[0])}"
     if origin is collections.abc.Callable:
         return "a function"
     return names.get(origin, f"an instance of {getattr(origin, '__name__', origin)}")
@@ -94,7 +93,7 @@ def _shortened(value: Any) -> str:
 
 
 def check_number(name: str, value: Any, least: float, most: float = math.inf, *, whole: bool = False) -> None:
-    """Raise ValueError unless `value` is a number, if asked a whole one, from `least` to `most`."""
+    """Raise a ValueError unless `value` is a number, with `whole` an integer, from `least` to `most`."""
     is_number = isinstance(value, Integral if whole else Real)
     if not (is_number and least <= value <= most):
         limits = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
@@ -102,7 +101,7 @@ def check_number(name: str, value: Any, least: float, most: float = math.inf, *,
 
 
 def check_pair(name: str, pair: Any, most: float = math.inf) -> None:
-    """Raise ValueError unless `pair` is two numbers above 0 and up to `most`, the smaller first."""
+    """Raise a ValueError unless `pair` is two increasing numbers above 0 and up to `most`."""
     are_numbers = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(value, Real) for value in pair)
     if not (are_numbers and 0 < pair[0] <= pair[1] <= most):
         limits = "above 0" if most == math.inf else f"above 0 and up to {most}"
@@ -110,13 +109,13 @@ def check_pair(name: str, pair: Any, most: float = math.inf) -> None:
 
 
 def check_sizes(**sizes: int) -> None:
-    """Raise ValueError unless each size is a whole number of 1 or more."""
+    """Raise a ValueError unless each size is a whole number of 1 or more."""
     for name, size in sizes.items():
         check_number(name, size, 1, whole=True)
 
 
 def check_above_zero(**numbers: float) -> None:
-    """Raise ValueError unless each number is above 0."""
+    """Raise a ValueError unless each number is above 0."""
     for name, number in numbers.items():
         check_number(name, number, 0)
         if not number:
@@ -124,12 +123,12 @@ def check_above_zero(**numbers: float) -> None:
 
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
-    """Raise ValueError unless `value` is one of the choices."""
+    """Raise a ValueError unless `value` is one of the choices."""
     if value not in choices:
-        raise ValueError(f"{name} is {value!r}, but must be one of {list(choices)}")
+        raise ValueError(f"{name}={value!r}: use one of {', '.join(map(repr, choices))}")
 
 
 def check_temperature(temperature: float) -> None:
-    """Raise ValueError unless a temperature is positive."""
+    """Raise a ValueError unless a temperature is positive."""
     if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}, but must be positive: try 0.1")
+        raise ValueError(f"temperature={temperature}: use a number above 0, for example 0.1")

@@ -1,4 +1,4 @@
-"""Embedding more samples than memory holds: block by block, into a file or lazily."""
+"""Embedding of data larger than memory: block by block, into a file or lazily."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from skclr.files.resumable import ResumableArray
 from skclr.model import Model
 from skclr.training import fingerprint
 
-# Enough for the cores, and few enough to lose little where a call is cut short; of large samples fewer.
+# Enough to keep the cores busy, and few enough to lose little if a call is interrupted; fewer for large samples.
 _BLOCK_ROWS = 4_096
 _BLOCK_VALUES = 2**26
-# Rows that are turned into tensors at once to be hashed.
+# Number of rows that are hashed at once.
 _DIGEST_ROWS = 256
 
 
@@ -33,7 +33,7 @@ def transform_to(model: Model, path: str | os.PathLike[str], X: Any) -> np.ndarr
     rows = Rows.of(X)
     n_samples, block_rows = len(rows), _block_rows(rows.single())
     if n_samples == 0:
-        raise ValueError("X has 0 samples, and there is nothing to embed. Pass at least one row.")
+        raise ValueError("X has 0 samples. Pass at least one row.")
     shape, run = (n_samples, model.n_features_out), {**_identity(model), "number of samples": n_samples}
     inputs = ""
     with ResumableArray(path, shape, run, block_rows) as out:
@@ -48,7 +48,7 @@ def transform_to(model: Model, path: str | os.PathLike[str], X: Any) -> np.ndarr
 
 
 def _identity(model: Model) -> dict[str, Any]:
-    """Return, by name, what a sample's features depend on besides the sample."""
+    """Return, by name, everything on which features depend besides the sample."""
     framework = model.net.framework_
     return {
         "model": fingerprint({"encoder": repr(model.encoder), **framework.state_dict()}),
@@ -58,7 +58,7 @@ def _identity(model: Model) -> dict[str, Any]:
 
 
 def _digest(model: Model, rows: Any, before: str) -> str:
-    """Hash what `transform` embeds: tensors, and of image files path, size and time of the last change."""
+    """Hash the input of `transform`: tensors, or the path, size and modification time of image files."""
     digest, samples = hashlib.sha256(before.encode()), model.read(rows)
     if isinstance(samples.X, ImageFiles):
         stats = map(os.stat, samples.X.paths)
@@ -71,16 +71,16 @@ def _digest(model: Model, rows: Any, before: str) -> str:
 
 
 def is_lazy(X: Any) -> bool:
-    """Tell dask's collections, without importing dask."""
+    """Return whether X is a dask collection, without importing dask."""
     return hasattr(X, "__dask_graph__")
 
 
 def lazily_transformed(model: Model, X: Any, names: np.ndarray) -> Any:
-    """Return what will be the features of a dask array or DataFrame when it is computed.
+    """Return the lazy features of a dask array or DataFrame.
 
     Parameters
     ----------
-    names : of the features, for a DataFrame.
+    names : names of the features, for a DataFrame.
     """
     if hasattr(X, "map_partitions"):
         return X.map_partitions(_transform_frame, model, names, meta=_meta_of(X, model, names))
@@ -91,14 +91,14 @@ def lazily_transformed(model: Model, X: Any, names: np.ndarray) -> Any:
         dtype=np.float32,
         chunks=(whole_rows.chunks[0], (model.n_features_out,)),
         drop_axis=list(range(2, X.ndim)),
-        # Texts have no axis of their own.
+        # A column of texts is 1-D.
         new_axis=[1] if X.ndim == 1 else None,
         meta=np.empty((0, model.n_features_out), np.float32),
     )
 
 
 def _transform_block(block: Any, model: Model) -> np.ndarray:
-    """Embed the rows of a block, which a filter may have left empty."""
+    """Return the features of a block, which may be empty after filtering."""
     return model.transform(block) if len(block) else np.empty((0, model.n_features_out), np.float32)
 
 
@@ -109,9 +109,9 @@ def _transform_frame(frame: Any, model: Model, names: np.ndarray) -> Any:
 
 
 def _meta_of(X: Any, model: Model, names: np.ndarray) -> Any:
-    """Return an empty partition of the result; wrong columns are refused before anything is computed."""
+    """Return an empty partition of the result; wrong columns raise here, before anything is computed."""
     with warnings.catch_warnings():
-        # The row is dask's, of values that no fit has seen.
+        # The row is made up by dask, with values that were not seen in fit.
         warnings.simplefilter("ignore")
         return _transform_frame(X._meta_nonempty[:1], model, names)[:0]
 

@@ -1,4 +1,4 @@
-"""Bounds on what a network that a stranger's file describes may ask of torch."""
+"""Limits on the resources of a network that an untrusted file describes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# Of one sample, on its way through the network.
+# Largest memory in bytes of one sample on its way through the network.
 LARGEST_ACTIVATIONS = 2**30
 
 
 class TooLargeError(ValueError):
-    """Parameters make a network that is larger than its file justifies."""
+    """Raised if parameters describe a larger network than their file justifies."""
 
 
 @contextmanager
 def bounded(*, n_calls: int, n_bytes: int) -> Iterator[None]:
-    """Run a block that builds a network on the meta device, with bounds on what it asks of torch.
+    """Run a block that builds a network on the meta device, within limits.
 
     Parameters
     ----------
-    n_calls : most calls of torch's functions.
-    n_bytes : most bytes of a tensor, beside what two samples may take.
+    n_calls : largest number of calls of torch functions.
+    n_bytes : largest size of a tensor in bytes, in addition to what two samples may take.
 
     Raises
     ------
-    TooLargeError : beyond the bounds.
+    TooLargeError : if a limit is exceeded.
     """
-    # The outermost puts gradients back on where what is bounded ends in the middle of a no_grad.
+    # The outermost context re-enables gradients if the block is stopped within no_grad.
     with (
         torch.enable_grad(),
         torch.device("meta"),
@@ -44,11 +44,11 @@ def bounded(*, n_calls: int, n_bytes: int) -> Iterator[None]:
 
 
 class _FewCalls(TorchFunctionMode):
-    """End code that asks torch for more than it should need, as a network of a billion layers does.
+    """Stop code with more calls of torch than it should need, such as a network of a billion layers.
 
     Parameters
     ----------
-    n_calls : most calls of torch's functions.
+    n_calls : largest number of calls of torch functions.
     """
 
     def __init__(self, n_calls: int) -> None:
@@ -58,16 +58,16 @@ class _FewCalls(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.n_calls -= 1
         if self.n_calls < 0:
-            raise TooLargeError("the parameters make a larger network than the file holds")
+            raise TooLargeError("the parameters describe a larger network than the file contains")
         return func(*args, **(kwargs or {}))
 
 
 class _SmallTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """End code that makes tensors that would take much memory if they had values.
+    """Stop code whose tensors would take much memory if they had values.
 
     Parameters
     ----------
-    n_bytes : most bytes of what an operation takes and makes, parameters aside.
+    n_bytes : largest size in bytes of the inputs and outputs of an operation, except for parameters.
     """
 
     def __init__(self, n_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, `set_callbacks(ProgressBar())`, beside skorch's: each epoch is a task of `fit`."""
+"""Support of scikit-learn's callbacks, `set_callbacks(ProgressBar())`: each epoch is a task of `fit`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from skclr.model import Model
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-    # Bases of an estimator with callbacks.
+    # Base classes of an estimator with callbacks.
     SUPPORT: tuple[type, ...] = (CallbackSupportMixin,)
 except ImportError:
-    # scikit-learn before 1.9 has none.
+    # scikit-learn before 1.9 has no callbacks.
     SUPPORT = ()
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the method as it is."""
+        """Return the method unchanged."""
         return method
 
 
@@ -29,12 +29,12 @@ __all__ = ["SUPPORT", "announced", "with_callbacks"]
 
 
 class Announcing(Callback):
-    """Tell scikit-learn's callbacks where each epoch begins and ends; one that asks to stop ends the run.
+    """Notify scikit-learn's callbacks of the beginning and end of each epoch; one of them may stop the run.
 
     Parameters
     ----------
-    context : scikit-learn's, of the whole fit.
-    facts : what callbacks may ask for, by its name in their hooks.
+    context : scikit-learn's callback context of the fit.
+    facts : values available to callbacks, by the names of their hooks.
     """
 
     def __init__(self, context: Any, facts: dict[str, Any]) -> None:
@@ -47,24 +47,24 @@ class Announcing(Callback):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         if self.epoch.call_on_fit_task_end(**self.facts):
-            # As skorch's own callbacks end a run.
+            # In the way of skorch's own callbacks.
             raise KeyboardInterrupt
 
 
 @contextmanager
 def announced(estimator: Any, y: Any, model: Model, X: Any) -> Iterator[None]:
-    """Tell the estimator's callbacks, if it supports any, of what the block trains.
+    """Notify the estimator's callbacks, if it supports any, of the training in the block.
 
     Parameters
     ----------
-    estimator, y, X : what callbacks are given.
-    model : which the block trains.
+    estimator, y, X : values passed to callbacks.
+    model : the model that is trained.
     """
     if not SUPPORT:
         yield
         return
     context = estimator._init_callback_context(max_subtasks=model.net.max_epochs)
-    # A snapshot is made only for a callback that asks for it.
+    # A snapshot is made only if a callback needs it.
     facts = {
         "estimator": estimator,
         "X": X,
@@ -77,6 +77,6 @@ def announced(estimator: Any, y: Any, model: Model, X: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        # It holds X, which no fitted net should.
+        # It refers to X, which a fitted net should not.
         model.net.callbacks_.remove(bridge)
     context.call_on_fit_task_end(**facts)

@@ -1,4 +1,4 @@
-"""Fitted models as graphs of tensors, for runtimes without Python: torch.export and ONNX."""
+"""Export of fitted models as graphs for runtimes without Python: torch.export and ONNX."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from skclr.training import undisturbed
 
 @undisturbed()
 def to_exported_program(model: Model) -> ExportedProgram:
-    """Write down `transform` as a graph; see `ContrastiveEmbedder.to_exported_program`."""
+    """Return `transform` as a graph; see `ContrastiveEmbedder.to_exported_program`."""
     reader, example = model.modality.reader()
-    # A copy: the original may be on a GPU, and has gradients.
+    # A copy, since the original may be on a GPU and has gradients.
     encoder = copy.deepcopy(model.encoder).cpu().eval().requires_grad_(False)
     whole = Transform(reader, encoder, model.beside)
-    # For torch 2.7, to which the largest integer is the end of a slice, and strict=True the default.
+    # For torch 2.7, which treats the largest integer as the end of a slice, and whose default is strict=True.
     batch = Dim("batch", max=2**31 - 1)
     try:
         with _quiet():
             return torch.export.export(whole, (example,), dynamic_shapes=({0: batch},), strict=False)
     except Exception as error:
-        # Whatever torch meets in a network that is not ours.
+        # A user-defined network may raise anything in torch.
         raise ValueError(
-            "the encoder cannot be exported: it has to take a tensor to a tensor, for any number of samples, "
-            f"without choices that depend on values ({error})"
+            "the encoder cannot be exported. It must map a tensor to a tensor, for any number of samples, without "
+            f"control flow that depends on values ({error})"
         ) from error
 
 
 @undisturbed()
 def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write `transform` as an ONNX file; see `ContrastiveEmbedder.to_onnx`."""
+    """Write `transform` to an ONNX file; see `ContrastiveEmbedder.to_onnx`."""
     check_writable(path)
     for module in ("onnx", "onnxscript"):
         import_optional(module, "onnx", "to_onnx")
@@ -58,13 +58,13 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
 
 
 class Transform(nn.Module):
-    """What `transform` does, as one network.
+    """`transform` as a single network.
 
     Parameters
     ----------
-    reader : takes samples as they are in X to what the encoder takes.
-    encoder : gives the embedding.
-    features : gives the plain features that stand beside it; None for none.
+    reader : maps samples of X to the input of the encoder.
+    encoder : returns the embedding.
+    features : returns the plain features that are appended; None for none.
     """
 
     def __init__(self, reader: nn.Module, encoder: Encoder, features: Callable[[Tensor], Tensor] | None) -> None:
@@ -74,7 +74,7 @@ class Transform(nn.Module):
         self.features = features
 
     def forward(self, X: Tensor) -> Tensor:
-        """Take samples (B, ...) to features (B, n_features_out) float32."""
+        """Return the (B, n_features_out) float32 features of samples (B, ...)."""
         x = self.reader(X)
         embedding = self.encoder(x).float()
         return embedding if self.features is None else torch.cat([embedding, self.features(x)], 1)
@@ -82,7 +82,7 @@ class Transform(nn.Module):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what torch's exporters say of their own insides from the user."""
+    """Suppress messages of torch's exporters about their internals."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Measures of embeddings that need no labels: arrays in, numbers out."""
+"""Measures of embeddings that need no labels."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,12 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.preprocessing import normalize
 
-# Similarities that are held at once.
+# Number of similarities in memory at once.
 _BLOCK_VALUES = 2**22
 
 
 def alignment(z1: np.ndarray, z2: np.ndarray) -> float:
-    """Give the mean squared distance of two views of the same samples, on the unit sphere.
+    """Return the mean squared distance of two views of the same samples on the unit sphere.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def alignment(z1: np.ndarray, z2: np.ndarray) -> float:
 
     Returns
     -------
-    In [0, 4]; 0 where the views are alike, 2 where they are strangers.
+    In [0, 4]; 0 if the views are equal, 2 if they are unrelated.
 
     References
     ----------
@@ -38,7 +38,7 @@ def alignment(z1: np.ndarray, z2: np.ndarray) -> float:
 
 
 def uniformity(z: np.ndarray) -> float:
-    """Give how evenly the samples lie on the unit sphere, in memory that grows with n alone.
+    """Return how uniformly the samples are distributed on the unit sphere, in memory linear in n.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def uniformity(z: np.ndarray) -> float:
 
     Returns
     -------
-    In [-8, 0], lower is more even; 0 where all are one point.
+    In [-8, 0]; lower is more uniform, 0 if all samples are the same point.
 
     References
     ----------
@@ -61,13 +61,13 @@ def uniformity(z: np.ndarray) -> float:
     """
     z = normalize(_rows(z))
     n = len(z)
-    # Both orders of a pair are summed, and each row with itself, which adds exp(0).
+    # Pairs are summed in both orders, and each row with itself, which adds exp(0).
     total = sum(np.exp(4 * (z[block] @ z.T - 1)).sum(dtype=np.float64) for block in _blocks(n)) - n
     return float(np.log(total / (n * (n - 1))))
 
 
 def effective_rank(z: np.ndarray) -> float:
-    """Give RankMe: the number of directions that the samples make use of.
+    """Return RankMe, the effective number of directions in which the samples vary.
 
     Parameters
     ----------
@@ -94,20 +94,20 @@ def effective_rank(z: np.ndarray) -> float:
 
 
 def collapsed_share(z: np.ndarray, tolerance: float = 1e-2) -> float:
-    """Give the share of directions in which the samples hardly differ.
+    """Return the share of directions in which the samples hardly differ.
 
     Parameters
     ----------
     z : (n, d) embeddings.
-    tolerance : a direction has collapsed where its deviation is below this share of the largest one's.
+    tolerance : a direction has collapsed if its standard deviation is below this share of the largest.
 
     Returns
     -------
-    In [0, 1]; 1 where all samples are one point.
+    In [0, 1]; 1 if all samples are the same point.
 
     References
     ----------
-    Jing et al. 2022, fig. 2, which shows the spectrum. Differs: the share below a tolerance is its summary.
+    Jing et al. 2022, fig. 2, which shows the spectrum. Differs: summarised by the share below a tolerance.
 
     Examples
     --------
@@ -118,15 +118,15 @@ def collapsed_share(z: np.ndarray, tolerance: float = 1e-2) -> float:
     (0.0, 0.25)
     """
     z = _rows(z).astype(np.float64)
-    # Centring takes one direction of n samples.
+    # Centring removes one direction of n samples.
     values = np.linalg.svd(z - z.mean(0), compute_uv=False)[: min(len(z) - 1, z.shape[1])]
-    # What rounding leaves of a constant is no deviation.
+    # Rounding errors of a constant do not count as deviation.
     noise = np.finfo(z.dtype).eps * np.abs(z).max() * z.size
     return float((values <= max(tolerance * values[0], noise)).mean())
 
 
 def feature_std(z: np.ndarray) -> float:
-    """Give the mean deviation of a feature on the unit sphere, relative to that of an even spread.
+    """Return the mean standard deviation of a feature on the unit sphere, relative to a uniform distribution.
 
     Parameters
     ----------
@@ -134,11 +134,11 @@ def feature_std(z: np.ndarray) -> float:
 
     Returns
     -------
-    In [0, 1]; 0 where all samples are one point, near 1 where they lie evenly.
+    In [0, 1]; 0 if all samples are the same point, near 1 if they are uniform.
 
     References
     ----------
-    Chen & He 2021, fig. 2. Differs: times √d, so that widths can be compared.
+    Chen & He 2021, fig. 2. Differs: multiplied by √d, so that different widths are comparable.
 
     Examples
     --------
@@ -153,12 +153,12 @@ def feature_std(z: np.ndarray) -> float:
 
 
 def neighbor_overlap(z1: np.ndarray, z2: np.ndarray, k: int = 10) -> float:
-    """Give the share of a sample's nearest others, by cosine, that are the same in both views.
+    """Return the share of nearest neighbours by cosine that both views have in common.
 
     Parameters
     ----------
     z1, z2 : (n, d) and (n, e) embeddings; row i of each is sample i.
-    k : number of neighbours, at most n - 1 are taken.
+    k : number of neighbours, at most n - 1.
 
     Returns
     -------
@@ -174,25 +174,26 @@ def neighbor_overlap(z1: np.ndarray, z2: np.ndarray, k: int = 10) -> float:
     """
     near1, near2 = (_neighbors(_rows(z), k) for z in (z1, z2))
     if len(near1) != len(near2):
-        raise ValueError(f"z1 has {len(near1)} rows, z2 has {len(near2)}: give embeddings of the same samples")
+        raise ValueError(f"z1 has {len(near1)} rows, z2 has {len(near2)}. Pass embeddings of the same samples.")
     return float((near1[:, :, None] == near2[:, None, :]).any(2).mean())
 
 
 def info_nce_bound(z1: np.ndarray, z2: np.ndarray, temperature: float = 0.2) -> float:
-    """Give the lower bound that InfoNCE sets to what one view tells of the other: log n minus the loss.
+    """Return the InfoNCE lower bound on the mutual information of two views: log n minus the loss.
 
     Parameters
     ----------
     z1, z2 : (n, d) embeddings of two views; row i of each is sample i.
-    temperature : of the similarities, above 0.
+    temperature : temperature of the similarities, above 0.
 
     Returns
     -------
-    In nats, at most log n; 0 by chance. Compare it for equal n only.
+    In nats, at most log n; 0 by chance. Comparable only at equal n.
 
     References
     ----------
-    van den Oord et al. 2018, sec. 2.3. Differs: cosines over a temperature as scores, and the mean of both directions.
+    van den Oord et al. 2018, sec. 2.3. Differs: scores are cosines over a temperature, and the bound is the mean of
+    both directions.
 
     Examples
     --------
@@ -214,7 +215,7 @@ def info_nce_bound(z1: np.ndarray, z2: np.ndarray, temperature: float = 0.2) -> 
 
 
 def view_auc(z1: np.ndarray, z2: np.ndarray) -> float:
-    """Give the probability that a sample is more like its own other view than like another sample's.
+    """Return the probability that a view is more similar to its sample's other view than to another sample's.
 
     Parameters
     ----------
@@ -222,7 +223,7 @@ def view_auc(z1: np.ndarray, z2: np.ndarray) -> float:
 
     Returns
     -------
-    In [0, 1]; 1/2 by chance, ties counting half.
+    In [0, 1]; 1/2 by chance. Ties count half.
 
     Examples
     --------
@@ -239,21 +240,21 @@ def view_auc(z1: np.ndarray, z2: np.ndarray) -> float:
     for block in _blocks(n):
         scores = z1[block] @ z2.T
         rows = np.arange(n)[block]
-        # The product of a block may round otherwise than that of a row.
+        # The product of a block may be rounded differently from that of a row.
         scores[np.arange(len(rows)), rows] = match[block, 0]
         won += (scores < match[block]).sum() + ((scores == match[block]).sum() - len(rows)) / 2
     return float(won / (n * (n - 1)))
 
 
 def spread_rows(n_samples: int, most: int = 5_000) -> np.ndarray:
-    """Give evenly spread row numbers, all if they are few: the time of measures grows with their square."""
+    """Return evenly spaced row numbers, all if there are few, since measures take quadratic time."""
     return np.linspace(0, n_samples - 1, min(n_samples, most)).astype(int)
 
 
 def _rows(z: np.ndarray) -> np.ndarray:
     z = np.asarray(z)
     if z.ndim != 2 or len(z) < 2:
-        raise ValueError(f"z has shape {z.shape}: give (n, d) embeddings of 2 or more samples")
+        raise ValueError(f"z has shape {z.shape}. Pass (n, d) embeddings of 2 or more samples.")
     return z if z.dtype.kind == "f" else z.astype(np.float64)
 
 
@@ -261,7 +262,7 @@ def _pair(z1: np.ndarray, z2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     z1, z2 = _rows(z1), _rows(z2)
     if z1.shape != z2.shape:
         raise ValueError(
-            f"z1 has shape {z1.shape}, z2 has {z2.shape}: give embeddings of two views of the same samples"
+            f"z1 has shape {z1.shape}, z2 has {z2.shape}. Pass embeddings of two views of the same samples."
         )
     return normalize(z1), normalize(z2)
 
@@ -272,9 +273,9 @@ def _blocks(n: int) -> Iterator[slice]:
 
 
 def _neighbors(z: np.ndarray, k: int) -> np.ndarray:
-    # Imported here: it brings all linear models along, for which `import skclr` need not wait.
+    # Imported here, since it imports all linear models, which would slow down `import skclr`.
     from sklearn.neighbors import NearestNeighbors
 
     index = NearestNeighbors(n_neighbors=min(k, len(z) - 1), metric="cosine").fit(z)
-    # Asked without samples, it leaves each row itself out.
+    # Without samples, each row itself is left out.
     return index.kneighbors(return_distance=False)

@@ -7,13 +7,13 @@ from types import ModuleType
 
 
 def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
-    """Import a module that skclr can do without.
+    """Import a module of an optional dependency.
 
     Parameters
     ----------
     module : name of the module, such as "matplotlib.pyplot".
-    extra : the extra of skclr that installs it.
-    purpose : what needs it; the subject of the error message.
+    extra : extra of skclr that installs it.
+    purpose : what needs the module, the subject of the error message.
 
     Raises
     ------
@@ -36,5 +36,6 @@ def folder_of_optional(package: str, extra: str, purpose: str) -> Path:
 def _missing(module: str, extra: str, purpose: str) -> ImportError:
     package = module.partition(".")[0]
     return ImportError(
-        f'{purpose} needs the package {package}, which is not installed: pip install "skclr[{extra}]"', name=package
+        f'{purpose} needs the package {package}, which is not installed. Run pip install "skclr[{extra}]".',
+        name=package,
     )

@@ -1,4 +1,4 @@
-"""Randomness by counting: what is drawn depends on a seed and a counter, never on what was drawn before."""
+"""Counter-based randomness: random numbers depend on a seed and a counter, never on earlier draws."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from skclr.ranks.collectives import world
 
-# Torch has one global generator a device for all threads.
+# Torch has one global generator per device, shared by all threads.
 _global_generators = threading.RLock()
 
 
@@ -27,31 +27,31 @@ def _new_lock() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child that is forked while another thread holds the lock would wait for a thread that it does not have.
+    # A child forked while another thread holds the lock would wait for a thread that it does not have.
     os.register_at_fork(after_in_child=_new_lock)
 
 
 def derive_seeds(n_seeds: int, *numbers: int) -> list[int]:
-    """Mix numbers of 0 or more into seeds of 32 bits."""
+    """Return 32-bit seeds derived from non-negative numbers."""
     seeds: list[int] = np.random.SeedSequence(numbers).generate_state(n_seeds).tolist()
     return seeds
 
 
 def draw_seed(random_state: Any) -> int:
-    """Return the seed that a `random_state` stands for."""
+    """Return the seed for a `random_state`."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-# What draws by the seed of a batch, but for the rows of its own rank alone: functions of views, and modules.
+# Streams of randomness that draw from the seed of a batch only for the rows of their own rank.
 VIEW_FUNCTIONS, MODULES = 0, 1
 
 
 def rank_seed(generator: torch.Generator, stream: int) -> int:
-    """Return a seed for what draws for the rows of this rank alone: it differs between ranks and streams.
+    """Return a seed for draws for the rows of this rank only, which differs between ranks and streams.
 
     Parameters
     ----------
-    generator : of the batch, the same on all ranks.
+    generator : generator of the batch, the same on all ranks.
     stream : `VIEW_FUNCTIONS` or `MODULES`.
     """
     return generator.initial_seed() + stream + 2 * world.rank
@@ -61,14 +61,14 @@ def rank_seed(generator: torch.Generator, stream: int) -> int:
 
 
 class DrawsFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Run code that passes no generator, such as torch's weight initialisation, on generators of its own.
+    """Run code that passes no generator, such as torch's weight initialisation, with its own generators.
 
-    The numbers are those that torch's global generators give after `torch.manual_seed(seed)`; these are neither read
-    nor written. It holds for the current thread alone.
+    The random numbers are those of torch's global generators after `torch.manual_seed(seed)`, but these generators are
+    neither read nor changed. Affects only the current thread.
 
     Parameters
     ----------
-    seed : of the generators, one for each device.
+    seed : seed of the generators, one per device.
     """
 
     def __init__(self, seed: int) -> None:
@@ -86,7 +86,7 @@ class DrawsFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
         generator = self._generator(device)
         if overload := _with_generator(op):
             return overload(*args, **{**kwargs, "generator": generator})
-        # A fused kernel: it draws from nothing but the global generator.
+        # A fused kernel, which can draw only from the global generator.
         with _borrowed(device) as (*_, borrowed):
             borrowed.set_state(generator.get_state())
             result = op(*args, **kwargs)
@@ -100,11 +100,11 @@ class DrawsFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class NoticesDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Act right before the first operation that draws from a global generator, in the current thread.
+    """Call a function right before the first operation that draws from a global generator in this thread.
 
     Parameters
     ----------
-    act : called once, before the operation.
+    act : function that is called once, before the operation.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class NoticesDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def globally_seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global generators of the CPU and of a device, and restore them after the block.
 
-    One thread at a time. A thread that draws from them meanwhile changes what the block draws.
+    Only one thread at a time may do so. Another thread that draws from them meanwhile changes the numbers of the block.
     """
     with _borrowed(device) as generators:
         for generator in generators:
@@ -140,7 +140,7 @@ def globally_seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _borrowed(device: torch.device) -> Iterator[list[torch.Generator]]:
-    """Give the global generators of the CPU and, last, of a device, and restore their states after the block."""
+    """Yield the global generators of the CPU and, last, of a device, and restore their states after the block."""
     with _global_generators:
         states = global_states(device)
         try:
@@ -177,19 +177,19 @@ def _indexed(device: torch.device) -> torch.device:
 
 
 def _device(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:
-    """Return where an operation runs: on the device that it names, or on that of its first tensor."""
+    """Return the device of an operation: the one that it names, or that of its first tensor."""
     tensors = (value.device for value in args if isinstance(value, Tensor))
     return _indexed(torch.device(kwargs.get("device") or next(tensors, "cpu")))
 
 
 def _draws_globally(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether an operation is about to draw from a global generator."""
+    """Return whether an operation draws from a global generator."""
     if torch.Tag.nondeterministic_seeded not in op.tags or kwargs.get("generator") is not None:
         return False
     names = [argument.name for argument in op._schema.arguments]
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     if "dropout_p" in names:
-        # Attention carries the tag, and draws for its dropout alone.
+        # Attention has the tag, but draws only for dropout.
         return given.get("dropout_p", 0.0) > 0
     return given.get("generator") is None
 
@@ -203,7 +203,7 @@ def _with_generator(op: Any) -> Any:
 
 
 # -- draws for the rows of a batch ----------------------------------------------------------------
-# Every rank draws for the whole batch and takes its share, so that it sees what one process alone would have drawn.
+# Every rank draws for the whole batch and takes its share, so that the numbers are those of a single process.
 
 
 def rand(shape: Sequence[int], generator: torch.Generator) -> Tensor:
@@ -212,17 +212,17 @@ def rand(shape: Sequence[int], generator: torch.Generator) -> Tensor:
 
 
 def randn(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Draw normal (B, ...)."""
+    """Draw (B, ...) from the normal distribution."""
     return _draw(torch.randn, shape, generator)
 
 
 def randint(n: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Draw whole numbers (B, ...) from 0 to n - 1."""
+    """Draw integers (B, ...) from 0 to n - 1."""
     return _draw(partial(torch.randint, n), shape, generator)
 
 
 def shuffled(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Give each of the rows (B, ...) another's place in the batch."""
+    """Return the rows (B, ...) of the batch in random order."""
     order = torch.randperm(world.size * len(x), generator=generator, device=x.device)
     return world.gather(x)[world.share(order)]
 

@@ -1,4 +1,4 @@
-"""Fitted models as files of plain values and tensors, which run nothing when they are read."""
+"""Fitted models as files of plain values and tensors, which do not run code when they are read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from skclr.roles import Admission, NeededError
 from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD, undisturbed
 from skclr.views import VIEWS, Views
 
-# All that a file may name.
+# The classes that a file may name.
 CLASSES: dict[str, type] = {
     part.__name__: part
     for parts in (
@@ -47,11 +47,11 @@ CLASSES: dict[str, type] = {
     for part in parts
 }
 
-# Values of one view, where the sample itself is smaller.
+# Largest number of values of a view, if the sample itself is smaller.
 _LARGEST_VIEW = 2**18
-# Of a network that only parameters speak of.
+# Limit for a network that only parameters describe.
 _MOST_CALLS = 100_000
-# What scikit-learn's validation has recorded of X.
+# Attributes that scikit-learn's validation records about X.
 _RECORDED = ("n_features_in_", "feature_names_in_")
 
 
@@ -61,7 +61,7 @@ def save(model: Model, parameters: Mapping[str, Any], path: str | os.PathLike[st
 
     Parameters
     ----------
-    parameters : of the estimator, as they are now.
+    parameters : current parameters of the estimator.
     """
     then = model.parameters
     changed = {name: value for name, value in parameters.items() if not _is_same(value, then[name])}
@@ -88,8 +88,8 @@ def load(
 
     Parameters
     ----------
-    given : parameters that take the place of those in the file.
-    defaults : of all parameters, for those that the file does not know yet.
+    given : parameters that replace those in the file.
+    defaults : defaults of all parameters, for those added since the file was written.
 
     Returns
     -------
@@ -117,13 +117,13 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
         then = {**defaults, **admission.parameters(content.fitted_with), **given}
         changed = admission.parameters(content.changed)
         settled = admission.parameters(content.plan)
-        # Another part has other arguments.
+        # If a part is replaced, its arguments are too.
         settled = {name: value for name, value in settled.items() if name.removesuffix("_params") not in given}
     _ask_for_missing({**then, **changed, **settled})
     with _one_error():
         now = {**then, **changed}
         if reader.tensors or now.keys() != defaults.keys():
-            raise ValueError("it has tensors or parameters that no part has")
+            raise ValueError("it has tensors or parameters that belong to no part")
         as_settled = filled(then, settled)
         for parameters in (then, now, as_settled):
             check_parameters(parameters)
@@ -133,7 +133,7 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
             raise ValueError(f"{type(modality).__name__} is another modality than that of the fit")
         saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
         plan = replace(plan, sources={**plan.sources, **saved})
-        # An encoder of the user's draws weights, which those in the file replace.
+        # A user-defined encoder draws initial weights, which are replaced by those in the file.
         with DrawsFrom(0):
             framework = _rebuild_framework(plan, content, given)
             _check_changed(now, plan, modality, given)
@@ -147,18 +147,18 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds.
+    """The content of a file.
 
     Parameters
     ----------
-    fitted_with : the parameters at the time of the fit.
-    changed : those that were set after it.
-    recorded : what scikit-learn's validation has recorded of X.
-    modality : fitted.
-    n_samples : that it was fitted on.
-    given_views : whether X held the views.
-    net : as `ContrastiveNet.state` gives it.
-    plan : what was chosen for the parameters that were left open at the fit; empty in files of earlier versions.
+    fitted_with : parameters at the time of the fit.
+    changed : parameters that were set after the fit.
+    recorded : attributes that scikit-learn's validation recorded about X.
+    modality : fitted modality.
+    n_samples : number of training samples.
+    given_views : whether X contained the views.
+    net : result of `ContrastiveNet.state`.
+    plan : values chosen for "auto" parameters in the fit; empty in files of earlier versions.
     """
 
     fitted_with: dict[str, Any]
@@ -172,7 +172,7 @@ class Content:
 
 
 def _is_same(value: Any, before: Any) -> bool:
-    """Return whether a parameter is as it was at the fit, which keeps copies of dictionaries."""
+    """Return whether a parameter is unchanged since the fit, which stores copies of dictionaries."""
     if isinstance(value, dict) and isinstance(before, dict):
         return value.keys() == before.keys() and all(value[name] is before[name] for name in value)
     return value is before
@@ -187,39 +187,41 @@ def _ask_for_missing(parameters: dict[str, Any]) -> None:
     if missing:
         kinds = ", ".join(f"{name} (a {kind})" for name, kind in missing.items())
         arguments = ", ".join(f"{name}=..." for name in missing)
-        raise ValueError(f"the model was saved without its {kinds}, which no file holds: give load(path, {arguments})")
+        raise ValueError(
+            f"the model was saved without its {kinds}. Pass what a file cannot contain: load(path, {arguments})"
+        )
 
 
 def _tell_left_out(left_out: dict[str, str]) -> None:
     if left_out:
         arguments = ", ".join(f"{name}=..." for name in dict.fromkeys(left_out.values()))
         warnings.warn(
-            f"load left out {', '.join(left_out)}, since no file may set paths, programs or objects. Pass what a later "
-            f"fit needs: load(path, {arguments})",
+            f"load left out {', '.join(left_out)}, since files may not set paths, programs or objects. Pass what a "
+            f"later fit needs: load(path, {arguments})",
             UserWarning,
             stacklevel=5,
         )
 
 
 def _check_content(content: Content) -> None:
-    """Raise a ValueError unless numbers, names and the history are of the right kind."""
+    """Raise a ValueError unless numbers, names and the history are valid."""
     net, names = content.net, content.recorded.get("feature_names_in_", np.array([]))
     n_features = content.recorded.get("n_features_in_", 0)
     if content.recorded.keys() - set(_RECORDED) or type(n_features) is not int:
         raise ValueError("n_features_in_ is not a number")
     if not isinstance(names, np.ndarray) or not all(isinstance(name, str) for name in names):
-        raise ValueError("feature_names_in_ holds other things than names")
+        raise ValueError("feature_names_in_ contains values that are not names")
     if len(names) not in (0, n_features):
-        raise ValueError(f"feature_names_in_ holds {len(names)} names for {n_features} columns")
+        raise ValueError(f"feature_names_in_ has {len(names)} names for {n_features} columns")
     if type(content.n_samples) is not int or content.n_samples >= 2**63 or type(content.given_views) is not bool:
-        raise ValueError("n_samples or given_views is of another kind")
+        raise ValueError("n_samples or given_views has another type")
     if not 1 <= net["batch_size"] <= content.n_samples:
         raise ValueError(f"a batch of {net['batch_size']} has more than the {content.n_samples} samples")
 
 
 @contextmanager
 def _one_error() -> Iterator[None]:
-    """Make a ModelFileError of whatever parts say of settings and a state that are not theirs."""
+    """Raise a ModelFileError for any error of a part about settings or a state that do not fit."""
     try:
         yield
     except (ModelFileError, NeededError, ImportError):
@@ -228,40 +230,40 @@ def _one_error() -> Iterator[None]:
         raise ModelFileError(f"its parts do not fit together ({type(error).__name__}: {error})") from error
 
 
-# -- from settings and weights to a net ---------------------------------------------------------------
+# -- rebuilding the net ---------------------------------------------------------------------------
 
 
 def _plan_of(then: Mapping[str, Any], content: Content, device: torch.device, given: Collection[str]) -> Plan:
-    """Plan the fit that a file holds, on a device of this machine.
+    """Return the plan of the fit in a file, for a device of this machine.
 
     Parameters
     ----------
-    then : parameters of the fit.
-    content : of the file.
-    device : for the net.
-    given : names of the parameters that the user gave.
+    then : parameters at the time of the fit.
+    content : content of the file.
+    device : device of the net.
+    given : names of the parameters passed by the user.
     """
     net = content.net
-    # As they were settled: what "auto" was then may be another number now.
+    # The values chosen at that time, since "auto" may mean something else now.
     settled = {**then, "batch_size": net["batch_size"], "max_epochs": net["max_epochs"]}
     if "net_params" not in given:
-        # The compiler is for the next fit to start.
+        # Compilation is left to the next fit.
         settled["compile"] = False
     facts = {"seed": net["seed"], "given": content.given_views, "endless": net["endless"]}
     return plan_fit(settled, content.modality, content.n_samples, device, **facts)
 
 
 def _rebuild_framework(plan: Plan, content: Content, given: Collection[str]) -> Framework:
-    """Make encoder and framework around weights that were read.
+    """Build encoder and framework for weights from a file.
 
-    They are planned without memory first: no size that a file names is made before it is known to be that of a
+    They are first built without memory, so that no size named in a file is allocated before it is known to match a
     tensor in the file.
 
     Parameters
     ----------
-    plan : of the fit.
-    content : of the file.
-    given : names of the parameters that the user gave, who may have an encoder made of files.
+    plan : plan of the fit.
+    content : content of the file.
+    given : names of the parameters passed by the user, which may include an encoder built from files.
     """
     weights = content.net["module"]
     n_bytes = sum(weight.nbytes for weight in weights.values())
@@ -274,7 +276,7 @@ def _rebuild_framework(plan: Plan, content: Content, given: Collection[str]) -> 
     framework = _without_memory(*parts, content.modality, n_calls=1_000 + 100 * len(weights), n_bytes=4 * n_bytes)
     planned = framework.state_dict()
     if planned.keys() != weights.keys():
-        raise ValueError(f"weights of other parts: {', '.join(sorted(planned.keys() ^ weights.keys())[:3])}")
+        raise ValueError(f"weights belong to other parts: {', '.join(sorted(planned.keys() ^ weights.keys())[:3])}")
     for name, value in planned.items():
         expect(name, weights[name], value.shape, value.dtype)
     framework.load_state_dict(weights, assign=True)
@@ -300,10 +302,10 @@ def _without_memory(
 
 
 def _check_changed(now: Mapping[str, Any], plan: Plan, modality: Modality, given: Collection[str]) -> None:
-    """Raise a ValueError if the parameters make another network than the fit's, and one beyond all bounds.
+    """Raise a ValueError if the parameters describe another network than that of the fit, beyond all bounds.
 
-    They may have been set after the fit, or mean something else now. Whether they fit the data is for the next fit to
-    say.
+    They may have been set after the fit, or mean something else now. Whether they suit the data is checked by the next
+    fit.
     """
     if "encoder" in given:
         return
@@ -328,7 +330,7 @@ def _rebuild_net(plan: Plan, content: Content, framework: Framework, given: Coll
 
 
 def _check_views(maker: Views, modality: Modality, given: Collection[str]) -> None:
-    """Raise a ValueError where one view of a small sample would be large."""
+    """Raise a ValueError if one view of a small sample would be large."""
     if not {"views", "views_params"} & set(given):
         most = max(_LARGEST_VIEW, 4 * math.prod(modality.shape_))
         n_values = maker.n_values(modality.shape_)

@@ -54,7 +54,7 @@ def test_pairs_are_the_views(table, quick):
     standardized = (X - X.mean(0)) / X.std(0)
     assert_allclose(one, standardized, rtol=1e-4, atol=1e-5)
     assert_allclose(other, 2 * X / X.std(0) - X.mean(0) / X.std(0), rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match=r"pass a tuple of aligned arrays"):
+    with pytest.raises(ValueError, match=r"Pass a tuple of aligned arrays"):
         quick().fit(pairs).make_views(X)
     with pytest.raises(ValueError, match=r"X gives 2 view"):
         quick().fit(X).make_views(pairs)

@@ -135,7 +135,7 @@ def test_wrong_pairs_say_what_to_do(pairs, quick):
         quick().fit(pairs).transform(pairs)
     with pytest.raises(ValueError, match=r"views='corruption' would not use.*views='paired'"):
         quick(views="corruption").fit(pairs)
-    with pytest.raises(ValueError, match=r"pass a tuple of aligned arrays"):
+    with pytest.raises(ValueError, match=r"Pass a tuple of aligned arrays"):
         quick(views="paired").fit(X)
     with pytest.raises(ValueError, match=r"unlabeled gives 1 view"):
         quick().fit(pairs, unlabeled=X)

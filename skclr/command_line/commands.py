@@ -24,7 +24,7 @@ with one subfolder per class. --target names the labels: a column of a table, or
 """
 _EXAMPLES = {
     "compare": """
-Does pretraining help? Every framework beside raw features, PCA, an untrained encoder and a supervised network, from a
+Does pretraining help? Compare frameworks with raw features, PCA, an untrained encoder and a supervised network, from a
 few labels of each class.
 
   python -m skclr compare patients.parquet --target outcome --labels 5 10 50

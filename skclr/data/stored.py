@@ -239,7 +239,7 @@ def _edges(source: Any, shape: tuple[int, ...]) -> np.ndarray:
         return np.cumsum([0, *chunk])
     most = max(1, _BLOCK // max(1, math.prod(rest)) // chunk)
     least = most // 2 + 1
-    # Of unequal lengths, so that readers of several blocks do not reach the ends of all at the same time.
+    # Block lengths differ, so that readers of several blocks do not reach the ends of all at the same time.
     lengths = np.random.default_rng(0).integers(least, most + 1, n_rows // (least * chunk) + 1) * chunk
     return np.unique(np.minimum(np.cumsum([0, *lengths]), n_rows))
 

@@ -28,7 +28,7 @@ class SentenceTransformer(Encoder):
     Raises
     ------
     ImportError : if sentence-transformers is not installed.
-    TypeError : if `model` is none of these.
+    TypeError : if `model` is anything else.
     ValueError : if the modality uses another tokenizer, or the model has fewer layers than `trainable`.
 
     Notes

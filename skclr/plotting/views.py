@@ -54,7 +54,7 @@ class ViewsDisplay:
     def from_estimator(
         cls, embedder: Any, X: Any, *, rows: Any = None, n_samples: int = 6, random_state: Any = 0, ax: Any = None
     ) -> Self:
-        """Make views of some rows of X and draw them.
+        """Draw the views of some rows of X.
 
         Parameters
         ----------

@@ -52,7 +52,7 @@ class StepDraws:
 
     @contextmanager
     def lent_to(self, module: nn.Module) -> Iterator[None]:
-        """Let every `Dropout` of ours in a module draw from `generator` within the block."""
+        """Make every `Dropout` of skclr in a module draw from `generator` within the block."""
         layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
         for layer in layers:
             layer.generator = self.generator

@@ -95,8 +95,8 @@ class AudioViews(Views):
     ) -> None:
         if sampling_rate is None:
             raise ValueError(
-                "sampling_rate is missing: use views='audio' with modality='audio', which knows it, or give samples a "
-                "second, for example views_params={'sampling_rate': 16000}"
+                "sampling_rate is missing. Use views='audio' with modality='audio', which knows it, or pass it in Hz: "
+                "views_params={'sampling_rate': 16000}"
             )
         self.sampling_rate = sampling_rate
         self.n_views = n_views

@@ -217,7 +217,7 @@ REFUSED = {
     "lists_in_lists": (lambda: [[1, [2, 3]], [1, 2]], "unequal lengths"),
     "series": (lambda: pd.Series(COLUMNS["x"]), "Series: pass a DataFrame"),
     "single_value": (lambda: np.array(5.0), "one value"),
-    "one_dimension": (lambda: np.ones(N), r"X of shape \(60,\) is no table.*Reshape your data"),
+    "one_dimension": (lambda: np.ones(N), r"X of shape \(60,\) is not a table.*Reshape your data"),
     "no_columns": (lambda: pd.DataFrame(index=range(N)), r"0 feature\(s\)"),
     "unknown_length": (lambda: (lambda X: X[X[:, 0] > 0])(da.ones((N, 2), chunks=20)), "compute_chunk_sizes"),
 }

@@ -95,7 +95,7 @@ def test_without_a_target_it_says_what_may_be_one(command, shop, tmp_path, capsy
     output = tmp_path / ("m.skclr" if command == "fit" else "page.html")
     printed = run(capsys, command, shop, "--output", output, *UNTRAINED)
     assert ", no target\n" in printed
-    assert "column 'Sold' is among the features: if it is what you want to predict, name it by --target" in printed
+    assert "column 'Sold' is used as a feature: if it is the target, name it by --target" in printed
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_without_a_target_it_says_what_may_be_one(command, shop, tmp_path, capsy
 def test_what_may_be_the_target(columns, found, tmp_path, capsys):
     pd.DataFrame({name: list(values) for name, values in columns.items()}).to_csv(tmp_path / "t.csv", index=False)
     printed = run(capsys, "fit", tmp_path / "t.csv", "--output", tmp_path / "m.skclr", *UNTRAINED)
-    hints = re.findall(r"column (\S+) is among the features", printed)
+    hints = re.findall(r"column (\S+) is used as a feature", printed)
     assert hints == ([] if found is None else [repr(found)])
 
 
@@ -163,7 +163,7 @@ def test_embeddings_of_images_name_their_files(suffix, photos, tmp_path, capsys)
     width = len(embedder.get_feature_names_out())
     assert f"wrote {output}: 12 rows of {width} features" in printed
     if suffix == "npy":
-        assert "a .csv or .parquet names the files" in printed
+        assert "a .csv or .parquet output includes the file names" in printed
         assert np.load(output).shape == (12, width)
         return
     found = pd.read_csv(output, index_col="file") if suffix == "csv" else pd.read_parquet(output)

@@ -100,7 +100,7 @@ def test_every_verb_gives_every_container_the_same_answer(verb, container):
 )
 @pytest.mark.parametrize("verb", VERBS)
 def test_minus_one_and_one_class_are_refused(verb, y):
-    with pytest.raises(ValueError, match=r"contains -1 \(unlabelled\) and one class; recode two classes as 0 and 1"):
+    with pytest.raises(ValueError, match=r"contains -1 \(unlabelled\) and one class. Recode two classes as 0 and 1"):
         VERBS[verb](y)
 
 

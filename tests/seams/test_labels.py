@@ -124,7 +124,7 @@ def test_classes_keep_the_type_of_the_labels(y, kind):
     ],
 )
 def test_minus_one_and_one_class_are_refused(y):
-    with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class; recode two classes as 0 and 1"):
+    with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class. Recode two classes as 0 and 1"):
         encode_labels(y)
 
 

@@ -100,7 +100,7 @@ REFUSED = {
     "LRScheduler": (lambda: LRScheduler(policy="StepLR", step_size=1), {}, "lr_schedule"),
     "LRScheduler, plateau": (lambda: LRScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau), {}, "lr_schedule"),
     "LRScheduler, class": (lambda: LRScheduler, {}, "lr_schedule"),
-    "BatchScoring": (lambda: skorch.callbacks.BatchScoring("accuracy"), {}, "Callback of your own"),
+    "BatchScoring": (lambda: skorch.callbacks.BatchScoring("accuracy"), {}, "your own Callback"),
     "EpochScoring, by name": (lambda: EpochScoring("accuracy", on_train=True), {}, "function of"),
     "EpochScoring, caching": (lambda: EpochScoring(one, on_train=True), {}, "use_caching=False"),
     "EpochScoring, unvalidated": (lambda: EpochScoring(one, use_caching=False), {}, "validation_fraction"),

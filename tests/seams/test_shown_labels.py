@@ -92,7 +92,7 @@ def test_every_container_is_shown_alike(verb, container):
 @pytest.mark.parametrize("verb", [*SHOWN, "report"])
 def test_minus_one_and_one_class_are_refused(verb, tmp_path):
     show = SHOWN.get(verb, lambda y: page_of(tmp_path, y))
-    with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class; recode two classes as 0 and 1"):
+    with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class. Recode two classes as 0 and 1"):
         show(np.where(TRUTH == 0, -1, 1))
 
 

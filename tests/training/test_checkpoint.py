@@ -272,7 +272,7 @@ def test_runs_of_a_search_have_folders_of_their_own(table, saving, tmp_path):
 
 def test_search_in_one_folder_is_told_what_to_do(table, saving):
     saving(max_epochs=1).fit(table[0])
-    with pytest.raises(ValueError, match=r"put '\{run\}' into the name"):
+    with pytest.raises(ValueError, match=r"put '\{run\}' into its name"):
         saving(max_epochs=1).fit(table[0][:40])
 
 

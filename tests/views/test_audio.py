@@ -283,7 +283,7 @@ def test_wrong_parameters(params):
 
 
 def test_a_missing_sampling_rate_is_asked_for():
-    with pytest.raises(ValueError, match="sampling_rate is missing: use views='audio' with modality='audio'"):
+    with pytest.raises(ValueError, match=r"sampling_rate is missing\. Use views='audio' with modality='audio'"):
         AudioViews()
 
 
