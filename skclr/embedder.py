@@ -30,112 +30,113 @@ from skclr.training import ContrastiveNet, data_parallel, embed_views, undisturb
 class ContrastiveEmbedder(*SUPPORT, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learn features without labels by contrasting views of the same sample.
 
-    Each sample is shown to a network in several views (a crop of an image, a row with some entries
-    replaced), and the network learns to give views of one sample embeddings that are alike. `transform`
-    gives the embeddings, which any estimator can take from there.
+    The network sees several views of each sample (a crop of an image, a row with some entries replaced) and learns
+    similar embeddings for views of the same sample. `transform` returns the embeddings, as input for any estimator.
 
     Parameters
     ----------
     framework : str or class, default="simclr"
-        How the network learns from the views, a name in `skclr.frameworks.FRAMEWORKS`.
+        The method of learning from views, by its name in `skclr.frameworks.FRAMEWORKS`.
     loss : str, class or callable, default="auto"
-        What the framework minimises, a name in `skclr.losses.LOSSES`; "auto" is the paper's own.
+        The loss of the framework, by its name in `skclr.losses.LOSSES`; "auto" is that of the paper.
     encoder : str, class or torch.nn.Module, default="auto"
-        The network that `transform` runs, a name in `skclr.encoders.ENCODERS`. A module is copied, and
-        takes (B, *shape) to (B, d). A fitted ContrastiveEmbedder, or its `encoder_`, goes on from what it
-        has learned; in a search, whose clones forget, give `encoder_`.
+        The network that `transform` runs, by its name in `skclr.encoders.ENCODERS`. A module maps (B, *shape) to (B,
+        d), and is copied. With a fitted ContrastiveEmbedder, or its `encoder_`, training starts from its weights; in a
+        search, which clones estimators, pass `encoder_`.
     views : str, class or callable, default="auto"
-        How views are made, a name in `skclr.views.VIEWS`. A callable takes a batch (B, *shape) to one
-        random view of it.
+        The view maker, by its name in `skclr.views.VIEWS`. A callable maps a batch (B, *shape) to one random view of
+        it.
     modality : {"auto", "tabular", "image", "series", "audio", "text"} or class, default="auto"
-        How X is read; chooses the default encoder and views. DataFrames and 2-D arrays are tables; 4-D
-        arrays, 3-D uint8 arrays, and lists of uint8 or PIL images or of paths, images; 3-D floats and lists of 2-D
-        floats series; sequences of str text; a `sampling_rate` in `modality_params` makes audio of X.
+        The kind of data, which determines the default encoder and views. With "auto", DataFrames and 2-D arrays are
+        tables; 4-D arrays, 3-D uint8 arrays, and lists of uint8 images, PIL images or paths are images; 3-D float
+        arrays and lists of 2-D float arrays are series; sequences of str are text; and with a `sampling_rate` in
+        `modality_params`, X is audio.
     positives : {"views", "labels"}, default="views"
-        Whether rows of the same y are positives too; -1 in y is unlabelled. With "views" y is ignored.
+        Whether rows with the same y are positives too; -1 in y is unlabelled. With "views", y is ignored.
     modality_params, framework_params, loss_params, encoder_params, views_params, optimizer_params : dict, \
 default=None
-        Parameters of the part of that name; `loss__temperature=0.2` sets one entry in `set_params` and in
-        the grids of a search.
+        Parameters of the part of that name. In `set_params` and in search grids, `loss__temperature=0.2` sets a single
+        entry.
     freeze : {"none", "all"} or int, default="none"
-        What of the encoder is not trained: nothing, all, or so many of its first layers.
+        Which layers of the encoder are frozen: none, all, or the first n.
     projection_dim : int, default="auto"
-        Width of the space in which the loss compares; "auto" is the framework's own.
+        Width of the projections, on which the loss is computed; "auto" is the framework's default.
     max_epochs : int, default="auto"
-        Passes over the data; "auto" spends about 1,500 steps, 3,000 of tables, 500 of audio, in at most 100
-        epochs. 0 leaves the encoder untrained, a baseline that every result should be held against.
+        Passes over the data; "auto" takes about 1,500 steps (3,000 for tables, 500 for audio), but at most 100 epochs.
+        With 0 the encoder is untrained, a baseline for every result.
     batch_size : int, default="auto"
-        Samples a step; "auto" is 256, or all samples if there are fewer.
+        Samples per step; "auto" is 256, or all samples if there are fewer.
     chunk_size : int, default=None
-        Samples that the encoder takes at once, for batches that do not fit into memory: the loss still compares all
-        of a batch, and each step takes a third longer. BatchNorm in the encoder normalises by the chunk. None is the
+        Samples that the encoder processes at once, for batches that do not fit into memory. The loss still uses the
+        whole batch, and each step takes a third longer. BatchNorm in the encoder normalises over a chunk. None is the
         whole batch.
     optimizer : {"adamw", "sgd", "lars"} or class, default="auto"
-        "auto" is the framework's own. `torch.optim.SGD` is "sgd", with a momentum of 0.9.
+        "auto" is the framework's default. `torch.optim.SGD` is the same as "sgd", with a momentum of 0.9.
     learning_rate, weight_decay : float, default="auto"
-        "auto" is the framework's recipe for the optimiser and the batch size.
+        "auto" follows the framework's recipe for the optimiser and the batch size.
     lr_schedule : {"cosine", "linear", "constant"} or callable, default="cosine"
-        Decay of the learning rate after the warm-up; a callable takes progress in [0, 1) to a factor.
+        Decay of the learning rate after the warm-up; a callable maps progress in [0, 1) to a factor.
     warmup_epochs : float, default="auto"
-        Epochs in which the learning rate grows from zero; "auto" is a twentieth of the run.
+        Epochs in which the learning rate increases from zero; "auto" is 5 % of the run.
     device : str or torch.device, default="auto"
-        "auto" takes CUDA, then MPS, then the CPU.
+        "auto" is CUDA if available, else MPS, else the CPU.
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
-        Of the forward pass in training; "auto" is bfloat16 on hardware with units for it (NVIDIA's since Ampere,
-        CPUs with AMX, AMD's with AVX-512), else float32.
+        Precision of the forward pass in training; "auto" is bfloat16 on hardware that supports it (NVIDIA GPUs since
+        Ampere, CPUs with AMX, AMD CPUs with AVX-512), else float32.
     compile : bool, default=False
-        Whether torch compiles the framework: minutes at the start, faster steps after.
+        Whether torch compiles the framework, which takes minutes at the start and makes steps faster.
     validation_fraction : float, default="auto"
-        Share of the samples kept back to measure `valid_loss`; "auto" is 0.1 with early stopping, else 0. They are
-        drawn one by one: rows of one group may end up on both sides.
+        Share of the samples held out to measure `valid_loss`; "auto" is 0.1 with early stopping, else 0. Samples are
+        drawn independently, so rows of a group may end up on both sides.
     early_stopping : bool or int, default=False
-        Whether to stop when `valid_loss` has not improved for so many epochs (True is 10), and to go back
-        to the best one.
+        Number of epochs without improvement of `valid_loss` after which training stops (True is 10) and the weights of
+        the best epoch are restored.
     callbacks : list, default=None
-        skorch callbacks; they are copied. One that could not act is refused.
+        skorch callbacks, which are copied. A callback that would have no effect raises an error.
     net_params : dict, default=None
         Further parameters of the skorch net: `compile__*`, and `torch_load_kwargs` for callbacks that load weights.
     passthrough : bool, default="auto"
-        Whether `transform` gives the plain features beside the embedding (of a table its standardised
-        columns); "auto" does for tables, where they carry what the embedding loses.
+        Whether `transform` appends the plain features (for a table, its standardised columns) to the embedding; "auto"
+        does so for tables, where they contain what the embedding loses.
     checkpoint_dir : str or path, default=None
-        Folder for checkpoints, from which the same call of `fit` goes on after a crash; one run a folder, or in
-        a search "runs/{run}", whose `{run}` becomes each run's own name. Needs a `random_state`.
+        Folder for checkpoints, from which the same call of `fit` resumes after a crash. Use one folder per run or, in a
+        search, "runs/{run}", where `{run}` is replaced by a name for each run. Needs a `random_state`.
     checkpoint_minutes : float, default=5
         Time between two checkpoints; 0 writes one after every step.
     on_interrupt : {"raise", "keep"}, default="raise"
-        After the step in which Ctrl-C comes, whether to raise KeyboardInterrupt or to end `fit` with what has been
-        learned (with early stopping the best epoch).
+        Whether Ctrl-C raises KeyboardInterrupt after the current step, or ends `fit` and keeps what was learned (with
+        early stopping, the best epoch).
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the last fit, with schedules started anew.
+        Whether `fit` starts from the weights of the last fit; schedules start again.
     random_state : int, RandomState or None, default=None
-        Seed of weights, views and shuffles. The same seed gives the same bits at the same number of threads.
+        Seed of weights, views and shuffles. Results with the same seed and the same number of threads are bitwise
+        identical.
     verbose : int, default=0
-        1 shows a line with epoch, loss, samples per second and time left; 2 shows before it what was chosen for each
-        parameter, and why.
+        With 1, show epoch, loss, samples per second and time left in one line; with 2, first show what was chosen for
+        each parameter, and why.
 
     Attributes
     ----------
     model_ : skclr.model.Model
-        What was learned, as one frozen value, which saving, export and reports use.
+        What was learned, as an immutable object, which saving, export and reports use.
     net_ : ContrastiveNet
         The trained skorch net.
     encoder_ : torch.nn.Module
         The trained encoder.
     history_ : skorch.history.History
-        What each epoch recorded.
+        What was recorded in each epoch.
     loss_curve_ : list of float
-        Training loss by epoch.
+        Training loss of each epoch.
     n_iter_ : int
-        Epochs run.
+        Number of epochs run.
     n_features_in_ : int
         Number of columns of a 2-D X.
     feature_names_in_ : ndarray of str
-        Names of the columns, where X was a DataFrame with such.
+        Names of the columns, if X was a DataFrame with string names.
     device_ : torch.device
-        Where the net was trained.
+        Device of the trained net.
     modality_ : str
-        How X was read.
+        The modality of X.
 
     See Also
     --------
@@ -143,7 +144,7 @@ default=None
 
     References
     ----------
-    The framework's and the loss's papers stand in their docstrings.
+    See the docstrings of the framework and of the loss.
 
     Examples
     --------
@@ -235,29 +236,29 @@ default=None
         self.random_state = random_state
         self.verbose = verbose
 
-    # -- what a user calls ------------------------------------------------------------------------
+    # -- public methods -------------------------------------------------------------------------
 
     @with_callbacks
     @undisturbed()
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, unlabeled: Any = None) -> Self:
-        """Learn the encoder from X.
+        """Train the encoder on X.
 
         Parameters
         ----------
         X : array or DataFrame of n samples
-            (n, d) table, (n, H, W), (n, H, W, C) or (n, C, H, W) images, (n, channels, time) series, a list
-            of arrays of unequal lengths, n texts. A tuple of such holds several views of each sample, which
-            are positives of each other; so does an array (n, n_views, *shape) with views="paired". A tuple of n
-            single samples is a list of them, and one that could be either is an error. What is larger
-            than memory is read in blocks: memory maps, zarr, HDF5 and dask arrays, Parquet files and folders of
-            images by their pathlib.Path, and objects whose `__len__` and `__getitem__` give rows for index arrays.
+            (n, d) table, (n, H, W), (n, H, W, C) or (n, C, H, W) images, (n, channels, time) series, a list of arrays
+            of unequal lengths, or n texts. A tuple of these holds several views of each sample, which are positives of
+            each other, as does an array (n, n_views, *shape) with views="paired". A tuple of n single samples is
+            treated as a list; an ambiguous tuple is an error. Data larger than memory are read in blocks: memory maps,
+            zarr, HDF5 and dask arrays, the pathlib.Path of Parquet files or of a folder of images, and objects whose
+            `__len__` and `__getitem__` return rows for index arrays.
         y : array of shape (n,), default=None
-            Classes; used with positives="labels" only. Rows with -1 or a missing value are unlabelled.
+            Classes, used only with positives="labels". Rows with -1 or a missing value are unlabelled.
         groups : array of shape (n,), default=None
-            Rows of one id are positives of each other, as of one patient or one recording. A row with a missing id is
-            in no group.
+            Rows with the same id, such as a patient or a recording, are positives of each other. A row with a missing
+            id is in no group.
         unlabeled : array like X, default=None
-            More samples for the encoder alone.
+            Further samples, without labels or groups, on which the encoder is trained too.
 
         Returns
         -------
@@ -266,12 +267,12 @@ default=None
         Raises
         ------
         ValueError
-            For data or parameters that cannot be used; the estimator stays as it was before.
+            If data or parameters are invalid; the estimator is left unchanged.
         FloatingPointError
-            Where the loss stops being finite, or explodes, and no epoch ended well before. Where one did, a
-            ConvergenceWarning says so, and the weights are those of its end.
+            If the loss explodes or is no longer finite, and no earlier epoch ended well. If one did, its weights are
+            restored, with a ConvergenceWarning.
         MemoryError
-            Where training does not fit; says what to lower.
+            If training does not fit into memory; the message says what to lower.
         """
         before = self.model_ if self.warm_start and self.__sklearn_is_fitted__() else None
         with data_parallel():
@@ -288,15 +289,15 @@ default=None
 
     @undisturbed()
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
-        """Train for one epoch on one piece of a stream, at the base learning rate.
+        """Train for one epoch on a part of a stream, at the base learning rate.
 
-        Statistics of the columns or channels are those of the first piece. `max_epochs`, `lr_schedule` and
-        `warmup_epochs` have no part in it; no samples are kept back and no checkpoints are written.
+        Statistics of columns or channels are those of the first part. `max_epochs`, `lr_schedule` and `warmup_epochs`
+        are ignored, no samples are held out, and no checkpoints are written.
 
         Parameters
         ----------
         X, y, groups
-            As for `fit`.
+            As in `fit`.
 
         Returns
         -------
@@ -305,34 +306,34 @@ default=None
         Raises
         ------
         ValueError
-            As for `fit`, with early stopping, and for another modality or encoder than before.
+            As in `fit`; with early stopping; and if modality or encoder have changed.
         """
         if self.early_stopping:
-            raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early, set it to False")
+            raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early. Set it to False.")
         before = self.model_ if self.__sklearn_is_fitted__() else None
         with data_parallel():
             self.model_ = train(self.get_params(deep=False), X, y, groups, before=before, endless=True)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Embed samples.
+        """Return the embeddings of samples.
 
         Parameters
         ----------
         X : array or DataFrame of n samples
-            As for `fit`.
+            As in `fit`.
 
         Returns
         -------
-        (n, n_features_out) float32 array, with the plain features after the embedding where `passthrough`
-        says so. Of a dask array or DataFrame it is one of the same kind, which computes block by block when asked.
+        (n, n_features_out) float32 array, with the plain features after the embedding if `passthrough` is on. For a
+        dask array or DataFrame, a lazy one of the same type, computed block by block.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the embedder is not fitted.
         ValueError
-            For X of another shape than in `fit`.
+            If samples have another shape than in `fit`.
         """
         check_is_fitted(self)
         if blockwise.is_lazy(X):
@@ -340,37 +341,36 @@ default=None
         return self.model_.transform(X)
 
     def transform_to(self, path: str | os.PathLike[str], X: Any) -> np.ndarray:
-        """Embed samples into a file, which may be larger than memory.
+        """Write the embeddings of samples to a file, which may be larger than memory.
 
-        The same call continues where an earlier one was interrupted, at whatever point that was. Until all rows are
-        embedded the file has the ending ".part"; the notes beside it, ".part.json", say what it belongs to. The space
-        is reserved at the beginning.
+        The same call resumes an interrupted one, wherever it stopped. Until all rows are embedded, the file name ends
+        in ".part", with notes on its origin in ".part.json". Disk space is reserved at the beginning.
 
-        A call that continues reads the finished rows again, and compares a hash of them with that of the earlier call:
-        no row of another X is kept, however few rows have changed. Of image files it compares path, size and time
-        of the last change, and of the model its weights, its structure as printed, and all that `fit` learned of X;
-        code of your own that has changed is not noticed.
+        A resumed call reads the finished rows again and compares a hash of them with that of the earlier call, so that
+        no row of another X is kept, however few rows have changed. For image files it compares path, size and
+        modification time; for the model, its weights, its printed structure, and everything that `fit` learned about X.
+        Changes in your own code are not detected.
 
         Parameters
         ----------
         path : str or path
-            Of the file, in numpy's format, which `numpy.load(path, mmap_mode="r")` maps; its folder has to exist.
+            Path of the file, in numpy's format, to be read by `numpy.load(path, mmap_mode="r")`; its folder must exist.
         X : array or DataFrame of n samples
-            As for `transform`; what is kept on disk is read block by block.
+            As in `transform`; data on disk are read block by block.
 
         Returns
         -------
-        (n, n_features_out) float32, a read-only map of the file.
+        (n, n_features_out) float32, a read-only memory map of the file.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the embedder is not fitted.
         ValueError
-            As `transform`, and if the unfinished file is of another model or another X.
+            As in `transform`, and if the unfinished file belongs to another model or another X.
         OSError
-            If the file cannot be written, or if the disk is too small for it; BlockingIOError if another process is
-            writing it.
+            If the file cannot be written, or does not fit on the disk; BlockingIOError if another process is writing
+            it.
 
         Examples
         --------
@@ -388,22 +388,22 @@ default=None
 
     @undisturbed()
     def score(self, X: Any, y: Any = None) -> float:
-        """Say how well one view of a sample tells which other view is its own, without labels.
+        """Return a label-free score for model selection: the InfoNCE bound on the information that views share.
 
-        It is the InfoNCE bound (`skclr.evaluation.info_nce_bound`) between two views of X, at one temperature for all
-        losses and frameworks; of more than 5,000 samples, 5,000 at equal steps are read and compared. It ranks models
-        on samples of one number.
+        See `skclr.evaluation.info_nce_bound`. It is computed on two views of X, at one temperature for all losses and
+        frameworks; of more than 5,000 samples, 5,000 evenly spaced ones are used. Compare models only on the same
+        number of samples.
 
         Parameters
         ----------
         X : array or DataFrame of n samples
-            As for `fit`; better not those that it was fitted on.
+            As in `fit`; preferably samples that were not used in `fit`.
         y : None
             Not used.
 
         Returns
         -------
-        In nats, at most log n; greater is better.
+        In nats, at most log n; higher is better.
         """
         check_is_fitted(self)
         views = self.make_views(self.model_.rows(X).spread().as_given())[:2]
@@ -411,52 +411,52 @@ default=None
         return info_nce_bound(z1, z2)
 
     def make_views(self, X: Any, random_state: Any = 0) -> list[np.ndarray]:
-        """Make views of samples as training does: what the network is shown.
+        """Return views of samples, made as in training.
 
-        A copy of the view maker is fitted on X, so that neighbours and replaced entries come from its rows.
+        A copy of the view maker is fitted on X, so that neighbours and replaced entries come from X.
 
         Parameters
         ----------
         X : array or DataFrame of n samples
-            As for `fit`.
+            As in `fit`.
         random_state : int, RandomState or None, default=0
             Seed of the views.
 
         Returns
         -------
-        One (n, *shape_v) array per view, as the encoder gets it, before the modality's preprocessing; global
-        views first. Row i of each is sample i.
+        One (n, *shape_v) array per view, as passed to the encoder, before the modality's preprocessing; global views
+        first. Row i of each is sample i.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the embedder is not fitted.
         ValueError
-            For X of another shape than in `fit`, or of one sample.
+            If samples have another shape than in `fit`, or there is only one.
         """
         check_is_fitted(self)
         return self.model_.views(X, random_state)
 
     def save(self, path: str | os.PathLike[str], *, optimizer: bool = True) -> None:
-        """Write the fit to a file that holds no code, for `skclr.load`.
+        """Save the fitted embedder to a file without code, for `skclr.load`.
 
-        A file that was there is replaced at once, when the new one is whole. Objects and functions of your own
-        that were given as parameters are not in the file: `skclr.load` asks for them.
+        An existing file is replaced atomically. Your own objects and functions that were passed as parameters are not
+        in the file; pass them to `skclr.load`.
 
         Parameters
         ----------
         path : str or path
-            Of the file; its folder has to be there.
+            Path of the file; its folder must exist.
         optimizer : bool, default=True
-            Whether the optimiser's state is in it, up to two thirds of the file, so that `partial_fit` goes on as
-            if nothing had been. `transform` and `warm_start` need none.
+            Whether to include the state of the optimiser, up to two thirds of the file, so that `partial_fit` continues
+            exactly. `transform` and `warm_start` do not need it.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the embedder is not fitted.
         TypeError
-            For a modality of your own.
+            If the modality is user-defined.
         OSError
             If the file cannot be written, or if `path` is a folder, a device, a pipe or a read-only file.
         """
@@ -464,23 +464,22 @@ default=None
         saving.save(self.model_, self.get_params(deep=False), path, optimizer=optimizer)
 
     def to_exported_program(self) -> ExportedProgram:
-        """Write down what `transform` does, preprocessing included, as a graph of torch.export.
+        """Return `transform`, including preprocessing, as a graph of torch.export.
 
-        `to_exported_program().module()` is called with samples as a tensor, any number of them: of a table (B, d)
-        float64, categories as numbers; of images as in X, uint8 where those of `fit` were, else float32; of series
-        (B, channels, time) and of audio (B, samples) float32, as long as the longest of `fit`, NaN after an end. They
-        are not checked.
+        `to_exported_program().module()` takes a tensor with any number of samples: tables (B, d) float64, with
+        categories as numbers; images as in X, uint8 if those of `fit` were, else float32; series (B, channels, time)
+        and audio (B, samples) float32, as long as the longest of `fit`, padded with NaN. The input is not checked.
 
         Returns
         -------
-        The graph, on the CPU; `torch.export.save` writes it to a file, from which C++ can run it.
+        The graph, on the CPU. `torch.export.save` writes it to a file that can be run from C++.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the embedder is not fitted.
         ValueError
-            For texts, for tables with columns of text, and for an encoder of which torch can make no graph.
+            For texts, for tables with columns of text, and if torch cannot export the encoder.
 
         Examples
         --------
@@ -497,24 +496,24 @@ default=None
         return exporting.to_exported_program(self.model_)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
-        """Write what `transform` does, preprocessing included, as an ONNX file.
+        """Write `transform`, including preprocessing, to an ONNX file.
 
-        Its input is called "X", and is what `to_exported_program` says; its output is called "features",
-        (B, n_features_out) float32. A file that was there is replaced at once, when the new one is whole.
+        The input is named "X" and described in `to_exported_program`; the output is named "features", (B,
+        n_features_out) float32. An existing file is replaced atomically.
 
         Parameters
         ----------
         path : str or path
-            Of the file; its folder has to be there.
+            Path of the file; its folder must exist.
 
         Raises
         ------
         ImportError
-            Where onnx or onnxscript is missing.
+            If onnx or onnxscript is not installed.
         NotFittedError, ValueError
-            As `to_exported_program`.
+            As in `to_exported_program`.
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
 
         Examples
         --------
@@ -532,7 +531,7 @@ default=None
         check_is_fitted(self)
         exporting.to_onnx(self.model_, path)
 
-    # -- what was learned ---------------------------------------------------------------------------
+    # -- fitted attributes -------------------------------------------------------------------------
 
     @property
     def net_(self) -> ContrastiveNet:
@@ -541,32 +540,32 @@ default=None
 
     @property
     def encoder_(self) -> Encoder:
-        """The trained encoder, from samples to embeddings."""
+        """The trained encoder, which maps samples to embeddings."""
         return self.model_.encoder
 
     @property
     def device_(self) -> torch.device:
-        """Where the encoder is."""
+        """The device of the encoder."""
         return self.model_.device
 
     @property
     def modality_(self) -> str:
-        """How X was read."""
+        """The modality of X."""
         return type(self.model_.modality).__name__.lower()
 
     @property
     def history_(self) -> Any:
-        """What each epoch recorded."""
+        """What was recorded in each epoch."""
         return self.net_.history
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Training loss by epoch."""
+        """Training loss of each epoch."""
         return [epoch["train_loss"] for epoch in self.history_]
 
     @property
     def n_iter_(self) -> int:
-        """Epochs run."""
+        """Number of epochs run."""
         return len(self.history_)
 
     @property
@@ -576,22 +575,22 @@ default=None
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns, where X was a DataFrame with such."""
+        """Names of the columns, if X was a DataFrame with string names."""
         return self.model_.reading.features_in.feature_names_in_
 
     @property
     def _n_features_out(self) -> int:
         return self.model_.n_features_out
 
-    # -- what scikit-learn asks -------------------------------------------------------------------
+    # -- scikit-learn's protocol ------------------------------------------------------------------
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, with `deep` also the entries `part__name` of the parts' dictionaries."""
+        """Return the parameters; with `deep`, also the entries `part__name` of the parts' dictionaries."""
         params = super().get_params(deep=False)
         return deep_params(params) if deep else params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; `part__name` writes a new dictionary and leaves the old one as it was."""
+        """Set parameters; `part__name` creates a new dictionary and leaves the old one unchanged."""
         return super().set_params(**shallow_params(self, params))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -620,36 +619,35 @@ default=None
 
 
 def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **parameters: Any) -> ContrastiveEmbedder:
-    """Read a fitted embedder that `ContrastiveEmbedder.save` wrote; nothing in the file is run.
+    """Return a fitted embedder from a file of `ContrastiveEmbedder.save`; nothing in the file is run.
 
     Parameters
     ----------
-    path : str or path
-        Of the file.
+    path : str or path Path of the file.
     trust : tuple of {"timm", "tokenizers", "sentence_transformers"}, default=()
-        Packages whose code the file may choose. "timm" lets it name one of timm's own models, with numbers and short
-        names as arguments; "tokenizers" lets it describe a tokenizer without regular expressions, character maps and
-        padding. It trusts the code of that package with a stranger's choice, and nothing else: no path, no hub and
-        no pretrained weights are ever taken from a file. A model of sentence-transformers is made of files of its own
-        and has to be passed, `encoder_params={"model": ...}`.
+        Packages whose code the file may use. "timm" allows it to name one of timm's built-in models, with numbers and
+        short names as arguments; "tokenizers" allows it to describe a tokenizer without regular expressions, character
+        maps and padding. The code of that package then runs with settings from the file, and nothing else: paths, hubs
+        and pretrained weights are never taken from a file. A sentence-transformers model is built from its own files
+        and must be passed, `encoder_params={"model": ...}`.
     **parameters
-        Parameters of `ContrastiveEmbedder` that take the place of those in the file. What no file holds, an
-        encoder or a function of your own, has to be passed here. `callbacks`, `checkpoint_dir`, `net_params` and
-        whatever names a path are left out of the file, with a warning that says which.
+        Parameters of `ContrastiveEmbedder` that replace those in the file. Your own encoder or functions, which a file
+        cannot contain, must be passed here. `callbacks`, `checkpoint_dir`, `net_params` and anything that names a path
+        are not loaded from the file; a warning lists them.
 
     Returns
     -------
-    The embedder, on the device that it asks for, or on the CPU, with a warning, where there is none such.
+    The embedder, on its device or, if that is not available, on the CPU, with a warning.
 
     Raises
     ------
     ModelFileError
-        A ValueError: for a file that is no model, was altered or cut short, is of a later version, or whose parts
-        do not fit together.
+        A ValueError, if the file is not a model, was altered or truncated, comes from a later version, or has
+        inconsistent parts.
     ValueError
-        If a parameter or `trust` has to be passed, and for a parameter that does not exist.
+        If a parameter or `trust` must be passed, or a parameter does not exist.
     OSError, ImportError
-        Where the file cannot be read, and where a part needs a package that is not installed.
+        If the file cannot be read, or a part needs a package that is not installed.
 
     Examples
     --------
@@ -665,7 +663,7 @@ def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **paramet
     given = shallow_params(default, parameters)
     if entries := [name for name in parameters if "__" in name]:
         part = entries[0].partition("__")[0]
-        raise ValueError(f"load takes parameters as a whole, but {entries[0]} is an entry: pass {part}_params={{...}}")
+        raise ValueError(f"{entries[0]} is an entry, but load takes whole parameters. Pass {part}_params={{...}}.")
     model, changed = saving.load(path, given, trust, defaults=default.get_params(deep=False))
     embedder = ContrastiveEmbedder(**{**model.parameters, **changed})
     embedder.model_ = model

@@ -96,7 +96,7 @@ def encode_together(**parts: Any) -> list[Labels]:
 
     Parameters
     ----------
-    ***parts : label arrays by their name in error messages, such as y_train and y_test.
+    **parts : label arrays by their name in error messages, such as y_train and y_test.
 
     Returns
     -------

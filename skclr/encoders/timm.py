@@ -19,7 +19,7 @@ class Timm(Encoder):
     input_shape : (C, H, W). Models with a fixed image size are built for H × W.
     model : name of a model, as listed by `timm.list_models()`.
     pretrained : whether timm downloads pretrained weights; their first layer is adapted to C channels.
-    ***params : parameters of `timm.create_model`.
+    **params : parameters of `timm.create_model`.
 
     Raises
     ------

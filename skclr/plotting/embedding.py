@@ -26,7 +26,8 @@ class EmbeddingDisplay:
     labels : array of shape (n,), default=None
         Classes, or numbers if there are fractions and more than ten values. Rows with -1 or a missing value are
         unlabelled and grey.
-    name : str, default="embedding" Title of the map.
+    name : str, default="embedding"
+        Title of the map.
 
     Attributes
     ----------

@@ -19,7 +19,8 @@ class LossCurveDisplay:
         One per epoch.
     valid_loss : sequence of float, default=None
         One per epoch, if samples were held out.
-    name : str, default=None Name of the curve.
+    name : str, default=None
+        Name of the curve.
 
     Attributes
     ----------

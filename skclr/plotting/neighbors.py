@@ -84,7 +84,7 @@ class NeighborsDisplay:
         random_state : int, default=0
             Seed of the draw.
         ax : matplotlib Axes, default=None
-            The axes that contain the grid.
+            The axes to replace by the grid; None creates a figure.
 
         Returns
         -------

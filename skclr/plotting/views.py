@@ -28,8 +28,9 @@ class ViewsDisplay:
     ----------
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
-        The axes that contain the grid. axes_ : ndarray of matplotlib Axes The grid, with one sample per column, or per
-        row if samples are wider than high.
+        The axes that contain the grid.
+    axes_ : ndarray of matplotlib Axes
+        The grid, with one sample per column, or per row if samples are wider than high.
 
     See Also
     --------
@@ -69,7 +70,7 @@ class ViewsDisplay:
         random_state : int, default=0
             Seed of rows and views.
         ax : matplotlib Axes, default=None
-            The axes to replace by the grid.
+            The axes to replace by the grid; None creates a figure.
 
         Returns
         -------

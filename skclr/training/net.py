@@ -45,7 +45,7 @@ class ContrastiveNet(NeuralNet):
     module : the framework.
     plan : plan of the fit, which determines the loop.
     view_maker : creates the views of a batch; fitted on the training samples.
-    ***kwargs : further arguments of skorch's net.
+    **kwargs : further arguments of skorch's net.
 
     Attributes
     ----------

@@ -63,7 +63,8 @@ def report(
         One or more of {"pca", "tsne", "umap"}, each of which is a map.
     max_points : int, default=20,000
         If X has more rows, this many are drawn at random, which the page states.
-    title : str, default=None Title of the page.
+    title : str, default=None
+        Title of the page.
     random_state : int, default=0
         Seed of random draws, views, splits and maps.
 
