@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
 
-from skclr.randomness import DrawsFrom
+from skclr.randomness import LocalGenerators
 from skclr.views import ImageViews
 
 # The defaults of ours are the parameters of `torchvision`.
@@ -46,7 +46,7 @@ def theirs(x: Tensor) -> Tensor:
 def views_of(library: str, x: Tensor, seed: int) -> Tensor:
     """Make one view of each image, of the 256 levels that torchvision's have."""
     if library == "torchvision":
-        with DrawsFrom(seed):
+        with LocalGenerators(seed):
             return theirs(x)
     generator = torch.Generator().manual_seed(seed)
     view: Tensor = ImageViews(**PARAMS[library]).fit(x)(x, torch.arange(len(x)), generator)[0]

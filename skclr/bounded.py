@@ -37,13 +37,13 @@ def bounded(*, n_calls: int, n_bytes: int) -> Iterator[None]:
     with (
         torch.enable_grad(),
         torch.device("meta"),
-        _FewCalls(n_calls),
-        _SmallTensors(max(n_bytes, 2 * LARGEST_ACTIVATIONS)),
+        _CallLimit(n_calls),
+        _TensorLimit(max(n_bytes, 2 * LARGEST_ACTIVATIONS)),
     ):
         yield
 
 
-class _FewCalls(TorchFunctionMode):
+class _CallLimit(TorchFunctionMode):
     """Stop code with more calls of torch than it should need, such as a network of a billion layers.
 
     Parameters
@@ -62,7 +62,7 @@ class _FewCalls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _SmallTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _TensorLimit(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Stop code whose tensors would take much memory if they had values.
 
     Parameters

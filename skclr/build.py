@@ -17,11 +17,11 @@ from torch import Tensor
 from skclr.encoders import Preprocessed
 from skclr.frameworks import Framework
 from skclr.hints import hint
-from skclr.modalities import Aligned, Modality, stacked
+from skclr.modalities import Aligned, Modality, stack_views
 from skclr.parameters import PARAMETERS
 from skclr.part_choices import accepted_facts, plan_modality, reading_of
 from skclr.plan import Part, Plan
-from skclr.randomness import DrawsFrom
+from skclr.randomness import LocalGenerators
 from skclr.ranks.collectives import world
 from skclr.training import (
     Checkpoints,
@@ -112,7 +112,7 @@ def build_samples(sides: list[Any], modality: Modality, device: torch.device, gr
     """
     if len(sides) == 1:
         return Samples(sides[0], modality.to_tensor, device, groups)
-    return Samples(Aligned(sides), stacked(modality.to_tensor), device, groups)
+    return Samples(Aligned(sides), stack_views(modality.to_tensor), device, groups)
 
 
 def build_views(part: Part, modality: Modality) -> Views:
@@ -236,7 +236,7 @@ def build_untrained(plan: Plan, modality: Modality, **settings: Any) -> Contrast
     ------
     ValueError : as for `build_net`.
     """
-    with DrawsFrom(plan.random_state):
+    with LocalGenerators(plan.random_state):
         framework = build_framework(plan.framework, plan.encoder, plan.loss, plan.freeze, modality)
     return build_net(plan, framework, modality, **settings)
 

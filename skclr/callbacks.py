@@ -25,10 +25,10 @@ except ImportError:
         return method
 
 
-__all__ = ["SUPPORT", "announced", "with_callbacks"]
+__all__ = ["SUPPORT", "notifying_callbacks", "with_callbacks"]
 
 
-class Announcing(Callback):
+class EpochNotifier(Callback):
     """Notify scikit-learn's callbacks of the beginning and end of each epoch; one of them may stop the run.
 
     Parameters
@@ -52,7 +52,7 @@ class Announcing(Callback):
 
 
 @contextmanager
-def announced(estimator: Any, y: Any, model: Model, X: Any) -> Iterator[None]:
+def notifying_callbacks(estimator: Any, y: Any, model: Model, X: Any) -> Iterator[None]:
     """Notify the estimator's callbacks, if it supports any, of the training in the block.
 
     Parameters
@@ -72,7 +72,7 @@ def announced(estimator: Any, y: Any, model: Model, X: Any) -> Iterator[None]:
         "reconstruction_attributes": lambda: {"model_": model.snapshot()},
     }
     context.call_on_fit_task_begin(**facts)
-    bridge = ("sklearn", Announcing(context, facts))
+    bridge = ("sklearn", EpochNotifier(context, facts))
     model.net.callbacks_.append(bridge)
     try:
         yield

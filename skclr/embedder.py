@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.export import ExportedProgram
 
 from skclr import blockwise, exporting, saving
-from skclr.callbacks import SUPPORT, announced, with_callbacks
+from skclr.callbacks import SUPPORT, notifying_callbacks, with_callbacks
 from skclr.diagram import diagram
 from skclr.encoders import Encoder
 from skclr.files.dumps import with_version, without_version
@@ -283,7 +283,7 @@ default=None
                 groups,
                 unlabeled,
                 before=before,
-                watched=partial(announced, self, y),
+                watched=partial(notifying_callbacks, self, y),
             )
         return self
 

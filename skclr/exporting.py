@@ -31,7 +31,7 @@ def to_exported_program(model: Model) -> ExportedProgram:
     # For torch 2.7, which treats the largest integer as the end of a slice, and whose default is strict=True.
     batch = Dim("batch", max=2**31 - 1)
     try:
-        with _quiet():
+        with _silenced():
             return torch.export.export(whole, (example,), dynamic_shapes=({0: batch},), strict=False)
     except Exception as error:
         # A user-defined network may raise anything in torch.
@@ -48,7 +48,7 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     for module in ("onnx", "onnxscript"):
         import_optional(module, "onnx", "to_onnx")
     program = to_exported_program(model)
-    with _quiet():
+    with _silenced():
         graph: Any = torch.onnx.export(
             program, (), input_names=["X"], output_names=["features"], dynamo=True, verbose=False
         )
@@ -81,7 +81,7 @@ class Transform(nn.Module):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     """Suppress messages of torch's exporters about their internals."""
     log = logging.getLogger("torch.onnx")
     level = log.level

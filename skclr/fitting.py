@@ -23,11 +23,11 @@ from skclr.ranks.collectives import world
 from skclr.training import (
     Checkpoints,
     Samples,
-    agree,
+    broadcast,
     check_length,
-    free,
     handle_ctrl_c,
     is_out_of_memory,
+    release_tensors,
     row_groups,
 )
 
@@ -140,7 +140,7 @@ def begin(
     parameters = {name: dict(value) if isinstance(value, dict) else value for name, value in parameters.items()}
     if before is not None:
         check_settled(parameters, reading.modality, before.plan)
-    seed = agree(draw_seed(parameters["random_state"]))
+    seed = broadcast(draw_seed(parameters["random_state"]))
     facts: dict[str, Any] = {"seed": seed, "given": given, "endless": endless}
     plan = plan_fit(parameters, reading.modality, len(samples), samples.device, **facts)
     if world.size > 1:
@@ -194,7 +194,7 @@ def out_of_memory_explained() -> Iterator[None]:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        free(error)
+        release_tensors(error)
         raise MemoryError(
             "training does not fit into memory: lower batch_size ('auto' is up to 256) or chunk_size (with it the "
             "encoder takes a batch in pieces), set precision='bfloat16', "

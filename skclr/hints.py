@@ -65,14 +65,14 @@ def hint(name: str, parameters: Iterable[str], argument: str = "", own: Iterable
     if near := nearest_name(name, own):
         return f"did you mean {near!r}?"
     known = _ALIASES.get(name, name)
-    if known not in parameters and (place := _of_a_part(name, argument, similar=False)):
+    if known not in parameters and (place := _suggest_part(name, argument, similar=False)):
         return place
     if near := known if known in parameters else nearest_name(name, parameters):
         return f"set {near}, a parameter of the estimator" if argument else f"did you mean {near!r}?"
-    return _of_a_part(name, argument, similar=True)
+    return _suggest_part(name, argument, similar=True)
 
 
-def _of_a_part(name: str, argument: str, *, similar: bool) -> str:
+def _suggest_part(name: str, argument: str, *, similar: bool) -> str:
     """Return how to set the first parameter in the registries with this name, or a similar one."""
     for kind, registry in REGISTRIES.items():
         for part_name, part in registry.items():

@@ -246,7 +246,7 @@ def view_auc(z1: np.ndarray, z2: np.ndarray) -> float:
     return float(won / (n * (n - 1)))
 
 
-def spread_rows(n_samples: int, most: int = 5_000) -> np.ndarray:
+def evenly_spaced_rows(n_samples: int, most: int = 5_000) -> np.ndarray:
     """Return evenly spaced row numbers, all if there are few, since measures take quadratic time."""
     return np.linspace(0, n_samples - 1, min(n_samples, most)).astype(int)
 

@@ -22,7 +22,7 @@ from skclr.part_choices import Choice, choose_encoder, choose_modality, choose_n
 from skclr.plan import Part, Plan, shown
 from skclr.precision import multiplies_faster_in_bfloat16
 from skclr.ranks.collectives import world
-from skclr.training import LR_SCHEDULES, OPTIMIZERS, check_alike, preset_arguments, validation_size
+from skclr.training import LR_SCHEDULES, OPTIMIZERS, check_same_on_ranks, preset_arguments, validation_size
 
 DEFAULT_BATCH_SIZE = 256
 # What `max_epochs="auto"` spends at most: of small data the modality's steps would be many more epochs.
@@ -322,4 +322,4 @@ def _tells(name: str) -> bool:
 
 def check_ranks_alike(plan: Plan) -> None:
     """Raise a ValueError if another rank has another plan; a logger may be of one rank alone."""
-    check_alike({name: text for name, text in telling(plan).items() if name not in ("callbacks", "net_params")})
+    check_same_on_ranks({name: text for name, text in telling(plan).items() if name not in ("callbacks", "net_params")})

@@ -60,7 +60,7 @@ def rank_seed(generator: torch.Generator, stream: int) -> int:
 # -- code that passes no generator ----------------------------------------------------------------
 
 
-class DrawsFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class LocalGenerators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Run code that passes no generator, such as torch's weight initialisation, with its own generators.
 
     The random numbers are those of torch's global generators after `torch.manual_seed(seed)`, but these generators are
@@ -87,7 +87,7 @@ class DrawsFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if overload := _with_generator(op):
             return overload(*args, **{**kwargs, "generator": generator})
         # A fused kernel, which can draw only from the global generator.
-        with _borrowed(device) as (*_, borrowed):
+        with _preserved_generators(device) as (*_, borrowed):
             borrowed.set_state(generator.get_state())
             result = op(*args, **kwargs)
             generator.set_state(borrowed.get_state())
@@ -99,7 +99,7 @@ class DrawsFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._generators[device]
 
 
-class NoticesDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class DrawDetector(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Call a function right before the first operation that draws from a global generator in this thread.
 
     Parameters
@@ -132,14 +132,14 @@ def globally_seeded(seed: int, device: torch.device) -> Iterator[None]:
 
     Only one thread at a time may do so. Another thread that draws from them meanwhile changes the numbers of the block.
     """
-    with _borrowed(device) as generators:
+    with _preserved_generators(device) as generators:
         for generator in generators:
             generator.manual_seed(seed)
         yield
 
 
 @contextmanager
-def _borrowed(device: torch.device) -> Iterator[list[torch.Generator]]:
+def _preserved_generators(device: torch.device) -> Iterator[list[torch.Generator]]:
     """Yield the global generators of the CPU and, last, of a device, and restore their states after the block."""
     with _global_generators:
         states = global_states(device)
@@ -164,13 +164,13 @@ def _generators_of(device: torch.device) -> list[torch.Generator]:
     generators = [torch.default_generator]
     if device.type == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]
-        generators.append(torch.cuda.default_generators[_indexed(device).index])
+        generators.append(torch.cuda.default_generators[_with_index(device).index])
     elif device.type == "mps":
         generators.append(torch.mps._get_default_mps_generator())
     return generators
 
 
-def _indexed(device: torch.device) -> torch.device:
+def _with_index(device: torch.device) -> torch.device:
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device
@@ -179,7 +179,7 @@ def _indexed(device: torch.device) -> torch.device:
 def _device(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:
     """Return the device of an operation: the one that it names, or that of its first tensor."""
     tensors = (value.device for value in args if isinstance(value, Tensor))
-    return _indexed(torch.device(kwargs.get("device") or next(tensors, "cpu")))
+    return _with_index(torch.device(kwargs.get("device") or next(tensors, "cpu")))
 
 
 def _draws_globally(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from skclr.data.indexing import Indexing
 from skclr.encoders import ENCODERS, Encoder, Preprocessed
 from skclr.files.atomic import replacing
 from skclr.files.format import Missing, ModelFileError, Reader, from_bytes, is_plain, read_file, to_bytes
-from skclr.files.plain import expect
+from skclr.files.plain import check_learned_array
 from skclr.frameworks import BY_CLASS, FRAMEWORKS, Framework
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality
@@ -31,7 +31,7 @@ from skclr.parameters import admission, check_parameters
 from skclr.part_choices import choose_network, filled, is_auto, left_open
 from skclr.plan import Part, Plan
 from skclr.planning import device_or_cpu, plan_fit
-from skclr.randomness import DrawsFrom
+from skclr.randomness import LocalGenerators
 from skclr.roles import Admission, NeededError
 from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD, undisturbed
 from skclr.views import VIEWS, Views
@@ -100,7 +100,7 @@ def load(
         loaded = _from_bytes(read_file(path), admitted, defaults)
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)} cannot be loaded: {error}") from error
-    _tell_left_out(admitted.left_out)
+    _warn_left_out(admitted.left_out)
     return loaded
 
 
@@ -134,7 +134,7 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
         saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
         plan = replace(plan, sources={**plan.sources, **saved})
         # A user-defined encoder draws initial weights, which are replaced by those in the file.
-        with DrawsFrom(0):
+        with LocalGenerators(0):
             framework = _rebuild_framework(plan, content, given)
             _check_changed(now, plan, modality, given)
         net = _rebuild_net(plan, content, framework, given)
@@ -192,7 +192,7 @@ def _ask_for_missing(parameters: dict[str, Any]) -> None:
         )
 
 
-def _tell_left_out(left_out: dict[str, str]) -> None:
+def _warn_left_out(left_out: dict[str, str]) -> None:
     if left_out:
         arguments = ", ".join(f"{name}=..." for name in dict.fromkeys(left_out.values()))
         warnings.warn(
@@ -278,7 +278,7 @@ def _rebuild_framework(plan: Plan, content: Content, given: Collection[str]) -> 
     if planned.keys() != weights.keys():
         raise ValueError(f"weights belong to other parts: {', '.join(sorted(planned.keys() ^ weights.keys())[:3])}")
     for name, value in planned.items():
-        expect(name, weights[name], value.shape, value.dtype)
+        check_learned_array(name, weights[name], value.shape, value.dtype)
     framework.load_state_dict(weights, assign=True)
     for module in framework.modules():
         if isinstance(module, Indexing):

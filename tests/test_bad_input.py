@@ -73,7 +73,7 @@ BAD_PARAMETERS = {
     "optimizer_params": ({"optimizer_params": {"beta": 1}}, "optimizer_params has 'beta'.*betas"),
     "optimizer_value": (
         {"optimizer_params": {"betas": ""}},
-        "optimizer_params={'betas': ''}.*AdamW takes",
+        "optimizer_params={'betas': ''}.*AdamW expects",
     ),
     "net_params": ({"net_params": {"epochs": 1}}, "epochs"),
     "callbacks": ({"callbacks": ["early"]}, "callbacks=.'early'.: give None or a list of skorch callbacks"),

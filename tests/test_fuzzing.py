@@ -119,7 +119,7 @@ def test_files_with_a_checksum_that_fits(tmp_path, table):
     @quickly
     @given(st.integers(start, len(raw)), st.integers(0, 9), st.binary(max_size=9))
     def read(place, length, content):
-        path.write_bytes(storage.sealed(raw[:place] + content + raw[place + length :]))
+        path.write_bytes(storage.checksummed(raw[:place] + content + raw[place + length :]))
         with contextlib.suppress(ValueError):
             load(path)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from skclr.command_line.describing import described, doubts
+from skclr.command_line.describing import describe, describe_doubtful
 from skclr.command_line.files import Data, check_output, read, write_features, write_records
-from skclr.command_line.messages import complain, readable_error, say
+from skclr.command_line.messages import echo, echo_error, readable_error
 from skclr.embedder import ContrastiveEmbedder
 from skclr.frameworks import FRAMEWORKS
 from skclr.wording import counted
@@ -62,10 +62,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         try:
             options.run(options)
         except KeyboardInterrupt:
-            complain("interrupted")
+            echo_error("interrupted")
             return 130
         except _EXPECTED as error:
-            complain(readable_error(error))
+            echo_error(readable_error(error))
             return 1
     return 0
 
@@ -78,7 +78,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    complain(f"warning: {message}")
+    echo_error(f"warning: {message}")
 
 
 # -- commands ---------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def compare(options: argparse.Namespace) -> None:
         random_state=options.seed,
         verbose=not options.quiet,
     )
-    say(str(found))
+    echo(str(found))
     if options.output:
         write_records(options.output, found.records)
         _report_written(options, counted(len(found.records), "row"))
@@ -132,7 +132,7 @@ def transform(options: argparse.Namespace) -> None:
     write_features(options.output, features, embedder.get_feature_names_out(), files)
     _report_written(options, f"{counted(len(features), 'row')} of {counted(features.shape[1], 'feature')}")
     if files is not None and options.output.suffix.lower() == ".npy" and not options.quiet:
-        say("rows are in the order of the sorted paths; a .csv or .parquet output includes the file names")
+        echo("rows are in the order of the sorted paths; a .csv or .parquet output includes the file names")
 
 
 def report(options: argparse.Namespace) -> None:
@@ -151,15 +151,15 @@ def report(options: argparse.Namespace) -> None:
 def _read(options: argparse.Namespace) -> Data:
     data = read(options.data, options.target, options.text)
     if not options.quiet:
-        say(described(data, options.target, options.text))
-        for doubt in doubts(data):
-            say(doubt)
+        echo(describe(data, options.target, options.text))
+        for doubt in describe_doubtful(data):
+            echo(doubt)
     return data
 
 
 def _report_written(options: argparse.Namespace, what: str) -> None:
     if not options.quiet:
-        say(f"wrote {options.output}: {what}")
+        echo(f"wrote {options.output}: {what}")
 
 
 def _fit(options: argparse.Namespace, data: Data) -> ContrastiveEmbedder:
@@ -186,7 +186,7 @@ def _params(assignments: Sequence[str]) -> dict[str, Any]:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        complain(f"{message} (see {self.prog} --help)")
+        echo_error(f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
 
 
@@ -218,7 +218,7 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
-def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+def _integer(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return a parser of whole numbers within bounds."""
     bounds = f"of {least} or more" if most is None else f"from {least} to {most}"
 
@@ -237,7 +237,7 @@ def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
 def _jobs(text: str) -> int:
     """Parse a number of jobs as in joblib: negative numbers count back from the number of cores."""
     jobs = -1 if text.startswith("-") else 1
-    return jobs * _whole(1)(text.removeprefix("-"))
+    return jobs * _integer(1)(text.removeprefix("-"))
 
 
 def _add_training(command: argparse.ArgumentParser) -> None:
@@ -248,7 +248,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="parameters of ContrastiveEmbedder, such as max_epochs=20 or loss__temperature=0.5",
     )
-    command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="random seed (default: 0)")
+    command.add_argument("--seed", type=_integer(0, 2**32 - 1), default=0, metavar="N", help="random seed (default: 0)")
 
 
 def _add_framework(command: argparse.ArgumentParser) -> None:
@@ -267,13 +267,13 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--labels",
         nargs="+",
-        type=_whole(1),
+        type=_integer(1),
         default=[5, 10, 50],
         metavar="N",
         help="labels per class (default: 5 10 50)",
     )
     command.add_argument(
-        "--folds", type=_whole(2), default=5, metavar="N", help="folds of the cross-validation (default: 5)"
+        "--folds", type=_integer(2), default=5, metavar="N", help="folds of the cross-validation (default: 5)"
     )
     command.add_argument(
         "--scoring", default="accuracy", metavar="NAME", help="name of a scorer of scikit-learn (default: accuracy)"

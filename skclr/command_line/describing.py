@@ -21,7 +21,7 @@ _MOST_CLASSES = 20
 _TARGET_NAMES = {"class", "classes", "label", "labels", "outcome", "target", "targets", "y"}
 
 
-def described(data: Data, target: str | None, text: str | None) -> str:
+def describe(data: Data, target: str | None, text: str | None) -> str:
     """Return a line such as "read 4,000 rows: 10 numbers, 7 categories ('month', ...), target 'sold'"."""
     n_samples = len(data.X)
     if hasattr(data.X, "columns"):
@@ -38,7 +38,7 @@ def described(data: Data, target: str | None, text: str | None) -> str:
     return f"read {samples}, {_labels(data.y, target)}"
 
 
-def doubts(data: Data) -> list[str]:
+def describe_doubtful(data: Data) -> list[str]:
     """Return a sentence on each kind of doubtful column of a table.
 
     `fit` itself warns about identifiers and dates.

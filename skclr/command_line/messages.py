@@ -15,7 +15,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in one_line)
 
 
-def say(text: str, stream: TextIO | None = None) -> None:
+def echo(text: str, stream: TextIO | None = None) -> None:
     """Print lines, by default to standard output, with characters escaped that its encoding lacks."""
     stream = stream or sys.stdout
     lines = "\n".join(map(printable, text.split("\n")))
@@ -23,9 +23,9 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(lines.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
-def complain(text: str) -> None:
+def echo_error(text: str) -> None:
     """Print one line to standard error."""
-    say(f"skclr: {' '.join(text.split())}", sys.stderr)
+    echo(f"skclr: {' '.join(text.split())}", sys.stderr)
 
 
 def readable_error(error: BaseException) -> str:

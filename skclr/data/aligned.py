@@ -60,6 +60,6 @@ class Aligned:
         return aligned
 
 
-def stacked(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]:
+def stack_views(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]:
     """Return a version of `to_tensor` that maps slices of all views to (B, n_views, *shape)."""
     return lambda sides: torch.stack([to_tensor(side) for side in sides], 1)

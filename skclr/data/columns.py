@@ -54,7 +54,7 @@ def to_column(argument: str, values: Any) -> np.ndarray:
         values = first if hasattr(first, "to_pylist") else values[first]
     if isinstance(getattr(values, "dtype", None), np.dtype):
         array = _without_mask(values)
-    elif (to_list := _listing(values)) is not None:
+    elif (to_list := _list_method(values)) is not None:
         listed = to_list()
         array = _objects(listed) if isinstance(listed, list) else np.asarray(listed)
     elif isinstance(values, Sequence) and not isinstance(values, str | bytes):
@@ -113,7 +113,7 @@ def _plain(argument: str, value: Any) -> Hashable:
     return value
 
 
-def _listing(values: Any) -> Any:
+def _list_method(values: Any) -> Any:
     """Return the method of Arrow, polars, pandas or torch that returns a list of Python values."""
     names = ("to_pylist", "to_list", "tolist")
     return next((method for name in names if (method := getattr(values, name, None)) is not None), None)

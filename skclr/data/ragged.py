@@ -67,7 +67,7 @@ class Ragged:
         padded[~inside] = self.fill
         return padded
 
-    def paddings(self, *, any_length: bool) -> np.ndarray:
+    def padded_lengths(self, *, any_length: bool) -> np.ndarray:
         """Return the lengths (n,) to which samples are padded, each of which depends only on that sample.
 
         Parameters
@@ -76,7 +76,7 @@ class Ragged:
             sample, however long samples were in `fit`.
         """
         padded = np.full(len(self), self.length) if self.padded is None else self.padded
-        return octaves_below(padded, self.lengths) if any_length else padded
+        return halved_to_fit(padded, self.lengths) if any_length else padded
 
     def padded_to(self, length: int) -> Self:
         """Return the same samples padded to another length."""
@@ -90,13 +90,13 @@ class Ragged:
         return Ragged(np.concatenate([self.values, more.values]), offsets, self.length, self.fill)
 
 
-def octaves_below(longest: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def halved_to_fit(longest: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return the smallest of longest, longest / 2, longest / 4, ... that is at least the length, each (n,)."""
     held = np.clip(lengths, 1, longest)
     return np.maximum(held, np.ceil(longest / 2 ** np.floor(np.log2(longest / held)))).astype(int)
 
 
-def ending_early(x: Tensor) -> Tensor:
+def with_short_last(x: Tensor) -> Tensor:
     """Set the last of samples (B, *inner, T) to NaN after its first step."""
     x = x.clone()
     x[-1, ..., 1:] = torch.nan

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from skclr.data.sources import holds_views, opened
+from skclr.data.sources import holds_views, open_source
 from skclr.data.stored import Stored
-from skclr.measures import spread_rows
+from skclr.measures import evenly_spaced_rows
 
 
 class Rows:
@@ -99,7 +99,7 @@ class Rows:
 
     def spread(self, most: int = 5_000) -> Rows:
         """Return `most` evenly spaced rows, or all if there are fewer; other rows are not read."""
-        return self if len(self) <= most else self[spread_rows(len(self), most)]
+        return self if len(self) <= most else self[evenly_spaced_rows(len(self), most)]
 
     def single(self) -> Any:
         """Return the only container.
@@ -120,8 +120,8 @@ class Rows:
 def _open(X: Any, *, paired: bool) -> list[Any]:
     """Open the containers that X holds, one per view."""
     if isinstance(X, tuple) and X and holds_views(X, paired=paired):
-        return [opened(view) for view in X]
-    X = opened(X)
+        return [open_source(view) for view in X]
+    X = open_source(X)
     # A text is a sample without a shape.
     if not paired or len(getattr(X, "shape", ())) < (2 if _holds_text(X) else 3):
         return [X]

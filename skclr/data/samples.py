@@ -92,10 +92,10 @@ class Samples(Dataset[Tensor]):
         ----------
         any_length : whether samples may be shorter than those of `fit`.
         """
-        if not hasattr(self.X, "paddings"):
+        if not hasattr(self.X, "padded_lengths"):
             yield np.arange(len(self)), self
             return
-        padded = self.X.paddings(any_length=any_length)
+        padded = self.X.padded_lengths(any_length=any_length)
         for length in np.unique(padded[self.rows]).tolist():
             positions = np.flatnonzero(padded[self.rows] == length)
             alike = self.subset(positions)
@@ -152,9 +152,9 @@ class Batches:
         return full if self.shuffle or rest // world.size * world.size < 2 else full + 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return self.after(0)
+        return self.skipping(0)
 
-    def after(self, n_batches: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def skipping(self, n_batches: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield the batches of the next epoch, without the first `n_batches`."""
         order = np.arange(len(self.samples))
         if self.shuffle:
@@ -176,12 +176,12 @@ class Batches:
             batches: Iterator[Tensor] = (resident[places[batch]] for batch in slices)
         else:
             reader = samples.in_blocks()
-            batches = one_ahead(lambda batch: reader[order[batch]], slices)
+            batches = prefetched(lambda batch: reader[order[batch]], slices)
         for x, batch in zip(batches, slices, strict=True):
             yield x, rows[batch], groups[batch]
 
 
-def one_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+def prefetched(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
     """Yield function(item) of each item; a thread computes the next while the caller uses the last."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None

@@ -34,7 +34,7 @@ _READERS = {
 }
 
 
-def opened(X: Any) -> Any:
+def open_source(X: Any) -> Any:
     """Return X as arrays, frames, sequences or `Stored` rows, as modalities expect.
 
     The path of a Parquet file or folder becomes its rows, and that of a folder of images its images. Data on disk
@@ -48,12 +48,12 @@ def opened(X: Any) -> Any:
     ValueError, TypeError : if X holds no samples, or is an iterator; the message says what to pass instead.
     """
     if isinstance(X, tuple) and X:
-        return X if holds_views(X) else opened(list(X))
+        return X if holds_views(X) else open_source(list(X))
     if hasattr(X, "map_partitions"):
         X = X.compute()
     _check(X)
     if isinstance(X, os.PathLike):
-        X = _in_path(Path(X))
+        X = _open_path(Path(X))
     X = _in_memory(X)
     if isinstance(X, torch.Tensor):
         return to_array(X)
@@ -61,7 +61,7 @@ def opened(X: Any) -> Any:
         return np.asarray(X)
     if not is_stored(X):
         return _as_arrays(X)
-    rows = _stored(X)
+    rows = _as_stored(X)
     few = len(rows.shape) == 1 or math.prod(rows.shape) <= _MOST_IN_MEMORY
     return rows.everything() if few else rows
 
@@ -265,7 +265,7 @@ def _check_path(X: Any) -> None:
 # -- rows on disk -------------------------------------------------------------------------------------
 
 
-def _stored(X: Any) -> Stored:
+def _as_stored(X: Any) -> Stored:
     if not isinstance(X, Dataset):
         return Stored(X)
     try:
@@ -287,7 +287,7 @@ def _in_memory(X: Any) -> Any:
     return X.to_pandas() if hasattr(X, "to_pandas") and hasattr(X, "column_names") else X
 
 
-def _in_path(path: Path) -> Any:
+def _open_path(path: Path) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"X={str(path)!r} does not exist. Correct the path.")
     if path.suffix == ".parquet" or (path.is_dir() and visible_files(path, "*.parquet")):

@@ -57,11 +57,11 @@ class Preprocessed(Encoder):
                 f"freeze={layers}: the encoder has {len(holders)} layers. Use that many at most, or 'all'."
             )
         for module in self.frozen:
-            _train_own(module, True)
+            _set_own_mode(module, True)
         # Hidden in a tuple, since a module registered twice would be saved twice.
         self.frozen = tuple(holders[:n_layers])
         for module in self.frozen:
-            _train_own(module, False)
+            _set_own_mode(module, False)
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and evaluation mode; frozen layers stay in evaluation mode."""
@@ -89,7 +89,7 @@ class Preprocessed(Encoder):
         return embedding.shape[1]
 
 
-def _train_own(module: nn.Module, mode: bool) -> None:
+def _set_own_mode(module: nn.Module, mode: bool) -> None:
     """Set the mode of a module itself, but not of its children."""
     module.training = mode
     for parameter in module.parameters(recurse=False):

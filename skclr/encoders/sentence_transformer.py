@@ -64,7 +64,7 @@ class SentenceTransformer(Encoder):
     ) -> None:
         super().__init__()
         self.model = _load(model)
-        if len(input_shape) != 1 or not _reads(self.model, n_tokens - 1):
+        if len(input_shape) != 1 or not _fits_tokenizer(self.model, n_tokens - 1):
             raise ValueError(
                 "encoder='sentence_transformer' needs texts read with the model's own tokenizer: "
                 "set modality_params={'tokenizer': ...} to the same path or object as encoder_params={'model': ...}"
@@ -129,7 +129,7 @@ def _load(model: Any) -> Any:
     return sentence_transformers.SentenceTransformer(str(model), device="cpu")
 
 
-def _reads(model: Any, n_tokens: int) -> bool:
+def _fits_tokenizer(model: Any, n_tokens: int) -> bool:
     """Return whether a tokenizer with n_tokens ids can be the model's own."""
     if isinstance(model, MeanOfStates):
         # Such a model has no tokenizer, and often has a few more vectors than there are tokens.

@@ -16,7 +16,7 @@ from skclr.evaluation.candidates import EMBEDDING, beside, untrained
 from skclr.evaluation.judges import linear_judge
 from skclr.evaluation.scorers import embed
 from skclr.evaluation.verdicts import best_of, gain
-from skclr.measures import collapsed_share, effective_rank, feature_std, spread_rows, view_auc
+from skclr.measures import collapsed_share, effective_rank, evenly_spaced_rows, feature_std, view_auc
 from skclr.modalities.doubtful import doubtful_columns
 from skclr.training import embed_views
 
@@ -123,7 +123,7 @@ def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_st
     rows = Rows.of(X, paired=embedder.net_.view_maker.shows_given)
     n_samples = len(embedder.transform(rows.first.as_given()))
     labels = None if y is None else encode_labels(y, n_samples)
-    chosen = spread_rows(n_samples, _MOST_ROWS)
+    chosen = evenly_spaced_rows(n_samples, _MOST_ROWS)
     rows = rows[chosen]
     views = embedder.make_views(rows.as_given(), random_state)[:2]
     X = rows.first

@@ -113,10 +113,10 @@ def to_bytes(tree: Any, classes: Mapping[str, type]) -> bytes:
     """
     tensors: dict[str, Tensor] = {}
     document = {"sha256": "0" * 64, "version": VERSION, "tree": _Writer(classes, tensors).write(tree, "")}
-    return sealed(write_tensors(tensors, {"skclr": json.dumps(document, separators=(",", ":"), allow_nan=False)}))
+    return checksummed(write_tensors(tensors, {"skclr": json.dumps(document, separators=(",", ":"), allow_nan=False)}))
 
 
-def sealed(raw: bytes) -> bytes:
+def checksummed(raw: bytes) -> bytes:
     """Return the bytes of a file with its checksum inserted."""
     return raw[: _DIGEST.start] + _digest(raw) + raw[_DIGEST.stop :]
 
@@ -292,7 +292,7 @@ class Reader:
 
     def read(self, tree: Any) -> Any:
         """Return the value with its classes looked up and its parts built; only for trusted files."""
-        return self._one_error(lambda: self._made(self._read(tree)))
+        return self._one_error(lambda: self._built(self._read(tree)))
 
     def inert(self, tree: Any) -> Any:
         """Return the value with `Named` and `Described` instead of classes and parts."""
@@ -334,16 +334,16 @@ class Reader:
                 return Described(str(name), dict(self._read(state)))
         raise ModelFileError(f"it contains {kind!r}, which this skclr does not know")
 
-    def _made(self, value: Any) -> Any:
+    def _built(self, value: Any) -> Any:
         match value:
             case Named():
                 return self.classes[value.name]
             case Described():
-                return self.classes[value.name].from_state(self._made(value.state))  # type: ignore[attr-defined]
+                return self.classes[value.name].from_state(self._built(value.state))  # type: ignore[attr-defined]
             case list():
-                return [self._made(item) for item in value]
+                return [self._built(item) for item in value]
             case tuple():
-                return tuple(map(self._made, value))
+                return tuple(map(self._built, value))
             case dict():
-                return {self._made(key): self._made(item) for key, item in value.items()}
+                return {self._built(key): self._built(item) for key, item in value.items()}
         return value

@@ -45,7 +45,7 @@ class Plain:
         """Raise a ValueError if the learned state is inconsistent; its types have been checked."""
 
 
-def expect(name: str, array: Any, shape: tuple[int, ...], dtype: Any) -> None:
+def check_learned_array(name: str, array: Any, shape: tuple[int, ...], dtype: Any) -> None:
     """Raise a ValueError unless an array or tensor has the given shape and dtype."""
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{name} is {array.dtype} {tuple(array.shape)}, not {dtype} {shape}")

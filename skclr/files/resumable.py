@@ -53,7 +53,7 @@ class ResumableArray:
         self, path: str | os.PathLike[str], shape: tuple[int, int], run: Mapping[str, Any], block_rows: int
     ) -> None:
         self.path = check_writable(path)
-        self.part, self.notes = (_beside(self.path, ending) for ending in (".part", ".part.json"))
+        self.part, self.notes = (_with_ending(self.path, ending) for ending in (".part", ".part.json"))
         for file in (self.part, self.notes):
             check_writable(file, follow=False)
         self.shape = shape
@@ -74,7 +74,7 @@ class ResumableArray:
                 self._start()
         except BaseException:
             # An empty file was just created by this call; its notes belong to another run.
-            if self._is_ours() and self._n_bytes_there() == 0:
+            if self._is_ours() and self._size_on_disk() == 0:
                 self._unlink_part()
             self._file.close()
             raise
@@ -112,7 +112,7 @@ class ResumableArray:
     def check_inputs(self, inputs: str) -> None:
         """Raise a ValueError unless the written rows were computed from the same inputs."""
         if inputs != self._inputs:
-            raise ValueError(self._of_another("X"))
+            raise ValueError(self._mismatch("X"))
 
     # -- the unfinished file ----------------------------------------------------------------------------
 
@@ -131,15 +131,15 @@ class ResumableArray:
     def _fits(self) -> bool:
         """Return whether the unfinished file has this shape."""
         self._file.seek(0)
-        return self._n_bytes_there() == self._n_bytes and self._file.read(len(self._header)) == self._header
+        return self._size_on_disk() == self._n_bytes and self._file.read(len(self._header)) == self._header
 
     def _start(self) -> None:
-        if self._n_bytes_there():
+        if self._size_on_disk():
             # Not truncated in place, so that other hard links keep their content.
             self._discard()
             self._file.close()
             self._file = self._open_part()
-            if self._n_bytes_there():
+            if self._size_on_disk():
                 raise _busy(self.path)
         # The notes go first: with old notes, a new file of zeros would look like an unfinished one.
         self._remove_notes()
@@ -197,7 +197,7 @@ class ResumableArray:
         if not self._is_ours():
             raise _busy(self.path)
 
-    def _n_bytes_there(self) -> int:
+    def _size_on_disk(self) -> int:
         return os.fstat(self._file.fileno()).st_size
 
     @property
@@ -223,21 +223,21 @@ class ResumableArray:
             return None
         others = [name for name, value in self.run.items() if notes.get(name) != value]
         if others:
-            raise ValueError(self._of_another(", ".join(others)))
+            raise ValueError(self._mismatch(", ".join(others)))
         n_done, size, inputs = (notes.get(name) for name in ("rows", "block_rows", "inputs"))
         if type(n_done) is not int or type(size) is not int or not isinstance(inputs, str) or size < 1:
             return None
         whole_blocks = n_done % size == 0 or n_done == self.shape[0]
         return (n_done, size, inputs) if 0 < n_done <= self.shape[0] and whole_blocks else None
 
-    def _of_another(self, what: str) -> str:
+    def _mismatch(self, what: str) -> str:
         return (
             f"{self.part} is unfinished and belongs to another {what}. Delete {self.notes.name} to start again, or "
             "choose another path."
         )
 
 
-def _beside(path: Path, ending: str) -> Path:
+def _with_ending(path: Path, ending: str) -> Path:
     """Return the path with an ending; too long a name is replaced by its beginning and its hash."""
     name = path.name + ending
     if len(os.fsencode(name)) > _LONGEST_NAME:

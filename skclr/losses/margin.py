@@ -150,10 +150,10 @@ def _mean(x: Tensor, mask: Tensor) -> Tensor:
 def _distances(distance: str, similarities: Tensor, pairs: Pairs) -> Tensor:
     """Return distances (r, C); 0 where the two are the same row."""
     compared = pairs.positives + pairs.negatives
-    return (1 - similarities) * compared if distance == "cosine" else _root(-2 * similarities * compared)
+    return (1 - similarities) * compared if distance == "cosine" else _stable_sqrt(-2 * similarities * compared)
 
 
-def _root(squares: Tensor) -> Tensor:
+def _stable_sqrt(squares: Tensor) -> Tensor:
     # Squares this small are rounding errors, and the gradient of their roots would be unbounded.
     rounding = 8 * torch.finfo(squares.dtype).eps * squares.detach().amax(1, keepdim=True)
     zero = squares <= rounding
@@ -164,15 +164,15 @@ def _euclidean_rows(anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor
     """Return rows whose products are -½ |a - c|² = a·c - ½ a² - ½ c²."""
     # Relative to a common centre the squares are small, and so is the rounding error of their difference.
     centre = candidates.detach().mean(0)
-    a, half_a = _about(centre, anchors)
-    c, half_c = (a, half_a) if candidates is anchors else _about(centre, candidates)
+    a, half_a = _relative_to(centre, anchors)
+    c, half_c = (a, half_a) if candidates is anchors else _relative_to(centre, candidates)
     return (
         torch.cat([a, -half_a, -torch.ones_like(half_a)], 1),
         torch.cat([c, torch.ones_like(half_c), half_c], 1),
     )
 
 
-def _about(centre: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def _relative_to(centre: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return rows relative to a centre, and half of their squared norms (n, 1)."""
     rows = rows - centre
     return rows, rows.square().sum(1, keepdim=True) / 2

@@ -66,7 +66,7 @@ def vicreg(
     _check_pair(z1, z2)
     invariance = mse_loss(at_least_float32(z1), at_least_float32(z2))
     covariance1, covariance2 = _covariance(z1), _covariance(z2)
-    variance = (_missing_deviation(covariance1) + _missing_deviation(covariance2)) / 2
+    variance = (_variance_hinge(covariance1) + _variance_hinge(covariance2)) / 2
     covariance = _mean_square(covariance1) + _mean_square(covariance2)
     return invariance_weight * invariance + variance_weight * variance + covariance_weight * covariance
 
@@ -96,7 +96,7 @@ def _covariance(z: Tensor) -> Tensor:
         return world.average(centered.T @ centered) / (len(z) - 1 / world.size)
 
 
-def _missing_deviation(covariance: Tensor) -> Tensor:
+def _variance_hinge(covariance: Tensor) -> Tensor:
     # The constant keeps the gradient of the root finite at variance 0.
     return relu(1 - (covariance.diagonal() + 1e-4).sqrt()).mean()
 

@@ -186,7 +186,7 @@ class InfoNCE(TemperatureLoss):
 
     def mean(self, anchors: Tensor, candidates: Tensor, groups: EncodedGroups) -> Tensor:
         """See `PairwiseLoss.mean`."""
-        return mean_over_pairs(_one_among_negatives, *cosine_rows(anchors, candidates, self.temperature), groups)
+        return mean_over_pairs(_info_nce_cost, *cosine_rows(anchors, candidates, self.temperature), groups)
 
 
 @dataclass(frozen=True)
@@ -230,9 +230,7 @@ class NPair(PairwiseLoss):
         """See `PairwiseLoss.mean`."""
         scale = anchors.shape[1] ** -0.25
         scaled = scale * anchors
-        loss = mean_over_pairs(
-            _one_among_negatives, scaled, scaled if candidates is anchors else scale * candidates, groups
-        )
+        loss = mean_over_pairs(_info_nce_cost, scaled, scaled if candidates is anchors else scale * candidates, groups)
         return loss + self.norm_weight * anchors.square().sum(1).mean()
 
 
@@ -306,7 +304,7 @@ def _mean_of_sums(
     return over_counts(*cost(log_sum_exp_of_others(anchors, at_most=largest), pulls, groups.n_positives))
 
 
-def _one_among_negatives(similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+def _info_nce_cost(similarities: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
     against = _log_sum_exp(similarities, without=pairs.positives)
     costs = -logsigmoid(similarities - against[:, None]) * pairs.positives
     return costs.sum(1), pairs.positives.sum(1)

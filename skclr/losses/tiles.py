@@ -45,7 +45,7 @@ def mean_cost(row_cost: RowCost, anchors: Tensor, candidates: Tensor, *, self_of
 
 def over_counts(costs: Tensor, counts: Tensor) -> Tensor:
     """Return the sum of costs (R,) over the sum of their counts (R,); 0 if all counts are 0."""
-    return costs.sum() / _count(counts.sum().to(costs.dtype))
+    return costs.sum() / _mean_count(counts.sum().to(costs.dtype))
 
 
 def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
@@ -107,10 +107,10 @@ class _TiledMean(torch.autograd.Function):
         total, count = anchors.new_zeros(2).unbind()
         for start in range(0, len(anchors), n_rows):
             rows = slice(start, min(start + n_rows, len(anchors)))
-            cost, n_costs = _walk_tile(row_cost, anchors, candidates, self_offset, rows, *into)
+            cost, n_costs = _process_tile(row_cost, anchors, candidates, self_offset, rows, *into)
             total += cost
             count += n_costs
-        count = _count(count)
+        count = _mean_count(count)
         ctx.save_for_backward(anchors_grad, candidates_grad, count)
         return total / count
 
@@ -126,7 +126,7 @@ class _LogSumExpOfOthers(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, at_most: float) -> Tensor:
         sums = rows.new_zeros(len(rows))
-        tiles: Iterable[_Powers] = _powers(rows, at_most)
+        tiles: Iterable[_ExpTile] = _exp_tiles(rows, at_most)
         few = len(rows) ** 2 * rows.element_size() <= _KEPT_BYTES
         if few:
             tiles = list(tiles)
@@ -143,7 +143,7 @@ class _LogSumExpOfOthers(torch.autograd.Function):
         rows, sums = ctx.saved_tensors
         shares = grad / sums
         rows_grad = torch.zeros_like(rows)
-        for here, later, powers in ctx.tiles or _powers(rows, ctx.at_most):
+        for here, later, powers in ctx.tiles or _exp_tiles(rows, ctx.at_most):
             grads = (shares[here, None] + shares[here.start :]).mul_(powers)
             rows_grad[here].addmm_(grads, rows[here.start :])
             rows_grad[later].addmm_(grads[:, here.stop - here.start :].T, rows[here])
@@ -152,10 +152,10 @@ class _LogSumExpOfOthers(torch.autograd.Function):
 
 # The bytes that forward may keep for backward instead of recomputing them.
 _KEPT_BYTES = 2**25
-_Powers = tuple[slice, slice, Tensor]
+_ExpTile = tuple[slice, slice, Tensor]
 
 
-def _powers(rows: Tensor, at_most: float) -> Iterator[_Powers]:
+def _exp_tiles(rows: Tensor, at_most: float) -> Iterator[_ExpTile]:
     """Yield tiles: a slice of rows, the slice of all later rows, and exp(products - at_most) of the first with both."""
     # These tiles are half as wide as others on average; with a single tile nothing would be saved.
     n_rows = min(2 * rows_per_tile(rows), (len(rows) + 1) // 2)
@@ -166,7 +166,7 @@ def _powers(rows: Tensor, at_most: float) -> Iterator[_Powers]:
         yield here, later, powers
 
 
-def _walk_tile(
+def _process_tile(
     row_cost: RowCost,
     anchors: Tensor,
     candidates: Tensor,
@@ -199,7 +199,7 @@ def _tile(anchors: Tensor, candidates: Tensor, rows: slice, self_offset: int | N
     return tile
 
 
-def _count(count: Tensor) -> Tensor:
+def _mean_count(count: Tensor) -> Tensor:
     """Return the mean count of a rank, bounded away from 0."""
     return world.average(count).clamp_min(1 / world.size)
 

@@ -1,6 +1,6 @@
 """Modalities: how X is read. To add one, write its file and its line here."""
 
-from skclr.data.aligned import Aligned, stacked
+from skclr.data.aligned import Aligned, stack_views
 from skclr.data.parquet import ParquetRows
 from skclr.modalities.audio import Audio
 from skclr.modalities.base import Modality, check_two_samples
@@ -28,5 +28,5 @@ __all__ = [
     "Tabular",
     "Text",
     "check_two_samples",
-    "stacked",
+    "stack_views",
 ]

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from skclr.arguments import check_number
-from skclr.data.ragged import Ragged, ending_early
+from skclr.data.ragged import Ragged, with_short_last
 from skclr.data.stored import Stored
-from skclr.files.plain import expect
+from skclr.files.plain import check_learned_array
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, check_unmasked
 from skclr.modalities.mel import LogMel, time_bins
 
@@ -127,7 +127,7 @@ class Audio(Modality):
 
     def example(self) -> Tensor:
         """Return two clips of silence, the second of one sample: views end early even where all clips are as long."""
-        return ending_early(super().example())
+        return with_short_last(super().example())
 
     def preprocessing(self) -> LogMel:
         """Return the log-mel spectrogram, each band standardised to what the fit has heard."""
@@ -152,8 +152,8 @@ class Audio(Modality):
         with torch.device("meta"):
             if self._log_mel().filters.numel() > LARGEST_SAMPLE:
                 raise ValueError(f"window={self.window} or n_mels={self.n_mels} makes filters of too large a size")
-        expect("mean_", self.mean_, (self.n_mels,), torch.float32)
-        expect("deviation_", self.deviation_, (self.n_mels,), torch.float32)
+        check_learned_array("mean_", self.mean_, (self.n_mels,), torch.float32)
+        check_learned_array("deviation_", self.deviation_, (self.n_mels,), torch.float32)
 
     def _log_mel(self, mean: Tensor | float = 0.0, deviation: Tensor | float = 1.0) -> LogMel:
         bands = self.n_mels, self.window, self.hop, self.min_frequency, self._highest()

@@ -15,7 +15,7 @@ from torch.nn.functional import batch_norm
 
 from skclr.data.files import ImageFiles, holds_paths, shape_of_files, to_paths
 from skclr.data.stored import Converted, Joined, Stored
-from skclr.files.plain import expect
+from skclr.files.plain import check_learned_array
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_finite, check_two_samples, check_unmasked
 from skclr.modalities.pixels import SCALES, WHITE, PixelScale, as_pixels, fractions
 
@@ -171,8 +171,8 @@ class Image(Modality):
         height, width = self.shape_[1:]
         if self.size is not None and tuple(self.size) != (height, width):
             raise ValueError(f"files are resized to {self.size}, but images are {height} × {width}")
-        expect("mean_", self.mean_, self.shape_[:1], torch.float32)
-        expect("deviation_", self.deviation_, self.shape_[:1], torch.float32)
+        check_learned_array("mean_", self.mean_, self.shape_[:1], torch.float32)
+        check_learned_array("deviation_", self.deviation_, self.shape_[:1], torch.float32)
 
     @property
     def _scale(self) -> PixelScale:

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_array
 from torch import Tensor, nn
 
 from skclr.data.missing import channel_statistics
-from skclr.data.ragged import Ragged, ending_early
+from skclr.data.ragged import Ragged, with_short_last
 from skclr.data.stored import Stored, pieces
-from skclr.files.plain import expect
+from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality, check_no_dates, check_two_samples, unmasked
 
 # Enough for a mean and a deviation; reading more would only cost time.
@@ -104,7 +104,7 @@ class Series(Modality):
 
     def example(self) -> Tensor:
         """Return two series of zeros, the second of one step where X had gaps or unequal lengths."""
-        return ending_early(super().example()) if self.gaps_ else super().example()
+        return with_short_last(super().example()) if self.gaps_ else super().example()
 
     def preprocessing(self) -> nn.Module:
         """Standardise the channels; NaN stays."""
@@ -125,8 +125,8 @@ class Series(Modality):
         """See `Plain.check_state`."""
         super().check_state()
         channels, _ = self.shape_
-        expect("mean_", self.mean_, (channels, 1), torch.float32)
-        expect("deviation_", self.deviation_, (channels, 1), torch.float32)
+        check_learned_array("mean_", self.mean_, (channels, 1), torch.float32)
+        check_learned_array("deviation_", self.deviation_, (channels, 1), torch.float32)
 
     def _read(self, X: Any) -> np.ndarray | Ragged:
         rows = self._read_list(X) if _is_list(X) else self._read_array(X)

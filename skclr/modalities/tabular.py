@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from skclr.data.files import IMAGE_SUFFIXES
 from skclr.data.stored import Stored, pieces
-from skclr.files.plain import expect
+from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories, count_values, warn_of_unseen
 from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
@@ -161,9 +161,9 @@ class Tabular(Modality):
         super().check_state()
         if self.storage_ not in ("memory", "disk", "sparse"):
             raise ValueError(f"rows of the storage {self.storage_!r} are unknown")
-        expect("is_categorical_", self.is_categorical_, self.shape_, bool)
-        expect("mean_", self.mean_, self.shape_, np.float64)
-        expect("scale_", self.scale_, self.shape_, np.float64)
+        check_learned_array("is_categorical_", self.is_categorical_, self.shape_, bool)
+        check_learned_array("mean_", self.mean_, self.shape_, np.float64)
+        check_learned_array("scale_", self.scale_, self.shape_, np.float64)
         if not (np.isfinite(self.mean_).all() and np.isfinite(self.scale_).all() and (self.scale_ > 0).all()):
             raise ValueError("means are not finite, or scales not above 0")
         if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):

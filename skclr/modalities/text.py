@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from skclr.data.columns import is_missing
 from skclr.data.ragged import Ragged
 from skclr.encoders.text import mean_of_tokens
-from skclr.files.plain import expect
+from skclr.files.plain import check_learned_array
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
 from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
 from skclr.views import TextViews
@@ -102,7 +102,7 @@ class Text(Modality):
 
     def shortened(self, rows: Ragged) -> Ragged:
         """See `Modality.shortened`: memory follows X, and not the longest text that an encoder would take."""
-        return rows.padded_to(int(rows.paddings(any_length=True).max()))
+        return rows.padded_to(int(rows.padded_lengths(any_length=True).max()))
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
         """Take ids to int64 (B, L), or (B, L, G) with G ids a word."""
@@ -163,8 +163,8 @@ class Text(Modality):
             raise ValueError(f"the tokenizer has more ids than {n_tokens}")
         if read[1:] != self.shape_[1:] or math.prod(read) > LARGEST_SAMPLE:
             raise ValueError(f"texts of shape {self.shape_} are not what the tokenizer makes, {read}")
-        expect("table_", self.table_, (n_tokens, width), torch.float32)
-        expect("token_weights_", self.token_weights_, (n_tokens,), torch.float32)
+        check_learned_array("table_", self.table_, (n_tokens, width), torch.float32)
+        check_learned_array("token_weights_", self.token_weights_, (n_tokens,), torch.float32)
 
     def _tokenized(self, texts: list[str]) -> Ragged:
         rows = self.tokenizer_(texts, self.max_tokens)

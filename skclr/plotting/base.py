@@ -53,7 +53,7 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, cell: tuple[float, float]
     return ax, grid.subplots(squeeze=False)
 
 
-def clear(ax: Any) -> None:
+def remove_ticks(ax: Any) -> None:
     """Remove ticks and frame."""
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():

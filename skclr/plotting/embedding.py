@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 
 from skclr.data import Rows
 from skclr.optional import import_optional
-from skclr.plotting.base import COLORS, GREY, PALE, clear, one_axes
+from skclr.plotting.base import COLORS, GREY, PALE, one_axes, remove_ticks
 from skclr.plotting.labels import UNLABELLED_NAME, label_name, read_labels
 from skclr.plotting.samples import shortened, some_rows
 
@@ -154,7 +154,7 @@ class EmbeddingDisplay:
                 loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=6 / style["s"] ** 0.5
             )
         self.ax_.set_title(self.name)
-        clear(self.ax_)
+        remove_ticks(self.ax_)
         return self
 
 
@@ -221,7 +221,7 @@ def classes(labels: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     largest = [name for name, _ in counts.most_common(len(COLORS))]
     shown = [
         (name, color, np.flatnonzero((names == name) & ~without))
-        for name, color in zip(sorted(largest, key=in_order), COLORS, strict=False)
+        for name, color in zip(sorted(largest, key=numeric_first), COLORS, strict=False)
     ]
     if len(counts) > len(largest):
         rest = np.flatnonzero(~np.isin(names, largest) & ~without)
@@ -231,7 +231,7 @@ def classes(labels: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     return shown
 
 
-def in_order(name: str) -> tuple[bool, float, str]:
+def numeric_first(name: str) -> tuple[bool, float, str]:
     """Return a sort key that orders numbers by value, before other names."""
     try:
         return False, float(name), name

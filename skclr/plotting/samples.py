@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Rows
 from skclr.model import rows_of
-from skclr.plotting.base import COLORS, GREY, clear, pyplot
+from skclr.plotting.base import COLORS, GREY, pyplot, remove_ticks
 
 # Number of rows of which views are made, including those shown.
 _CONTEXT = 256
@@ -84,7 +84,7 @@ class Picture(Drawing):
     def draw(self, ax: Any, original: Any = None) -> None:
         """See `Drawing.draw`."""
         ax.imshow(self.pixels, cmap=self.colormap, vmin=0, vmax=1)
-        clear(ax)
+        remove_ticks(ax)
 
     def tile(self, height: int) -> Any:
         """Return the image at this height, keeping its aspect ratio."""
@@ -138,7 +138,7 @@ class Curves(Drawing):
             ax.plot(original.values.T, color=GREY, alpha=0.4, linewidth=0.8)
         for channel, color in zip(self.values, COLORS, strict=False):
             ax.plot(channel, color=color, linewidth=1.1)
-        clear(ax)
+        remove_ticks(ax)
 
     def tile(self, height: int) -> Any:
         """Return the curves on a white background, twice as wide as high."""
@@ -185,7 +185,7 @@ class Row(Drawing):
 
     def draw(self, ax: Any, original: Any = None) -> None:
         """See `Drawing.draw`."""
-        clear(ax)
+        remove_ticks(ax)
         n_shown = min(len(self.names), _SHOWN_COLUMNS)
         n_lines = n_shown + (n_shown < len(self.names))
         for j, (name, text, changed) in enumerate(self.parts(original)[:n_shown]):
@@ -218,7 +218,7 @@ class Words(Drawing):
 
     def draw(self, ax: Any, original: Any = None) -> None:
         """See `Drawing.draw`; a removed word leaves a line."""
-        clear(ax)
+        remove_ticks(ax)
         text = " ".join("_" * len(word) if gone else word for _, word, gone in self.parts(original))
         lines = textwrap.wrap(text, _LINE, max_lines=_SHOWN_LINES, placeholder=" …") or ["(no words)"]
         _write(ax, 0.02, 0.5, "\n".join(lines), linespacing=1.25)

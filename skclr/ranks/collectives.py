@@ -61,7 +61,7 @@ world = World()
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def sharing_batches() -> Iterator[None]:
     """Distribute batches over the ranks of torch's process group, if there is one, within the block."""
     before = dict(vars(world))
     if dist.is_available() and dist.is_initialized():

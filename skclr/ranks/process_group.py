@@ -15,7 +15,7 @@ import torch.distributed as dist
 from joblib.parallel import BACKENDS, get_active_backend
 from torch import nn
 
-from skclr.ranks.collectives import together, world
+from skclr.ranks.collectives import sharing_batches, world
 
 if dist.is_available():
     # Optimisers import this module. The defaults of its functions keep a reference to the group that exists at that
@@ -58,11 +58,11 @@ def data_parallel() -> Iterator[None]:
         )
     try:
         _join()
-        with together():
+        with sharing_batches():
             try:
                 yield
                 # Wait until rank 0 has written its files.
-                agree(0)
+                broadcast(0)
             except BaseException as error:
                 _leave(error)
                 raise
@@ -92,10 +92,10 @@ def _join() -> None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     # NCCL between accelerators, gloo between hosts.
     dist.init_process_group()
-    atexit.register(_end)
+    atexit.register(_destroy_group)
 
 
-def _end() -> None:
+def _destroy_group() -> None:
     """Destroy the group and its threads, which may abort an interpreter that exits before them."""
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -107,7 +107,7 @@ def _leave(error: BaseException) -> None:
     if world.size == 1:
         return
     _left = True
-    _end()
+    _destroy_group()
     if isinstance(error, dist.DistError) or "gloo" in str(error):
         raise ConnectionError(
             f"another rank has ended, or does not answer ({error}). See its output, make the same calls on all ranks, "
@@ -115,12 +115,12 @@ def _leave(error: BaseException) -> None:
         ) from error
 
 
-def agree(value: int) -> int:
+def broadcast(value: int) -> int:
     """Return rank 0's value on all ranks."""
     return int(world.gather(torch.tensor([value], dtype=torch.int64))[0])
 
 
-def check_alike(identity: Mapping[str, str]) -> None:
+def check_same_on_ranks(identity: Mapping[str, str]) -> None:
     """Raise a ValueError that names the values that differ between ranks."""
     digests = (hashlib.sha256(value.encode()).digest()[:7] for value in identity.values())
     numbers = world.gather(torch.tensor([[int.from_bytes(digest) for digest in digests]]))

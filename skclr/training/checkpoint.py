@@ -26,7 +26,7 @@ from skclr.files.atomic import make_folder, replacing
 from skclr.files.plain import Plain
 from skclr.plan import in_words
 from skclr.ranks.collectives import world
-from skclr.ranks.process_group import agree
+from skclr.ranks.process_group import broadcast
 from skclr.training.interruption import StopTraining
 
 _N_KEPT = 2
@@ -66,7 +66,7 @@ class Checkpoints(Callback):
         self.plan = plan
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self._run = identity(net, X, self.plan)
+        self._run = run_identity(net, X, self.plan)
         self._path = make_folder(os.fspath(self.folder).replace("{run}", fingerprint(self._run)[:16]), "checkpoint_dir")
         for unfinished in self._path.glob(".step-*.tmp"):
             # Left by a process killed while writing. In a read-only folder they stay, and resuming still works.
@@ -80,7 +80,7 @@ class Checkpoints(Callback):
         self._check_ranks(state)
         if state is not None:
             self._check(state["run"])
-            with self._fitting():
+            with self._readable_errors():
                 self._restore(net, state)
 
     def on_epoch_begin(
@@ -97,7 +97,7 @@ class Checkpoints(Callback):
         if not training:
             return
         # The clock of rank 0 decides. All ranks read their losses, since divergence on one ends the run on all.
-        if net.interrupted_ or agree(time.monotonic() - self._written >= 60 * self.minutes):
+        if net.interrupted_ or broadcast(time.monotonic() - self._written >= 60 * self.minutes):
             net.read_losses("train_loss")
             if world.rank == 0:
                 self._write(net)
@@ -125,7 +125,7 @@ class Checkpoints(Callback):
             )
 
     @contextmanager
-    def _fitting(self) -> Iterator[None]:
+    def _readable_errors(self) -> Iterator[None]:
         """Raise a ValueError for any error of torch or of callbacks about a state that does not fit."""
         try:
             yield
@@ -189,7 +189,7 @@ def _restore_parts(net: NeuralNet, state: Mapping[str, Any]) -> None:
 # -- the identity of a run -----------------------------------------------------------------------
 
 
-def identity(net: NeuralNet, samples: Samples, described: Mapping[str, str]) -> dict[str, str]:
+def run_identity(net: NeuralNet, samples: Samples, described: Mapping[str, str]) -> dict[str, str]:
     """Return, by name, what must be the same for a run to be resumed exactly.
 
     Parameters

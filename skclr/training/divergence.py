@@ -51,7 +51,7 @@ def largest_loss(history: History) -> float:
     return _MOST_GROWTH * max(1.0, abs(history[0]["batches"][0]["train_loss"]))
 
 
-class LastGood:
+class LastGoodWeights:
     """The weights at the ends of the last epochs, restored when the loss explodes or is no longer finite."""
 
     def __init__(self) -> None:

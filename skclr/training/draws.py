@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from skclr.encoders.dropout import Dropout
-from skclr.randomness import NoticesDraws, global_states, globally_seeded, set_global_states
+from skclr.randomness import DrawDetector, global_states, globally_seeded, set_global_states
 
 
 class StepDraws:
@@ -41,7 +41,7 @@ class StepDraws:
         self.generator.manual_seed(seed)
         with ExitStack() as stack:
             if self.draws_globally is None:
-                notices = stack.enter_context(NoticesDraws(lambda: self._seed_globally(stack)))
+                notices = stack.enter_context(DrawDetector(lambda: self._seed_globally(stack)))
                 yield
                 # A module that draws in training may not draw in evaluation.
                 self.draws_globally = notices.noticed or (False if training else None)
@@ -51,7 +51,7 @@ class StepDraws:
                 yield
 
     @contextmanager
-    def lent_to(self, module: nn.Module) -> Iterator[None]:
+    def used_by(self, module: nn.Module) -> Iterator[None]:
         """Make every `Dropout` of skclr in a module draw from `generator` within the block."""
         layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
         for layer in layers:

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from skclr.data.samples import Samples
 from skclr.encoders import Encoder
 from skclr.randomness import derive_seeds
-from skclr.training.interruption import free, handle_ctrl_c, is_out_of_memory
+from skclr.training.interruption import handle_ctrl_c, is_out_of_memory, release_tensors
 from skclr.views import Views
 
 
@@ -51,7 +51,7 @@ def _embed_equal_shapes(
 ) -> None:
     first, size = samples[:1], 1
     try:
-        size = rows_per_chunk(widest(encoder, first), samples.device)
+        size = rows_per_chunk(widest_output(encoder, first), samples.device)
         for start in range(0, len(samples), size):
             handle_ctrl_c()
             x = samples[start : start + size]
@@ -64,7 +64,7 @@ def _embed_equal_shapes(
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        free(error)
+        release_tensors(error)
         raise MemoryError(
             f"embedding {size} sample(s) of shape {tuple(first.shape[1:])} at once does not fit into memory. Shrink "
             f"the samples, or fit a smaller encoder ({error})"
@@ -90,14 +90,14 @@ def _power_of_two(n: float, least: int, most: int = 2_048) -> int:
     return int(2 ** round(math.log2(min(most, max(least, n)))))
 
 
-def widest(encoder: Callable[[Tensor], Tensor], x: Tensor) -> int:
+def widest_output(encoder: Callable[[Tensor], Tensor], x: Tensor) -> int:
     """Return the number of values in the widest layer of the encoder for `x`."""
-    with _Widest() as seen:
+    with _WidestOutput() as seen:
         encoder(x)
     return max(x.numel(), seen.n_values)
 
 
-class _Widest(TorchFunctionMode):
+class _WidestOutput(TorchFunctionMode):
     """Record the largest output of torch functions, in this thread only."""
 
     n_values = 0

@@ -124,7 +124,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def free(error: BaseException) -> None:
+def release_tensors(error: BaseException) -> None:
     """Release the tensors of a failed step, which the frames of a caught error keep alive."""
     traceback.clear_frames(error.__traceback__)
     gc.collect()

@@ -22,10 +22,10 @@ from skclr.precision import single_columns_padded
 from skclr.randomness import MODULES, derive_seeds, rank_seed
 from skclr.ranks.batch_norm import synchronized
 from skclr.ranks.collectives import world
-from skclr.ranks.process_group import average_gradients, check_alike
-from skclr.training.checkpoint import identity
+from skclr.ranks.process_group import average_gradients, check_same_on_ranks
+from skclr.training.checkpoint import run_identity
 from skclr.training.chunks import in_chunks
-from skclr.training.divergence import Diverged, LastGood, check_epoch, check_losses
+from skclr.training.divergence import Diverged, LastGoodWeights, check_epoch, check_losses
 from skclr.training.draws import StepDraws
 from skclr.training.history import to_columns
 from skclr.training.interruption import StopTraining, ctrl_c_pending, handle_ctrl_c, stoppable
@@ -202,7 +202,7 @@ class ContrastiveNet(NeuralNet):
         """Train for `max_epochs` further epochs on X."""
         if not self.initialized_:
             self.initialize()
-        self.interrupted_, self.last_good_ = False, LastGood()
+        self.interrupted_, self.last_good_ = False, LastGoodWeights()
         draws = self.draws_ = StepDraws(torch.device(self.device))
         n_before = len(self.history)
         self._fit_views(X)
@@ -221,7 +221,7 @@ class ContrastiveNet(NeuralNet):
     def _adapted(self, draws: StepDraws) -> Iterator[None]:
         """Adapt the module to this run within the block: to its randomness, precision, chunks and ranks."""
         with ExitStack() as stack:
-            stack.enter_context(draws.lent_to(self.module_))
+            stack.enter_context(draws.used_by(self.module_))
             if self.autocast is torch.bfloat16:
                 stack.enter_context(single_columns_padded(self.module_))
             if self.plan.chunk_size is not None:
@@ -244,7 +244,7 @@ class ContrastiveNet(NeuralNet):
         except Diverged as error:
             self.last_good_.restore(self, error)
 
-    def _stops(self) -> bool:
+    def _is_interrupted(self) -> bool:
         """Return whether Ctrl-C ends the run here; raise KeyboardInterrupt if on_interrupt says so."""
         if world.size == 1:
             # A callback may have taken long.
@@ -269,13 +269,13 @@ class ContrastiveNet(NeuralNet):
         if method_name == "on_epoch_end":
             # Ctrl-C, or a callback that checks the clock, may concern a single rank.
             self.interrupted_ = world.any_rank(self.interrupted_ or ctrl_c_pending())
-            if world.any_rank(stopped) or self._stops():
+            if world.any_rank(stopped) or self._is_interrupted():
                 raise StopTraining
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.first_step_ = self.step_
         if world.size > 1:
-            check_alike(identity(self, X, {"random_state": str(self.plan.random_state)}))
+            check_same_on_ranks(run_identity(self, X, {"random_state": str(self.plan.random_state)}))
         self.scaler_ = torch.amp.GradScaler(self.device, enabled=self.autocast is torch.float16)
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
@@ -304,7 +304,7 @@ class ContrastiveNet(NeuralNet):
         counter = (_TRAIN, len(self.history)) if training else (_VALID,)
         seeds = derive_seeds(len(iterator), self.plan.random_state, *counter)[n_done:]
         self.unread_losses_: list[float | Tensor] = []
-        for batch, seed in zip(iterator.after(n_done), seeds, strict=True):
+        for batch, seed in zip(iterator.skipping(n_done), seeds, strict=True):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, generator=torch.Generator(self.device).manual_seed(seed))
             self.interrupted_ = world.any_rank(ctrl_c_pending())
@@ -314,7 +314,7 @@ class ContrastiveNet(NeuralNet):
             self.history.record_batch(prefix + "_batch_size", world.size * len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
             n_done += 1
-            if self._stops() and training:
+            if self._is_interrupted() and training:
                 break
         self.history.record(prefix + "_batch_count", n_done)
         self.read_losses(prefix + "_loss")

@@ -149,15 +149,15 @@ class AudioViews(Views):
         if self.noise:
             x = self._add_noise(x, length, draws)
         if self.gain:
-            x = x * decibels(draws.around_zero(self.gain))[:, None]
+            x = x * decibels(draws.symmetric(self.gain))[:, None]
         return x.masked_fill(~inside, torch.nan)
 
     def _resample(self, x: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Crop, shift and change the speed of clips (B, T) by one interpolation; return them and their lengths (B,)."""
-        rate = 1 + draws.around_zero(self.speed)
+        rate = 1 + draws.symmetric(self.speed)
         length = (draws.uniform(*self.crop) * lengths / rate).floor().clamp(1, self.length_)
         start = draws.uniform(0, (lengths - length * rate).clamp(min=0)).floor()
-        turn = (draws.around_zero(self.shift) * length).floor()
+        turn = (draws.symmetric(self.shift) * length).floor()
         step = torch.arange(self.length_, device=x.device) + turn[:, None]
         places = start[:, None] + step.remainder(length[:, None]) * rate[:, None]
         return interpolate(x, places), length
@@ -168,7 +168,7 @@ class AudioViews(Views):
         n = power_of_two(x.shape[1] + n_echo - 1)
         response = torch.ones(1, device=x.device)
         if self.reverb:
-            wet = torch.where(draws.chance(self.reverb), draws.uniform(0, 1), 0.0)
+            wet = torch.where(draws.bernoulli(self.reverb), draws.uniform(0, 1), 0.0)
             decay = draws.uniform(*self.reverb_seconds) * self.sampling_rate
             response = torch.fft.rfft(impulse_response(decay, wet, n_echo, draws.generator), n)
         if self.frequency_mask:
@@ -179,7 +179,7 @@ class AudioViews(Views):
     def _add_noise(self, x: Tensor, length: Tensor, draws: Draws) -> Tensor:
         noise = colored_noise(draws.uniform(0, 1), x.shape[1], draws.generator)
         level = (x.square().sum(1) / length).sqrt() / decibels(draws.uniform(*self.snr))
-        return x + torch.where(draws.chance(self.noise), level, 0.0)[:, None] * noise
+        return x + torch.where(draws.bernoulli(self.noise), level, 0.0)[:, None] * noise
 
     def _check(self) -> None:
         check_n_views(self.n_views, least=2)

@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from skclr.randomness import VIEW_FUNCTIONS, DrawsFrom, rank_seed
+from skclr.randomness import VIEW_FUNCTIONS, LocalGenerators, rank_seed
 from skclr.views.base import Samples, Views, check_n_views
 
 
@@ -45,7 +45,7 @@ class CallableViews(Views):
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Return n_views views of a batch."""
-        with DrawsFrom(rank_seed(generator, VIEW_FUNCTIONS)):
+        with LocalGenerators(rank_seed(generator, VIEW_FUNCTIONS)):
             return [self._view(x.clone()) for _ in range(self.n_views)]
 
     def _view(self, x: Tensor) -> Tensor:

@@ -17,11 +17,11 @@ class Draws:
         """Draw (n, *shape) from [low, high)."""
         return low + (high - low) * rand((self.n, *shape), self.generator)
 
-    def around_zero(self, spread: float | Tensor) -> Tensor:
+    def symmetric(self, spread: float | Tensor) -> Tensor:
         """Draw (n,) from [-spread, spread)."""
         return self.uniform(-spread, spread)
 
-    def chance(self, probability: float) -> Tensor:
+    def bernoulli(self, probability: float) -> Tensor:
         """Draw (n,) bool, True with the given probability."""
         return self.uniform(0, 1) < probability
 

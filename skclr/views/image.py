@@ -19,9 +19,9 @@ from skclr.views.pixels import (
     hue_matrices,
     low_pass,
     recolor,
-    relight,
     resample,
     saturation_matrices,
+    scale_brightness_contrast,
     solarize,
 )
 
@@ -204,9 +204,9 @@ class ImageViews(Views):
         x = self._crop_local(x, draws) if index >= self.n_views else self._crop_global(x, draws)
         x = self._jitter(x, draws)
         if share := value_of_view(self.blur, index):
-            x = blur(x, torch.where(draws.chance(share), draws.uniform(*self.blur_sigma), 0.0))
+            x = blur(x, torch.where(draws.bernoulli(share), draws.uniform(*self.blur_sigma), 0.0))
         if share := value_of_view(self.solarize, index):
-            x = solarize(x, draws.chance(share))
+            x = solarize(x, draws.bernoulli(share))
         return x
 
     def _crop_global(self, x: Tensor, draws: Draws) -> Tensor:
@@ -229,11 +229,11 @@ class ImageViews(Views):
         return affine_matrices(
             width=columns / width,
             height=rows / height,
-            center_x=(2 * left + columns) / width - 1 + draws.around_zero(2 * self.translation),
-            center_y=(2 * top + rows) / height - 1 + draws.around_zero(2 * self.translation),
-            degrees=draws.around_zero(self.rotation_),
-            mirror_x=draws.chance(self.flip_),
-            mirror_y=draws.chance(self.vertical_flip),
+            center_x=(2 * left + columns) / width - 1 + draws.symmetric(2 * self.translation),
+            center_y=(2 * top + rows) / height - 1 + draws.symmetric(2 * self.translation),
+            degrees=draws.symmetric(self.rotation_),
+            mirror_x=draws.bernoulli(self.flip_),
+            mirror_y=draws.bernoulli(self.vertical_flip),
             aspect=width / height,
         )
 
@@ -250,16 +250,16 @@ class ImageViews(Views):
         return [side.round().clamp(min=1) for side in sides]
 
     def _jitter(self, x: Tensor, draws: Draws) -> Tensor:
-        happens = draws.chance(self.jitter_probability)
-        brightness = torch.where(happens, 1 + draws.around_zero(self.brightness), 1.0)
-        contrast = torch.where(happens, 1 + draws.around_zero(self.contrast), 1.0)
+        happens = draws.bernoulli(self.jitter_probability)
+        brightness = torch.where(happens, 1 + draws.symmetric(self.brightness), 1.0)
+        contrast = torch.where(happens, 1 + draws.symmetric(self.contrast), 1.0)
         if not self.rgb_:
-            return relight(x, brightness, contrast)
-        saturation = torch.where(happens, 1 + draws.around_zero(self.saturation), 1.0)
-        hue = torch.where(happens, draws.around_zero(self.hue), 0.0)
+            return scale_brightness_contrast(x, brightness, contrast)
+        saturation = torch.where(happens, 1 + draws.symmetric(self.saturation), 1.0)
+        hue = torch.where(happens, draws.symmetric(self.hue), 0.0)
         matrices = [brightness_matrices(brightness), contrast_matrices(contrast)]
         matrices += [saturation_matrices(saturation), hue_matrices(hue)]
-        grey = saturation_matrices(torch.where(draws.chance(self.grey), 0.0, 1.0))
+        grey = saturation_matrices(torch.where(draws.bernoulli(self.grey), 0.0, 1.0))
         images = torch.arange(draws.n, device=x.device)[:, None]
         first, second, third, fourth = torch.stack(matrices, 1)[images, draws.order(4)].unbind(1)
         # Passes over the pixels dominate the time, so changes are combined in two; not in one, since colours are

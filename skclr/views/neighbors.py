@@ -114,13 +114,13 @@ class Neighbors(Views):
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Return n_views views of a batch."""
-        views = [x] + [self._near(x, rows, generator) for _ in range(self.n_views - 1)]
+        views = [x] + [self._draw_neighbors(x, rows, generator) for _ in range(self.n_views - 1)]
         if self.on_top_ is None:
             return views
         # The last of its views, which it changes most.
         return [self.on_top_(view, rows, generator)[-1] for view in views]
 
-    def _near(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def _draw_neighbors(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
         chosen = randint(self.neighbors_.shape[1], (len(rows),), generator)
         near = self.neighbors_[rows.cpu(), chosen.cpu()]
         itself = (near == _SELF).to(x.device).view(-1, *[1] * (x.ndim - 1))

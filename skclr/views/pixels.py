@@ -77,7 +77,7 @@ def low_pass(x: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
     return blur(x, ((shrinkage - 1).clamp(min=0) / 6).sqrt())
 
 
-def relight(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+def scale_brightness_contrast(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
     """Scale each image, then its difference from its mean, clamping both to [0, 1].
 
     Parameters

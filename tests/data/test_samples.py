@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skclr.data.samples import one_ahead
+from skclr.data.samples import prefetched
 from skclr.data.shuffle import shuffled_by_block
 from skclr.data.stored import Stored
 from skclr.ranks.collectives import World
@@ -54,7 +54,7 @@ def test_the_next_item_is_made_meanwhile():
         made[number].set()
         return number
 
-    items = one_ahead(make, range(4))
+    items = prefetched(make, range(4))
     assert next(items) == 0
     assert made[1].wait(10)
     # And no further: what lies ready takes memory.
@@ -182,7 +182,7 @@ def test_resident_blocks_are_the_same(in_blocks):
 
 def test_going_on_is_as_never_having_stopped(in_blocks):
     _, samples = in_blocks
-    assert [rows.tolist() for _, rows, _ in Batches(samples, 12).after(5)] == rows_of(Batches(samples, 12))[5:]
+    assert [rows.tolist() for _, rows, _ in Batches(samples, 12).skipping(5)] == rows_of(Batches(samples, 12))[5:]
 
 
 def test_ranks_read_parts_of_one_order(in_blocks, monkeypatch):

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.datasets import make_blobs
 from sklearn.preprocessing import OrdinalEncoder
 
-from skclr.data.sources import opened
+from skclr.data.sources import open_source
 from skclr.data.stored import BlockReader, Joined, Stored, is_stored
 from skclr.modalities import Image, Tabular
 from skclr.modalities.categories import Categories
@@ -129,13 +129,13 @@ def small_blocks(nothing_in_memory, monkeypatch):
     ids=lambda X: type(X).__name__,
 )
 def test_what_is_in_memory_is_left_as_it_is(X, nothing_in_memory):
-    assert opened(X) is X
+    assert open_source(X) is X
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_come_in_any_order(kind, table, tmp_path, nothing_in_memory):
     X = np.asarray(table[0])
-    rows = opened(KINDS[kind](X, tmp_path))
+    rows = open_source(KINDS[kind](X, tmp_path))
     assert isinstance(rows, Stored)
     assert rows.shape == (60, 5)
     for chosen in (np.array([7, 2, 2, 59]), np.arange(20, 40), np.array([], dtype=int), slice(3, 9)):
@@ -145,7 +145,7 @@ def test_rows_come_in_any_order(kind, table, tmp_path, nothing_in_memory):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_small_is_read_at_once(kind, table, tmp_path):
-    X = opened(KINDS[kind](np.asarray(table[0]), tmp_path))
+    X = open_source(KINDS[kind](np.asarray(table[0]), tmp_path))
     assert type(X) is (pd.DataFrame if kind == "parquet" else np.ndarray)
     assert_array_equal(X, table[0])
 
@@ -158,7 +158,7 @@ def test_blocks_are_what_the_source_reads_together(table, tmp_path, small_blocks
     assert set(np.diff(edges)[:-1]) <= {4, 5, 6, 7}
     assert len(set(np.diff(edges))) > 1
     assert Stored(dask(X, tmp_path)).edges.tolist() == sevens
-    assert opened(parquet(X, tmp_path)).edges.tolist() == sevens
+    assert open_source(parquet(X, tmp_path)).edges.tolist() == sevens
     # Of chunks of 3 rows two, and not two and a third.
     assert Stored(Zarr(X)).edges.tolist() == [*range(0, 60, 6), 60]
     assert Stored(X[:0]).edges.tolist() == [0]
@@ -166,12 +166,12 @@ def test_blocks_are_what_the_source_reads_together(table, tmp_path, small_blocks
 
 def test_an_object_that_takes_no_index_array():
     with pytest.raises(ValueError, match=r"X is a Whole, which for an index array of 1 gave TypeError\('only whole"):
-        opened(Whole())
+        open_source(Whole())
 
 
 def test_an_object_that_gives_no_rows():
     with pytest.raises(ValueError, match=r"X is a Rows, which for an index array of 1 gave something of shape \(\)"):
-        opened(type("Rows", (Rows,), {"__getitem__": lambda self, rows: 3.0})([1, 2]))
+        open_source(type("Rows", (Rows,), {"__getitem__": lambda self, rows: 3.0})([1, 2]))
 
 
 # -- memory -----------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_a_large_memory_map_is_not_read_as_a_whole(tmp_path):
     X = np.memmap(tmp_path / "X", np.float32, "w+", shape=(131_072, 32, 32, 1))
     tracemalloc.start()
     modality = Image()
-    rows = modality.read(opened(X), InputFeatures(), reset=True)
+    rows = modality.read(open_source(X), InputFeatures(), reset=True)
     modality.to_tensor(modality.join(rows, rows)[np.array([3, 140_000])])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -223,14 +223,14 @@ def test_what_was_written_into_a_map_of_ones_own_stays(table, tmp_path, nothing_
     np.save(tmp_path / "X.npy", table[0])
     X = np.load(tmp_path / "X.npy", mmap_mode="c")
     X[:] = 7.0
-    rows = opened(X)
+    rows = open_source(X)
     assert (rows[:] == 7.0).all()
     assert (rows[:] == 7.0).all()
 
 
 def test_row_groups_are_read_once(table, tmp_path, nothing_in_memory, monkeypatch):
     parquet_module = pytest.importorskip("pyarrow.parquet")
-    rows, groups = opened(parquet(table[0], tmp_path)), []
+    rows, groups = open_source(parquet(table[0], tmp_path)), []
     read_row_group = parquet_module.ParquetFile.read_row_group
 
     def counted(file, number, **kwargs):
@@ -310,7 +310,7 @@ def test_categories_over_blocks_are_those_of_ordinal_encoder(most):
 
 def learned(X):
     modality = Tabular()
-    rows = modality.read(opened(X), InputFeatures(), reset=True)
+    rows = modality.read(open_source(X), InputFeatures(), reset=True)
     return modality, rows
 
 
@@ -338,13 +338,13 @@ def test_what_is_wrong_is_named_by_its_row(quick):
 
 def test_images_without_numbers(nothing_in_memory):
     with pytest.raises(ValueError, match="X has dtype <U1: give an array of numbers"):
-        Image().read(opened(Rows(np.full((3, 4, 4), "a"))), InputFeatures(), reset=True)
+        Image().read(open_source(Rows(np.full((3, 4, 4), "a"))), InputFeatures(), reset=True)
 
 
 def test_what_was_not_looked_at_when_opened_is_when_it_is_read(tmp_path, nothing_in_memory):
     X = np.zeros((5_000, 4, 4), np.float32)
     X[4_998, 2, 1] = np.nan
-    rows = Image().read(opened(memmap(X, tmp_path)), InputFeatures(), reset=True)
+    rows = Image().read(open_source(memmap(X, tmp_path)), InputFeatures(), reset=True)
     with pytest.raises(ValueError, match=r"NaN in row 998.* \(rows are counted from row 4000 of X\)"):
         rows[np.arange(4_000, 5_000)]
 
@@ -426,7 +426,7 @@ def test_columns_of_parquet(table, tmp_path):
     from skclr.modalities import ParquetRows
 
     path = parquet(table[0], tmp_path)
-    assert list(opened(ParquetRows(path, ["x1", "x3"])).columns) == ["x1", "x3"]
+    assert list(open_source(ParquetRows(path, ["x1", "x3"])).columns) == ["x1", "x3"]
     with pytest.raises(ValueError, match=r"columns=\['y'\]: .*X.parquet has no 'y'"):
         ParquetRows(path, ["y"])
     pd.DataFrame({"z": [1]}).to_parquet(tmp_path / "Y.parquet")

@@ -16,7 +16,7 @@ from torch.testing import assert_close
 
 from skclr.planning import check_ranks_alike, choose_batch_size
 from skclr.ranks.collectives import World, world
-from skclr.ranks.process_group import _leave, check_alike, data_parallel
+from skclr.ranks.process_group import _leave, check_same_on_ranks, data_parallel
 from skclr.views import VIEWS
 from tests.ranks import on_ranks as ranks
 from tests.ranks.fits import Die, X, embedder
@@ -158,9 +158,9 @@ def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
     ones, others = {"data": "a", "max_epochs": "5", "lr": "1"}, {"data": "a", "max_epochs": "6", "lr": "2"}
     shown = []
     monkeypatch.setattr(world, "gather", lambda x: shown.append(x) or torch.cat(shown))
-    check_alike(ones)
+    check_same_on_ranks(ones)
     with pytest.raises(ValueError, match="fit got different max_epochs, lr on different ranks"):
-        check_alike(others)
+        check_same_on_ranks(others)
 
 
 def test_ranks_are_given_the_same_parameters(monkeypatch):

@@ -170,7 +170,7 @@ def loading() -> Callable[[bytes], None]:
         draw = atheris.FuzzedDataProvider(data)
         content = altered(draw, raw)
         # As a stranger would: the checksum fits.
-        path.write_bytes(storage.sealed(content) if draw.ConsumeBool() else content)
+        path.write_bytes(storage.checksummed(content) if draw.ConsumeBool() else content)
         with contextlib.suppress(ValueError):
             load(path)
 

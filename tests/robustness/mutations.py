@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 
 from skclr.encoders import ENCODERS
-from skclr.files.format import VERSION, from_bytes, sealed
+from skclr.files.format import VERSION, checksummed, from_bytes
 from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES
@@ -73,7 +73,7 @@ def mutated(raw: bytes, seed: int) -> bytes:
             _change(rng, node, key)
             tree = holder[0] if holder else None
     document = {"sha256": "0" * 64, "version": VERSION, "tree": tree}
-    return sealed(save(tensors, {"skclr": json.dumps(document, separators=(",", ":"))}))
+    return checksummed(save(tensors, {"skclr": json.dumps(document, separators=(",", ":"))}))
 
 
 def _change_parameter(rng, tree):

@@ -16,7 +16,7 @@ from PIL import Image
 
 from skclr import ContrastiveEmbedder
 from skclr.command_line import main
-from skclr.command_line.messages import say
+from skclr.command_line.messages import echo
 
 RNG = np.random.default_rng(0)
 Y = np.arange(24) % 2
@@ -451,7 +451,7 @@ def test_a_terminal_without_unicode(tmp_path, monkeypatch):
     assert (
         main(["fit", str(tmp_path / "data.csv"), "--output", str(tmp_path / "m.skclr"), "--set", "max_epochs=0"]) == 0
     )
-    say("0.805 ± 0.063")
+    echo("0.805 ± 0.063")
     assert main(["fit", str(tmp_path / "größe.csv"), "--output", str(tmp_path / "n.skclr")]) == 1
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from skclr import ContrastiveEmbedder
 from skclr.command_line.files import read
 from skclr.data.files import ImageFiles, images_in
-from skclr.data.sources import opened
+from skclr.data.sources import open_source
 
 pillow = pytest.importorskip("PIL.Image")
 
@@ -62,7 +62,7 @@ def test_hidden_files_are_neither_samples_nor_classes(classes, hidden, readable)
     (classes / hidden).parent.mkdir(parents=True, exist_ok=True)
     (classes / hidden).write_bytes(expected[0].read_bytes() if readable else b"\x00\x05\x16\x07")
     assert images_in(classes) == expected
-    assert opened(classes) == expected
+    assert open_source(classes) == expected
     data = read(classes)
     assert list(data.X) == expected
     assert sorted(set(data.y)) == ["cat", "dog"]
@@ -78,7 +78,7 @@ def test_hidden_parquet_files_are_no_rows(tmp_path):
     frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     frame.to_parquet(tmp_path / "0.parquet")
     (tmp_path / "._0.parquet").write_bytes(b"\x00\x05\x16\x07")
-    assert len(opened(tmp_path)) == 2
+    assert len(open_source(tmp_path)) == 2
 
 
 # -- what is decoded ----------------------------------------------------------------------------------

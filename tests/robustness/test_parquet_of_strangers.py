@@ -8,7 +8,7 @@ import pytest
 from skclr import ContrastiveEmbedder
 from skclr.command_line.files import read
 from skclr.data.parquet import check_row_group
-from skclr.data.sources import opened
+from skclr.data.sources import open_source
 from skclr.modalities import ParquetRows
 
 pa = pytest.importorskip("pyarrow")
@@ -67,7 +67,7 @@ def test_bombs_are_refused_before_they_grow(name, row_group_size, tmp_path):
             read(path)
         if row_group_size > 400:
             with pytest.raises(ValueError, match=r"would grow to .* GiB"):
-                ContrastiveEmbedder(max_epochs=1).fit(opened(path))
+                ContrastiveEmbedder(max_epochs=1).fit(open_source(path))
         assert most() < 2**26
 
 
@@ -132,7 +132,7 @@ def test_a_large_file_may_grow_as_far_as_before(tmp_path):
     assert check_row_group(path, metadata, 0, most_bytes=1) < 100 * path.stat().st_size
 
 
-@pytest.mark.parametrize("reader", [ParquetRows, opened, read])
+@pytest.mark.parametrize("reader", [ParquetRows, open_source, read])
 def test_columns_of_one_name_are_refused_before_they_are_read(reader, tmp_path, monkeypatch):
     path = tmp_path / "twice.parquet"
     parquet.write_table(pa.Table.from_arrays([pa.array([1.0, 2.0])] * 2, names=["a", "a"]), path)

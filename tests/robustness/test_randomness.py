@@ -214,7 +214,7 @@ def test_a_recomputed_chunk_draws_what_it_drew(dropout):
     def gradients(chunk_size):
         encoder.zero_grad()
         chunks = in_chunks(encoder, chunk_size, draws) if chunk_size else nullcontext()
-        with chunks, draws.lent_to(encoder):
+        with chunks, draws.used_by(encoder):
             with draws.seeded(1):
                 z = torch.cat([encoder(part) for part in x.split(4)]) if chunk_size is None else encoder(x)
             z.square().sum().backward()
@@ -252,5 +252,5 @@ def test_a_transformer_layer_gives_the_numbers_of_torchs(padded):
         torch.manual_seed(1)
         expected = torchs.train(mode)(x, src_key_padding_mask=padding)
         draws.generator.manual_seed(1)
-        with draws.lent_to(ours):
+        with draws.used_by(ours):
             torch.testing.assert_close(ours.train(mode)(x, src_key_padding_mask=padding), expected)

@@ -18,7 +18,7 @@ from skclr import ContrastiveEmbedder, ModelFileError, diagnose, load
 from skclr.argument_roles import ARGUMENTS
 from skclr.encoders import ENCODERS, MLP, SentenceTransformer, Timm
 from skclr.evaluation import beside_baselines
-from skclr.files.format import sealed
+from skclr.files.format import checksummed
 from skclr.frameworks import FRAMEWORKS, Supervised
 from skclr.losses import LOSSES, NTXent
 from skclr.modalities import MODALITIES
@@ -640,7 +640,7 @@ def test_a_long_header_is_refused_before_it_is_read(files):
         start = content.index(b'\\"tree\\":') + len(b'\\"tree\\":')
         head = content[:start] + text.encode().replace(b'"', b'\\"') + content[start:]
         size = int.from_bytes(head[:8], "little") + len(head) - len(content)
-        path.write_bytes(sealed(size.to_bytes(8, "little") + head[8:]))
+        path.write_bytes(checksummed(size.to_bytes(8, "little") + head[8:]))
         del head, text
         # The bytes of the file itself are the file's size.
         with memory_below(80 * MEBIBYTE + 2 * path.stat().st_size), pytest.raises(ModelFileError, match="header alone"):
@@ -664,7 +664,7 @@ def test_a_header_is_counted_by_what_it_becomes(case, files):
     start = content.index(b'\\"tree\\":')
     more = rb"\"more\":[" + LONG_DOCUMENTS[case] + b"],"
     size = int.from_bytes(content[:8], "little") + len(more)
-    path.write_bytes(sealed(size.to_bytes(8, "little") + content[8:start] + more + content[start:]))
+    path.write_bytes(checksummed(size.to_bytes(8, "little") + content[8:start] + more + content[start:]))
     with memory_below(64 * MEBIBYTE + path.stat().st_size), pytest.raises(ModelFileError, match="header alone"):
         load(path)
 
@@ -807,7 +807,7 @@ def replaced(raw, old, new):
     assert old in raw
     changed = raw.replace(old, new, 1)
     size = int.from_bytes(raw[:8], "little") + len(changed) - len(raw)
-    return sealed(size.to_bytes(8, "little") + changed[8:])
+    return checksummed(size.to_bytes(8, "little") + changed[8:])
 
 
 DOCUMENTS = {
@@ -836,7 +836,7 @@ def test_documents_that_are_malformed(case, files):
 @pytest.mark.parametrize("size", [0, 1, 2**20, 2**31, 2**63, 2**64 - 1])
 def test_headers_of_another_length(size, files):
     path, raw = files
-    path.write_bytes(sealed(size.to_bytes(8, "little") + raw["tabular"][8:]))
+    path.write_bytes(checksummed(size.to_bytes(8, "little") + raw["tabular"][8:]))
     with memory_below(64 * MEBIBYTE), pytest.raises(ModelFileError):
         load(path)
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from skclr import ContrastiveEmbedder
 from skclr.data import Rows
-from skclr.data.sources import opened
+from skclr.data.sources import open_source
 from skclr.modalities import MODALITIES, Series
 from skclr.modalities.inferred import infer_modality
 
@@ -526,4 +526,4 @@ def test_values_beyond_float32(modality, value):
 
 def test_opened_leaves_arrays_and_lists_of_arrays_alone():
     for X in (COLOURS, list(COLOURS), pd.DataFrame({"a": [1]}), ["a", "b"], [[1, 2], [3, 4]]):
-        assert opened(X) is X
+        assert open_source(X) is X

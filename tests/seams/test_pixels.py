@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skclr
 from skclr import ContrastiveEmbedder
-from skclr.data.sources import opened
+from skclr.data.sources import open_source
 from skclr.data.stored import Joined
 from skclr.modalities import Image
 from skclr.model import InputFeatures
@@ -189,7 +189,7 @@ def test_unlabeled_images_of_another_dtype(dtypes, kind, monkeypatch):
     X, more = (VALUES["unit"] if dtype == "unit" else BYTES.astype(dtype) for dtype in dtypes)
     modality = Image()
     rows = modality.read(X, InputFeatures(), reset=True)
-    joined = modality.join(rows, modality.read(opened(kind(more)), InputFeatures(), reset=False))
+    joined = modality.join(rows, modality.read(open_source(kind(more)), InputFeatures(), reset=False))
     assert isinstance(joined, Joined)
     both = modality.to_tensor(joined[np.arange(16)])
     torch.testing.assert_close(both[8:], both[:8], rtol=1e-6, atol=0)

@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from skclr import ContrastiveEmbedder
 from skclr.data.stored import Stored
 from skclr.evaluation import SCORERS
-from skclr.measures import spread_rows
+from skclr.measures import evenly_spaced_rows
 from skclr.modalities.tabular import Tabular
 
 N = 12_000
@@ -67,4 +67,4 @@ def test_scores_read_the_rows_that_they_compare(embedder, standardised, score):
     assert source.n_read <= 2 * 5_000 + FEW
     assert sum(standardised) <= 2 * 5_000 + FEW
     assert call(X) == value
-    assert call(X[spread_rows(N)]) == value
+    assert call(X[evenly_spaced_rows(N)]) == value

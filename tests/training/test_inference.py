@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from skclr.training import Samples, embed_samples
-from skclr.training.inference import rows_per_chunk, widest
+from skclr.training.inference import rows_per_chunk, widest_output
 
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
@@ -29,8 +29,8 @@ def test_chunk_size_is_a_power_of_two_in_bounds():
 
 
 def test_the_widest_layer_decides():
-    assert widest(nn.Sequential(nn.Linear(3, 50), nn.ReLU(), nn.Linear(50, 2)), torch.zeros(1, 3)) == 50
-    assert widest(nn.Identity(), torch.zeros(1, 3)) == 3
+    assert widest_output(nn.Sequential(nn.Linear(3, 50), nn.ReLU(), nn.Linear(50, 2)), torch.zeros(1, 3)) == 50
+    assert widest_output(nn.Identity(), torch.zeros(1, 3)) == 3
 
 
 def test_tokens_count_as_the_vectors_they_become():

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.stats import ks_2samp
 from torch.testing import assert_close
 
-from skclr.randomness import DrawsFrom
+from skclr.randomness import LocalGenerators
 from skclr.views.draws import Draws
 from skclr.views.image import ImageViews
 from skclr.views.pixels import (
@@ -21,9 +21,9 @@ from skclr.views.pixels import (
     hue_matrices,
     low_pass,
     recolor,
-    relight,
     resample,
     saturation_matrices,
+    scale_brightness_contrast,
     solarize,
 )
 
@@ -177,14 +177,14 @@ def test_brightness_scales_and_clamps():
     x = noise()
     factors = torch.tensor([0.0, 0.5, 1.0, 1.5])
     expected = (x * factors.view(4, 1, 1, 1)).clamp(0, 1)
-    assert_close(relight(x, factors, torch.ones(4)), expected)
+    assert_close(scale_brightness_contrast(x, factors, torch.ones(4)), expected)
     assert_close(recolor(x, brightness_matrices(factors)), expected)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_contrast_keeps_the_mean_and_at_zero_leaves_nothing_else(channels):
     x = noise(channels=channels) * 0.5 + 0.25
-    milder, flat = (relight(x, torch.ones(4), torch.full((4,), factor)) for factor in (0.5, 0.0))
+    milder, flat = (scale_brightness_contrast(x, torch.ones(4), torch.full((4,), factor)) for factor in (0.5, 0.0))
     assert_close(milder.mean((1, 2, 3)), x.mean((1, 2, 3)))
     assert_close(flat, x.mean((1, 2, 3), keepdim=True).expand_as(x))
 
@@ -212,7 +212,7 @@ def test_a_third_of_the_colour_circle_takes_red_to_green_to_blue():
 def test_neither_saturation_nor_hue_moves_a_grey():
     x = noise(n=100, channels=1).expand(100, 3, 8, 8)
     draws = Draws(100, generator())
-    matrices = hue_matrices(draws.around_zero(0.5)) @ saturation_matrices(draws.uniform(0, 2))
+    matrices = hue_matrices(draws.symmetric(0.5)) @ saturation_matrices(draws.uniform(0, 2))
     assert_close(recolor(x, matrices), x)
 
 
@@ -437,7 +437,7 @@ def test_crops_are_distributed_as_torchvisions(scale):
     x = noise(n=2, height=size, width=size)
     matrices = ImageViews(flip=0.0).fit(x)._draw_matrices(Draws(n, generator()), scale, size, size)
     width, height, center = matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, :, 2]
-    with DrawsFrom(0):
+    with LocalGenerators(0):
         boxes = [transforms.RandomResizedCrop.get_params(x, scale, (3 / 4, 4 / 3)) for _ in range(n)]
     top, left, h, w = np.array(boxes).T / size
     pairs = [(width, w), (height, h), (width * height, w * h), (width / height, w / h)]

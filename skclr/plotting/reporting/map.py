@@ -12,7 +12,7 @@ import numpy as np
 
 from skclr.data import Rows
 from skclr.modalities.text import read_texts
-from skclr.plotting.embedding import TITLES, in_order, is_scale, project
+from skclr.plotting.embedding import TITLES, is_scale, numeric_first, project
 from skclr.plotting.labels import UNLABELLED_NAME, label_name
 from skclr.plotting.neighbors import most_similar
 from skclr.plotting.samples import Drawing, draw_samples, readable, shortened
@@ -51,7 +51,7 @@ def map_data(
         {"name": TITLES[method], "points": encoded(_unit_square(project(embedding, method, random_state)), np.float32)}
         for method in methods
     ]
-    looks, table = _looks(embedder, X)
+    looks, table = _appearance(embedder, X)
     return {
         "n": len(embedding),
         "projections": projections,
@@ -84,7 +84,7 @@ def encode_column(name: str, values: Any) -> dict[str, Any]:
 
 
 def _encode_names(name: str, texts: list[str]) -> dict[str, Any]:
-    names = sorted(set(texts), key=in_order)
+    names = sorted(set(texts), key=numeric_first)
     code_of = {name: code for code, name in enumerate(names)}
     return {"name": str(name), "names": names, "codes": encoded([code_of[text] for text in texts], np.int32)}
 
@@ -95,7 +95,7 @@ def _unit_square(points: np.ndarray) -> np.ndarray:
     return centered / (np.abs(centered).max() or 1.0)
 
 
-def _looks(embedder: Any, X: Rows) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _appearance(embedder: Any, X: Rows) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return tiles or texts that represent rows, or the columns of a table."""
     drawn: Any = (draw_samples(embedder, block) for block in X.blocks(_CHUNK))
     first: Any = draw_samples(embedder, X[:1])[0]

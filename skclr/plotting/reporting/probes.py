@@ -61,7 +61,7 @@ def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, A
         f"others: mean and standard deviation over {_N_SPLITS} splits.",
         "verdict": _verdict(accuracy),
         "metrics": [*_METRICS, "kNN accuracy"],
-        "rows": [{"name": name, "best": name == best, "scores": _written(scores[name])} for name in scores],
+        "rows": [{"name": name, "best": name == best, "scores": _formatted(scores[name])} for name in scores],
         "charts": [_chart(efficiency_records(curves))],
     }
 
@@ -76,7 +76,7 @@ def _probed_rows(codes: np.ndarray, random_state: int) -> np.ndarray:
     return rows[is_large[places]] if is_large.sum() > 1 else rows[:0]
 
 
-def _written(scores: list[dict[str, float]]) -> list[str]:
+def _formatted(scores: list[dict[str, float]]) -> list[str]:
     columns = np.array([[score[name] for name in (*_METRICS.values(), "knn")] for score in scores]).T
     return [f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}" for values in columns]
 

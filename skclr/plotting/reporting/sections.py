@@ -13,7 +13,7 @@ from skclr import evaluation
 from skclr._version import __version__
 from skclr.data import Rows
 from skclr.plotting.base import COLORS
-from skclr.plotting.embedding import in_order
+from skclr.plotting.embedding import numeric_first
 from skclr.plotting.labels import label_name
 from skclr.plotting.reporting.map import data_uri, tile_height
 from skclr.plotting.samples import Drawing, Picture, shortened, some_rows, some_views
@@ -83,7 +83,7 @@ def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
 def _describe(labels: np.ndarray) -> str:
     if labels.dtype.kind == "f":
         return f"numbers from {np.nanmin(labels):.4g} to {np.nanmax(labels):.4g}"
-    names = sorted({label_name(label) for label in labels if label is not None}, key=in_order)
+    names = sorted({label_name(label) for label in labels if label is not None}, key=numeric_first)
     n_without = sum(label is None for label in labels)
     without = f", and {counted(n_without, 'unlabelled row')}" if n_without else ""
     return f"{counted(len(names), 'class', 'classes')}: {shortened(', '.join(names), 80)}{without}"
