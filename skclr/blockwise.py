@@ -23,15 +23,20 @@ _BLOCK_VALUES = 2**26
 _DIGEST_ROWS = 256
 
 
-def transform_to(model: Model, path: str | os.PathLike[str], X: Any) -> np.ndarray:
-    """Write the features of X into a file; see `ContrastiveEmbedder.transform_to`."""
+def transform_to(model: Model, path: str | os.PathLike[str], X: Any, *, most_rows: int = _BLOCK_ROWS) -> np.ndarray:
+    """Write the features of X into a file; see `ContrastiveEmbedder.transform_to`.
+
+    Parameters
+    ----------
+    most_rows : largest number of rows embedded at once.
+    """
     if hasattr(X, "map_partitions"):
         raise TypeError(
             f"X is a dask {type(X).__name__}, whose length is unknown. Use transform(X).to_parquet(folder), or "
             "pass X.compute()."
         )
     rows = Rows.of(X)
-    n_samples, block_rows = len(rows), _block_rows(rows.single())
+    n_samples, block_rows = len(rows), min(most_rows, _block_rows(rows.single()))
     if n_samples == 0:
         raise ValueError("X has 0 samples. Pass at least one row.")
     shape, run = (n_samples, model.n_features_out), {**_identity(model), "number of samples": n_samples}
@@ -117,4 +122,4 @@ def _meta_of(X: Any, model: Model, names: np.ndarray) -> Any:
 
 
 def _block_rows(X: Any) -> int:
-    return max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // max(1, math.prod(getattr(X, "shape", ())[1:]))))
+    return max(1, _BLOCK_VALUES // max(1, math.prod(getattr(X, "shape", ())[1:])))

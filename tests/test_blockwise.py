@@ -5,21 +5,17 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
+from skclr.blockwise import transform_to
 from skclr.model import Model
 
 
-@pytest.fixture
-def small_blocks(monkeypatch):
-    monkeypatch.setattr("skclr.blockwise._BLOCK_ROWS", 16)
-
-
-@pytest.mark.usefixtures("small_blocks")
 class TestTransformTo:
     @pytest.mark.parametrize("frame", [False, True])
     def test_file_holds_what_transform_gives(self, frame, table, quick, tmp_path):
         X = pd.DataFrame(table[0]).add_prefix("x") if frame else table[0]
         embedder = quick().fit(X)
-        assert_array_equal(embedder.transform_to(tmp_path / "e.npy", X), embedder.transform(X))
+        found = transform_to(embedder.model_, tmp_path / "e.npy", X, most_rows=16)
+        assert_array_equal(found, embedder.transform(X))
         assert [path.name for path in tmp_path.iterdir()] == ["e.npy"]
 
     def test_goes_on_where_it_was_cut_short(self, table, quick, tmp_path, monkeypatch):
@@ -34,10 +30,10 @@ class TestTransformTo:
 
         monkeypatch.setattr(Model, "transform", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            embedder.transform_to(tmp_path / "e.npy", table[0])
+            transform_to(embedder.model_, tmp_path / "e.npy", table[0], most_rows=16)
         assert not (tmp_path / "e.npy").exists()
         blocks = []
-        assert_array_equal(embedder.transform_to(tmp_path / "e.npy", table[0]), whole)
+        assert_array_equal(transform_to(embedder.model_, tmp_path / "e.npy", table[0], most_rows=16), whole)
         assert blocks == [16, 12]
 
     def test_unfinished_file_of_another_model(self, table, quick, tmp_path):

@@ -26,9 +26,9 @@ _DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 _BLOCK_BYTES = 2**24
 
 
-def check_growth(path: str | os.PathLike[str], n_bytes: int, most_bytes: int | None = None) -> None:
+def check_growth(path: str | os.PathLike[str], n_bytes: int, most_bytes: int = _MOST_BYTES) -> None:
     """Raise a ValueError if a file would grow to more than both 1 GiB and 100 times its size."""
-    if n_bytes > max(most_bytes or _MOST_BYTES, _MOST_GROWTH * os.path.getsize(path)):
+    if n_bytes > max(most_bytes, _MOST_GROWTH * os.path.getsize(path)):
         raise ValueError(
             f"{os.fspath(path)} would grow to {n_bytes / 2**30:,.1f} GiB or more, over {_MOST_GROWTH} times its size. "
             "If you trust it, unpack it and pass an .npy file, which is read in parts."
@@ -56,7 +56,7 @@ def check_row_group(
     columns: Sequence[str] | None = None,
     *,
     before: int = 0,
-    most_bytes: int | None = None,
+    most_bytes: int = _MOST_BYTES,
 ) -> int:
     """Return the size in bytes to which a row group of a Parquet file grows, using little memory.
 
@@ -69,7 +69,7 @@ def check_row_group(
     group : number of the row group.
     columns : names of the columns that are read; None for all.
     before : size in bytes of earlier row groups that are kept.
-    most_bytes : size in bytes to which any file may grow; None is 1 GiB.
+    most_bytes : size in bytes to which any file may grow.
 
     Raises
     ------

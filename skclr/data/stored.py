@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import issparse
 
-# Largest number of values read at once, 8 MiB of float32.
-_BLOCK = 2**21
+# 8 MiB of float32.
+_BLOCK_VALUES = 2**21
 # Number of scattered rows read from a memory map before its pages are released.
 _FEW_ROWS = 1_024
 # Bytes of read-ahead: the system also loads pages within this distance of those that are read.
@@ -47,20 +47,23 @@ class Stored:
         and `__getitem__` that returns arrays or DataFrames for increasing index arrays. If it has `edges` or `chunks`,
         rows between two of them are read together.
     parse : converts rows of the source to an array (B, ...), and raises a ValueError if they are invalid.
+    block_values : largest number of values read at once.
 
     Attributes
     ----------
     edges : (n_blocks + 1,) increasing row numbers from 0 to n; rows between two of them are best read together.
     """
 
-    def __init__(self, source: Any, parse: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, source: Any, parse: Callable[[Any], Any] | None = None, *, block_values: int = _BLOCK_VALUES
+    ) -> None:
         self.source = source
         self.parse = parse
         n_rows = source.shape[0] if _is_array(source) else len(source)
         first = self[np.arange(min(1, n_rows))]
         self.shape = (n_rows, *first.shape[1:])
         self.dtype = getattr(first, "dtype", None)
-        self.edges = _edges(source, self.shape)
+        self.edges = _edges(source, self.shape, block_values)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -229,7 +232,7 @@ def _is_array(source: Any) -> bool:
     return isinstance(getattr(source, "dtype", None), np.dtype) and hasattr(source, "shape")
 
 
-def _edges(source: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _edges(source: Any, shape: tuple[int, ...], block_values: int) -> np.ndarray:
     if hasattr(source, "edges"):
         return np.asarray(source.edges)
     n_rows, *rest = shape
@@ -237,7 +240,7 @@ def _edges(source: Any, shape: tuple[int, ...]) -> np.ndarray:
     if isinstance(chunk, tuple):
         # Chunks of dask may have any lengths.
         return np.cumsum([0, *chunk])
-    most = max(1, _BLOCK // max(1, math.prod(rest)) // chunk)
+    most = max(1, block_values // max(1, math.prod(rest)) // chunk)
     least = most // 2 + 1
     # Block lengths differ, so that readers of several blocks do not reach the ends of all at the same time.
     lengths = np.random.default_rng(0).integers(least, most + 1, n_rows // (least * chunk) + 1) * chunk

@@ -48,13 +48,14 @@ def over_counts(costs: Tensor, counts: Tensor) -> Tensor:
     return costs.sum() / _mean_count(counts.sum().to(costs.dtype))
 
 
-def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
+def log_sum_exp_of_others(rows: Tensor, *, at_most: float, kept_bytes: int = 2**25) -> Tensor:
     """Return log Σ_a exp(x_i · x_a) for every row x_i, summed over all other rows x_a.
 
     Parameters
     ----------
     rows : (R, d) floating.
     at_most : bound on the absolute value of every product, `LARGEST_PRODUCT` or less.
+    kept_bytes : bytes that forward may keep for backward instead of recomputing them.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def log_sum_exp_of_others(rows: Tensor, *, at_most: float) -> Tensor:
     `mean_cost`, in which an anchor needs all of its products at once. The largest product of a row is not known before
     the exponential, hence the bound.
     """
-    sums: Tensor = _LogSumExpOfOthers.apply(rows, at_most)
+    sums: Tensor = _LogSumExpOfOthers.apply(rows, at_most, kept_bytes)
     return sums
 
 
@@ -124,10 +125,10 @@ class _TiledMean(torch.autograd.Function):
 
 class _LogSumExpOfOthers(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, at_most: float) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, at_most: float, kept_bytes: int) -> Tensor:
         sums = rows.new_zeros(len(rows))
         tiles: Iterable[_ExpTile] = _exp_tiles(rows, at_most)
-        few = len(rows) ** 2 * rows.element_size() <= _KEPT_BYTES
+        few = len(rows) ** 2 * rows.element_size() <= kept_bytes
         if few:
             tiles = list(tiles)
         for here, later, powers in tiles:
@@ -147,11 +148,9 @@ class _LogSumExpOfOthers(torch.autograd.Function):
             grads = (shares[here, None] + shares[here.start :]).mul_(powers)
             rows_grad[here].addmm_(grads, rows[here.start :])
             rows_grad[later].addmm_(grads[:, here.stop - here.start :].T, rows[here])
-        return rows_grad, None
+        return rows_grad, None, None
 
 
-# The bytes that forward may keep for backward instead of recomputing them.
-_KEPT_BYTES = 2**25
 _ExpTile = tuple[slice, slice, Tensor]
 
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from skclr.data.sources import open_source
 from skclr.data.stored import BlockReader, Joined, Stored, is_stored
-from skclr.modalities import Image, Tabular
+from skclr.modalities import Image, ParquetRows, Tabular
 from skclr.modalities.categories import Categories
 from skclr.model import InputFeatures
 
@@ -101,17 +101,20 @@ KINDS = {
 }
 
 
-@pytest.fixture
-def nothing_in_memory(monkeypatch):
-    monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
-    monkeypatch.setattr("skclr.data.samples._HOST_BYTES", 0)
+def on_disk(X, **params):
+    """Return the rows of a source as if they were too many to be read at once."""
+    return Stored(ParquetRows(X) if isinstance(X, Path) else X, **params)
+
+
+def in_sevens(X):
+    """Return the rows of a table in blocks of at most 7, unless the source has its own blocks."""
+    return on_disk(X, block_values=35)
 
 
 @pytest.fixture
-def small_blocks(nothing_in_memory, monkeypatch):
-    """Let blocks of the tables here have 7 rows, and batches be mixed from 4 of them."""
-    monkeypatch.setattr("skclr.data.stored._BLOCK", 35)
-    monkeypatch.setattr("skclr.data.shuffle._MOST_LANES", 4)
+def no_memory(monkeypatch):
+    """Simulate a machine without free memory, on which rows are read batch by batch."""
+    monkeypatch.setattr("skclr.data.samples.resident_bytes", lambda device: 0)
 
 
 # -- what is stored ---------------------------------------------------------------------------------
@@ -128,15 +131,15 @@ def small_blocks(nothing_in_memory, monkeypatch):
     ],
     ids=lambda X: type(X).__name__,
 )
-def test_what_is_in_memory_is_left_as_it_is(X, nothing_in_memory):
+def test_what_is_in_memory_is_left_as_it_is(X):
     assert open_source(X) is X
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_come_in_any_order(kind, table, tmp_path, nothing_in_memory):
+def test_rows_come_in_any_order(kind, table, tmp_path):
     X = np.asarray(table[0])
-    rows = open_source(KINDS[kind](X, tmp_path))
-    assert isinstance(rows, Stored)
+    rows = on_disk(KINDS[kind](X, tmp_path))
+    assert open_source(rows) is rows
     assert rows.shape == (60, 5)
     for chosen in (np.array([7, 2, 2, 59]), np.arange(20, 40), np.array([], dtype=int), slice(3, 9)):
         assert_array_equal(rows[chosen], X[chosen])
@@ -150,18 +153,18 @@ def test_what_is_small_is_read_at_once(kind, table, tmp_path):
     assert_array_equal(X, table[0])
 
 
-def test_blocks_are_what_the_source_reads_together(table, tmp_path, small_blocks):
+def test_blocks_are_what_the_source_reads_together(table, tmp_path):
     X = np.asarray(table[0])
     sevens = [*range(0, 60, 7), 60]
-    edges = Stored(memmap(X, tmp_path)).edges
+    edges = in_sevens(memmap(X, tmp_path)).edges
     assert (edges[0], edges[-1]) == (0, 60)
     assert set(np.diff(edges)[:-1]) <= {4, 5, 6, 7}
     assert len(set(np.diff(edges))) > 1
-    assert Stored(dask(X, tmp_path)).edges.tolist() == sevens
-    assert open_source(parquet(X, tmp_path)).edges.tolist() == sevens
+    assert in_sevens(dask(X, tmp_path)).edges.tolist() == sevens
+    assert in_sevens(parquet(X, tmp_path)).edges.tolist() == sevens
     # Of chunks of 3 rows two, and not two and a third.
-    assert Stored(Zarr(X)).edges.tolist() == [*range(0, 60, 6), 60]
-    assert Stored(X[:0]).edges.tolist() == [0]
+    assert in_sevens(Zarr(X)).edges.tolist() == [*range(0, 60, 6), 60]
+    assert in_sevens(X[:0]).edges.tolist() == [0]
 
 
 def test_an_object_that_takes_no_index_array():
@@ -219,18 +222,18 @@ def test_a_large_memory_map_is_not_read_as_a_whole(tmp_path):
     assert peak < X.nbytes / 20
 
 
-def test_what_was_written_into_a_map_of_ones_own_stays(table, tmp_path, nothing_in_memory):
+def test_what_was_written_into_a_map_of_ones_own_stays(table, tmp_path):
     np.save(tmp_path / "X.npy", table[0])
     X = np.load(tmp_path / "X.npy", mmap_mode="c")
     X[:] = 7.0
-    rows = open_source(X)
+    rows = on_disk(X)
     assert (rows[:] == 7.0).all()
     assert (rows[:] == 7.0).all()
 
 
-def test_row_groups_are_read_once(table, tmp_path, nothing_in_memory, monkeypatch):
+def test_row_groups_are_read_once(table, tmp_path, monkeypatch):
     parquet_module = pytest.importorskip("pyarrow.parquet")
-    rows, groups = open_source(parquet(table[0], tmp_path)), []
+    rows, groups = on_disk(parquet(table[0], tmp_path)), []
     read_row_group = parquet_module.ParquetFile.read_row_group
 
     def counted(file, number, **kwargs):
@@ -263,23 +266,26 @@ CASES = {
 }
 
 
+@pytest.mark.usefixtures("no_memory")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("kind", ["memmap", "object"])
-def test_of_one_block_the_bits_are_those_of_an_array(case, kind, quick, tmp_path, nothing_in_memory):
+def test_of_one_block_the_bits_are_those_of_an_array(case, kind, quick, tmp_path):
     make, params = CASES[case]
     X = make(np.random.default_rng(0))
-    stored = KINDS[kind](X, tmp_path)
-    assert is_stored(stored)
+    source = KINDS[kind](X, tmp_path)
+    assert is_stored(source)
+    stored = on_disk(source)
     params = {"batch_size": 16, "max_epochs": 1, **params}
     one, other = (quick(**params).fit(each) for each in (X, stored))
     assert_array_equal(other.transform(stored), one.transform(X))
     assert one.n_features_in_ == other.n_features_in_ if X.ndim == 2 and case != "audio" else True
 
 
+@pytest.mark.usefixtures("no_memory")
 @pytest.mark.parametrize("name", ["frame", "parquet"])
-def test_tables_of_categories(name, table, quick, tmp_path, nothing_in_memory):
+def test_tables_of_categories(name, table, quick, tmp_path):
     X = pd.DataFrame(table[0]).add_prefix("x").assign(letter=texts(60), flag=table[1] > 0)
-    stored = parquet(X, tmp_path).parent if name == "parquet" else Rows(X)
+    stored = on_disk(parquet(X, tmp_path).parent if name == "parquet" else Rows(X))
     one, other = (quick(views="corruption").fit(each) for each in (X, stored))
     assert list(other.feature_names_in_) == list(X.columns)
     assert other.model_.modality.categories_.codes_ == one.model_.modality.categories_.codes_
@@ -288,11 +294,12 @@ def test_tables_of_categories(name, table, quick, tmp_path, nothing_in_memory):
     assert_array_equal(other.transform(stored), other.transform(X))
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("no_memory")
 def test_where_data_are_kept_does_not_matter(table, quick, tmp_path):
     X = np.asarray(table[0])
     fits = [
-        quick(batch_size=12).fit(KINDS[kind](X, tmp_path)) for kind in ("memmap", "hdf5", "object", "dask", "parquet")
+        quick(batch_size=12).fit(in_sevens(KINDS[kind](X, tmp_path)))
+        for kind in ("memmap", "hdf5", "object", "dask", "parquet")
     ]
     # dask and Parquet bring blocks of their own.
     for one, other in ((0, 1), (0, 2), (3, 4)):
@@ -310,79 +317,77 @@ def test_categories_over_blocks_are_those_of_ordinal_encoder(most):
 
 def learned(X):
     modality = Tabular()
-    rows = modality.read(open_source(X), InputFeatures(), reset=True)
-    return modality, rows
+    modality.read(X, InputFeatures(), reset=True)
+    return modality
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_statistics_over_blocks_are_those_of_all_rows():
     X = np.random.default_rng(0).normal(1e3, 1e-2, (60, 5))
     X[:20, 0] = X[:, 1] = np.nan
     X[:, 2] = 3.0
-    one, _ = learned(X)
-    other, _ = learned(Rows(X))
+    one, other = learned(X), learned(in_sevens(Rows(X)))
     assert one.gaps_ == other.gaps_ == (True, True, False, False, False)
     assert_allclose(other.mean_, one.mean_, rtol=1e-12)
     assert_allclose(other.scale_, one.scale_, rtol=1e-9)
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_what_is_wrong_is_named_by_its_row(quick):
     X = np.zeros((60, 5))
     X[31, 3] = np.inf
     rows = Rows(X)
     rows.edges = np.array([0, 28, 60])
     with pytest.raises(ValueError, match=r"infinity in row 3, column 3.* \(rows are counted from row 28 of X\)"):
-        quick().fit(rows)
+        quick().fit(on_disk(rows))
 
 
-def test_images_without_numbers(nothing_in_memory):
+def test_images_without_numbers():
     with pytest.raises(ValueError, match="X has dtype <U1: give an array of numbers"):
-        Image().read(open_source(Rows(np.full((3, 4, 4), "a"))), InputFeatures(), reset=True)
+        Image().read(on_disk(Rows(np.full((3, 4, 4), "a"))), InputFeatures(), reset=True)
 
 
-def test_what_was_not_looked_at_when_opened_is_when_it_is_read(tmp_path, nothing_in_memory):
+def test_what_was_not_looked_at_when_opened_is_when_it_is_read(tmp_path):
     X = np.zeros((5_000, 4, 4), np.float32)
     X[4_998, 2, 1] = np.nan
-    rows = Image().read(open_source(memmap(X, tmp_path)), InputFeatures(), reset=True)
+    rows = Image().read(on_disk(memmap(X, tmp_path)), InputFeatures(), reset=True)
     with pytest.raises(ValueError, match=r"NaN in row 998.* \(rows are counted from row 4000 of X\)"):
         rows[np.arange(4_000, 5_000)]
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("no_memory")
 def test_a_stream_of_stored_pieces(table, quick):
     embedder = quick(batch_size=8)
     for piece in (table[0][:30], table[0][30:]):
-        embedder.partial_fit(Rows(piece))
+        embedder.partial_fit(in_sevens(Rows(piece)))
     assert embedder.n_iter_ == 2
-    assert np.isfinite(embedder.transform(Rows(table[0]))).all()
+    assert np.isfinite(embedder.transform(in_sevens(Rows(table[0])))).all()
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("no_memory")
 def test_a_fit_that_lost_its_disk_goes_on_as_if_it_had_not(table, quick, tmp_path):
     X = np.asarray(table[0])
     params = {"batch_size": 12, "checkpoint_minutes": 0}
     whole, lost = Rows(X), Rows(X)
-    one = quick(checkpoint_dir=tmp_path / "one", **params).fit(whole)
+    one = quick(checkpoint_dir=tmp_path / "one", **params).fit(in_sevens(whole))
     # In the middle of the last epoch.
     lost.most = whole.n_read - 20
     with pytest.raises(OSError, match="the disk is gone"):
-        quick(checkpoint_dir=tmp_path / "other", **params).fit(lost)
+        quick(checkpoint_dir=tmp_path / "other", **params).fit(in_sevens(lost))
     assert len(list((tmp_path / "other").iterdir())) == 2
-    other = quick(checkpoint_dir=tmp_path / "other", **params).fit(Rows(X))
+    other = quick(checkpoint_dir=tmp_path / "other", **params).fit(in_sevens(Rows(X)))
     assert other.loss_curve_ == one.loss_curve_
     assert_array_equal(other.transform(X), one.transform(X))
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("no_memory")
 def test_pairs_and_more_rows_in_blocks(digits, quick):
     X = digits[0]
     pairs, n_read = Rows(np.stack([X, X], 1)), 0
     params = {"modality": "image", "batch_size": 12}
-    one = quick(views="paired", **params).fit(pairs)
+    # The views have the same blocks as the pairs.
+    one = quick(views="paired", **params).fit(on_disk(pairs, block_values=7 * 128))
     n_read, pairs.n_read = pairs.n_read, 0
     assert n_read > 120
-    other = quick(**params).fit((Rows(X), Rows(X)))
+    other = quick(**params).fit(tuple(on_disk(Rows(X), block_values=7 * 64) for _ in range(2)))
     assert one.loss_curve_ == other.loss_curve_
 
 
@@ -403,10 +408,9 @@ def test_joined_rows_of_other_shapes(table):
         Joined(Stored(Rows(np.asarray(table[0]))), np.zeros((3, 4)))
 
 
-@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("kind", ["object", "parquet"])
 def test_embedded_into_a_file(kind, table, quick, tmp_path):
-    stored = KINDS[kind](np.asarray(table[0]), tmp_path)
+    stored = in_sevens(KINDS[kind](np.asarray(table[0]), tmp_path))
     embedder = quick().fit(stored)
     assert_array_equal(embedder.transform_to(tmp_path / "e.npy", stored), embedder.transform(stored))
 
@@ -423,8 +427,6 @@ def test_a_folder_of_images(digits, quick, tmp_path):
 
 
 def test_columns_of_parquet(table, tmp_path):
-    from skclr.modalities import ParquetRows
-
     path = parquet(table[0], tmp_path)
     assert list(open_source(ParquetRows(path, ["x1", "x3"])).columns) == ["x1", "x3"]
     with pytest.raises(ValueError, match=r"columns=\['y'\]: .*X.parquet has no 'y'"):

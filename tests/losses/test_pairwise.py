@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skclr.losses import LOSSES, Contrastive, InfoNCE, NPair, NTXent, SupCon, Triplet, count_anchors, softmax, tiles
+from skclr.losses import LOSSES, Contrastive, InfoNCE, NPair, NTXent, SupCon, Triplet, count_anchors, tiles
 from tests.losses.references import dense, dense_code
 
 # Every loss in each of its forms: what else than a number its parameters choose.
@@ -44,7 +44,6 @@ def tiled(monkeypatch):
 
     def force(n_rows):
         monkeypatch.setattr(tiles, "rows_per_tile", lambda candidates: n_rows)
-        monkeypatch.setattr(tiles, "_KEPT_BYTES", 0)
 
     return force
 
@@ -112,17 +111,38 @@ def test_tiles_change_nothing(name, params, queue, tiled):
     assert_close(grads, dense_grads, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 2**25], ids=["computed again", "kept"])
+@pytest.mark.parametrize("n", [2, 17, 41])
+def test_products_that_serve_both_rows_change_nothing(n, kept_bytes, tiled):
+    def weighted(rows, sums):
+        # Weights tell the gradients of the rows apart.
+        return (sums * torch.arange(1.0, n + 1)).sum()
+
+    rows, _ = make_batch(n)
+    batch = [math.sqrt(20) * torch.nn.functional.normalize(rows)]
+    expected, expected_grads = value_and_grads(
+        lambda rows: weighted(rows, (rows @ rows.T).masked_fill(torch.eye(n).bool(), -torch.inf).logsumexp(1)), batch
+    )
+    for n_rows in (1, 2, 50):
+        tiled(n_rows)
+        value, grads = value_and_grads(
+            lambda rows: weighted(rows, tiles.log_sum_exp_of_others(rows, at_most=20.0, kept_bytes=kept_bytes)), batch
+        )
+        assert_close(value, expected, rtol=1e-12, atol=1e-12)
+        assert_close(grads, expected_grads, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["nt_xent", "sup_con"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_products_that_serve_both_rows_change_nothing(name, layout, tiled, monkeypatch):
-    loss, batch = LOSSES[name](), make_batch(41, layout)
+@pytest.mark.parametrize("product", [0.9, 1.1])
+def test_products_above_and_below_the_bound_cost_the_same(name, layout, product, tiled):
+    """Above it, the largest product of each row is subtracted before the exponential."""
+    loss, batch = LOSSES[name](temperature=1 / (product * tiles.LARGEST_PRODUCT)), make_batch(41, layout)
+    expected, expected_grads = value_and_grads(partial(dense, loss), batch)
     tiled(4)
     value, grads = value_and_grads(loss, batch)
-    monkeypatch.setattr(softmax, "LARGEST_PRODUCT", 0)
-    monkeypatch.setattr(softmax, "log_sum_exp_of_others", None)
-    expected, expected_grads = value_and_grads(loss, batch)
     assert_close(value, expected, rtol=1e-12, atol=1e-12)
-    assert_close(grads, expected_grads, rtol=1e-10, atol=1e-12)
+    assert_close(grads, expected_grads, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("wants", [(False, False), (True, False), (False, True)])

@@ -162,9 +162,7 @@ def test_defaults_that_an_earlier_version_wrote_are_read(earlier, views, passthr
 
 
 def test_a_sparse_matrix_is_never_densified_whole(quick, monkeypatch):
-    from skclr.data import samples as loader
-
-    monkeypatch.setattr(loader, "_HOST_BYTES", 0)
+    monkeypatch.setattr("skclr.data.samples.resident_bytes", lambda device: 0)
     made = []
     to_tensor = Tabular.to_tensor
     monkeypatch.setattr(Tabular, "to_tensor", lambda self, rows: made.append(rows.shape[0]) or to_tensor(self, rows))

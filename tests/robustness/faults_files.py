@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from skclr import ContrastiveEmbedder, ModelFileError, load
-from skclr import blockwise as blocks
+from skclr.blockwise import transform_to
 from tests.robustness.faults_training import counted, data, disk, embedder
 
 N_CRASHES = 50
@@ -165,10 +165,14 @@ def many_rows(kind: str) -> Any:
     return X if kind == "array" else pd.DataFrame(X, columns=list("abcd")).assign(kind=np.where(X[:, 0] > 0, "x", "y"))
 
 
+def in_blocks(embedder: ContrastiveEmbedder, path: Path, X: Any) -> np.ndarray:
+    return transform_to(embedder.model_, path, X, most_rows=BLOCK_ROWS)
+
+
 def right_or_refused(embedder: ContrastiveEmbedder, path: Path, X: Any) -> bool:
     """Embed another X where an earlier call left an unfinished file."""
     try:
-        return np.array_equal(embedder.transform_to(path, X), embedder.transform(X))
+        return np.array_equal(in_blocks(embedder, path, X), embedder.transform(X))
     except ValueError as error:
         return "belongs to another X" in str(error)
 
@@ -177,7 +181,6 @@ def embedding(arguments: argparse.Namespace) -> dict[str, Any]:
     """Kill processes that embed into a file, and call again with the same X or another."""
     # A child of a process whose torch has several threads would wait for them for ever.
     torch.set_num_threads(1)
-    blocks._BLOCK_ROWS = BLOCK_ROWS
     rng = np.random.default_rng(arguments.seed)
     cases = []
     for kind in ("array", "frame"):
@@ -185,7 +188,7 @@ def embedding(arguments: argparse.Namespace) -> dict[str, Any]:
         fitted = ContrastiveEmbedder(max_epochs=0, random_state=0, encoder_params={"width": 16}).fit(X[:1_000])
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            fitted.transform_to(Path(folder) / "features.npy", X)
+            in_blocks(fitted, Path(folder) / "features.npy", X)
             cases.append((fitted, X, fitted.transform(X), time.perf_counter() - start))
     same, other = [], []
     left = {"nothing": 0, "a part without notes": 0, "a part and notes": 0, "the whole file": 0}
@@ -194,7 +197,7 @@ def embedding(arguments: argparse.Namespace) -> dict[str, Any]:
         fitted, X, expected, seconds = cases[trial % len(cases)]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "features.npy"
-            child = multiprocessing.get_context("fork").Process(target=fitted.transform_to, args=(path, X))
+            child = multiprocessing.get_context("fork").Process(target=in_blocks, args=(fitted, path, X))
             child.start()
             child.join(rng.uniform(0, 1.2 * seconds))
             child.kill()
@@ -203,9 +206,7 @@ def embedding(arguments: argparse.Namespace) -> dict[str, Any]:
                 continue
             left[what_is_left(path)] += 1
             if trial % ANOTHER_X_EVERY:
-                same.append(
-                    np.array_equal(fitted.transform_to(path, X), expected) and os.listdir(folder) == [path.name]
-                )
+                same.append(np.array_equal(in_blocks(fitted, path, X), expected) and os.listdir(folder) == [path.name])
             else:
                 changed = X.copy()
                 changed[1:2] = X[2:3]

@@ -7,7 +7,7 @@ import pytest
 
 from skclr import ContrastiveEmbedder
 from skclr.command_line.files import read
-from skclr.data.parquet import check_row_group
+from skclr.data.parquet import check_growth, check_row_group
 from skclr.data.sources import open_source
 from skclr.modalities import ParquetRows
 
@@ -139,3 +139,13 @@ def test_columns_of_one_name_are_refused_before_they_are_read(reader, tmp_path, 
     monkeypatch.delattr(parquet.ParquetFile, "read_row_group")
     with pytest.raises(ValueError, match=r"twice\.parquet has more than one column named 'a': rename or drop"):
         reader(path)
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "most_bytes"), [(2**30, {}), (100_000, {"most_bytes": 1})], ids=["a gibibyte", "a hundred times"]
+)
+def test_a_file_may_grow_to_the_greater_bound(n_bytes, most_bytes, tmp_path):
+    (tmp_path / "file").write_bytes(bytes(1_000))
+    check_growth(tmp_path / "file", n_bytes, **most_bytes)
+    with pytest.raises(ValueError, match=r"would grow to .* GiB or more, over 100 times its size"):
+        check_growth(tmp_path / "file", n_bytes + 1, **most_bytes)

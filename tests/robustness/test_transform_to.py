@@ -18,7 +18,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from scipy.sparse import csr_array
 
-from skclr import ContrastiveEmbedder
+from skclr import ContrastiveEmbedder, blockwise
 from skclr.files import atomic, resumable
 from skclr.files.resumable import ResumableArray
 from skclr.model import Model
@@ -27,9 +27,9 @@ RNG = np.random.default_rng(0)
 N_ROWS = 20
 
 
-@pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch):
-    monkeypatch.setattr("skclr.blockwise._BLOCK_ROWS", 6)
+def transform_to(embedder, path, X):
+    """Embed X into a file, 6 rows at a time."""
+    return blockwise.transform_to(embedder.model_, path, X, most_rows=6)
 
 
 def files(folder):
@@ -83,14 +83,14 @@ def cut_short(embedder, path, X, n_blocks=2):
         return transform(model, rows)
 
     with mock.patch.object(Model, "transform", interrupted), pytest.raises(KeyboardInterrupt):
-        embedder.transform_to(path, X)
+        transform_to(embedder, path, X)
     assert not path.exists()
 
 
 def count_blocks(embedder, path, X):
     """Return what `transform_to` returns, and the number of blocks that it embeds."""
     with mock.patch.object(Model, "transform", autospec=True, side_effect=Model.transform) as transform:
-        return embedder.transform_to(path, X), transform.call_count
+        return transform_to(embedder, path, X), transform.call_count
 
 
 # -- it continues, and only what is its own -----------------------------------------------------------
@@ -129,15 +129,15 @@ def test_one_other_row_among_the_finished_is_noticed(case_in_memory, row, tmp_pa
     with pytest.raises(
         ValueError, match=r"is unfinished and belongs to another X\. Delete e\.npy\.part\.json to start again"
     ):
-        embedder.transform_to(tmp_path / "e.npy", changed(X, row))
-    assert_array_equal(embedder.transform_to(tmp_path / "e.npy", X), embedder.transform(X))
+        transform_to(embedder, tmp_path / "e.npy", changed(X, row))
+    assert_array_equal(transform_to(embedder, tmp_path / "e.npy", X), embedder.transform(X))
 
 
 def test_another_row_among_those_to_come_is_right(case_in_memory, tmp_path):
     embedder, X = case_in_memory
     cut_short(embedder, tmp_path / "e.npy", X)
     other = changed(X, 15)
-    assert_array_equal(embedder.transform_to(tmp_path / "e.npy", other), embedder.transform(other))
+    assert_array_equal(transform_to(embedder, tmp_path / "e.npy", other), embedder.transform(other))
 
 
 @pytest.mark.parametrize("change", ["content", "time", "order"])
@@ -152,14 +152,14 @@ def test_other_image_files_are_noticed(change, tmp_path):
     else:
         paths[2], paths[3] = paths[3], paths[2]
     with pytest.raises(ValueError, match="belongs to another X"):
-        embedder.transform_to(tmp_path / "e.npy", paths)
+        transform_to(embedder, tmp_path / "e.npy", paths)
 
 
 @pytest.mark.parametrize("X", [np.zeros((N_ROWS + 1, 3)), np.zeros((N_ROWS - 1, 3))], ids=["longer", "shorter"])
 def test_another_number_of_samples(X, tabular, tmp_path):
     cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
     with pytest.raises(ValueError, match="is unfinished and belongs to another number of samples"):
-        tabular[0].transform_to(tmp_path / "e.npy", X)
+        transform_to(tabular[0], tmp_path / "e.npy", X)
 
 
 def test_equal_values_in_another_container_continue(tabular, tmp_path):
@@ -190,20 +190,20 @@ def test_another_model_is_noticed(kind, tmp_path):
         "modality": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(second),
     }[kind]()
     with pytest.raises(ValueError, match=r"is unfinished and belongs to another (model|modality|width)"):
-        other.transform_to(tmp_path / "e.npy", first)
+        transform_to(other, tmp_path / "e.npy", first)
 
 
 @pytest.mark.parametrize("X", [np.empty((0, 3)), []], ids=["array", "list"])
 def test_nothing_to_embed(X, tabular, tmp_path):
     with pytest.raises(ValueError, match="0 samples"):
-        tabular[0].transform_to(tmp_path / "e.npy", X)
+        transform_to(tabular[0], tmp_path / "e.npy", X)
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("X", [np.zeros((9, 2)), np.full((9, 3), np.inf), "rose"], ids=["width", "infinity", "text"])
 def test_what_transform_refuses_leaves_no_trace(X, tabular, tmp_path):
     with pytest.raises((ValueError, TypeError)):
-        tabular[0].transform_to(tmp_path / "e.npy", X)
+        transform_to(tabular[0], tmp_path / "e.npy", X)
     assert os.listdir(tmp_path) == []
 
 
@@ -233,11 +233,11 @@ def equals_or_refuses(embedder, path, X):
     """Call again; a refusal has to be ours, and what it says has to help."""
     notes = path.parent / "e.npy.part.json"
     try:
-        found = embedder.transform_to(path, X)
+        found = transform_to(embedder, path, X)
     except ValueError as error:
         refusal = str(error)
         notes.unlink()
-        found = embedder.transform_to(path, X)
+        found = transform_to(embedder, path, X)
     else:
         refusal = "Delete e.npy.part.json to start again"
     assert "Delete e.npy.part.json to start again" in refusal
@@ -289,7 +289,7 @@ def test_what_is_no_file_in_their_place(kind, name, tabular, tmp_path):
     (tmp_path / name).unlink()
     os.mkdir(tmp_path / name) if kind == "folder" else os.mkfifo(tmp_path / name)
     with pytest.raises(OSError, match=name.replace(".", r"\.")) as caught:
-        tabular[0].transform_to(tmp_path / "e.npy", tabular[1])
+        transform_to(tabular[0], tmp_path / "e.npy", tabular[1])
     assert "Errno" not in str(caught.value)
 
 
@@ -301,7 +301,7 @@ def test_links_in_their_place_are_not_followed(name, tabular, tmp_path):
     shutil.move(tmp_path / name, other / "precious")
     before = (other / "precious").read_bytes()
     (tmp_path / name).symlink_to(other / "precious")
-    found = tabular[0].transform_to(tmp_path / "e.npy", tabular[1])
+    found = transform_to(tabular[0], tmp_path / "e.npy", tabular[1])
     assert_array_equal(found, tabular[0].transform(tabular[1]))
     assert (other / "precious").read_bytes() == before
 
@@ -311,7 +311,7 @@ def test_another_process_is_writing(tabular, tmp_path):
     with open(tmp_path / "e.npy.part", "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BlockingIOError, match="is being written by another process"):
-            tabular[0].transform_to(tmp_path / "e.npy", tabular[1])
+            transform_to(tabular[0], tmp_path / "e.npy", tabular[1])
     equals_or_refuses(tabular[0], tmp_path / "e.npy", tabular[1])
 
 
@@ -567,7 +567,7 @@ def test_a_full_disk_is_an_error_before_the_work(there_before, reserving, tabula
         path.write_bytes(b"old")
     before = os.listdir(small_disk)
     with pytest.raises(OSError, match=r"e\.npy' needs \d.*bytes\. Choose a larger disk"):
-        embedder.transform_to(path, np.zeros((5_000, 3)))
+        transform_to(embedder, path, np.zeros((5_000, 3)))
     assert os.listdir(small_disk) == before
 
 
@@ -591,7 +591,7 @@ def test_a_disk_that_is_full_later(tabular, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            embedder.transform_to(tmp_path / "e.npy", X)
+            transform_to(embedder, tmp_path / "e.npy", X)
     found, n_blocks = count_blocks(embedder, tmp_path / "e.npy", X)
     assert n_blocks == 2
     assert_array_equal(found, embedder.transform(X))

@@ -10,10 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skclr
 from skclr import ContrastiveEmbedder
-from skclr.data.sources import open_source
 from skclr.data.stored import Joined
 from skclr.modalities import Image
 from skclr.model import InputFeatures
+from tests.data.test_stored import on_disk
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (8, 6, 5, 3))
@@ -144,11 +144,12 @@ READERS = {
         skclr.load(folder / "model", warm_start=True).fit(X).transform(BYTES.astype("uint8"))
     ),
     "loaded": lambda e, X, folder: skclr.load(folder / "model").transform(X),
-    "memmap": lambda e, X, folder: e.transform(np.load(saved(folder / f"{X.dtype}-X.npy", X), mmap_mode="r")),
+    "memmap": lambda e, X, folder: e.transform(mapped(folder / f"{X.dtype}-X.npy", X)),
+    "large memmap": lambda e, X, folder: e.transform(on_disk(mapped(folder / f"{X.dtype}-X.npy", X))),
     "zarr": lambda e, X, folder: e.transform(Source(X)),
-    "dask": lambda e, X, folder: np.asarray(
-        e.transform(pytest.importorskip("dask.array").from_array(X, chunks=(3, -1, -1, -1)))
-    ),
+    "large zarr": lambda e, X, folder: e.transform(on_disk(Source(X))),
+    "dask": lambda e, X, folder: np.asarray(e.transform(dask(X))),
+    "large dask": lambda e, X, folder: e.transform(on_disk(dask(X))),
 }
 
 
@@ -162,16 +163,17 @@ class Source:
         return self.values[rows]
 
 
-def saved(path, X):
+def mapped(path, X):
     np.save(path, X)
-    return path
+    return np.load(path, mmap_mode="r")
+
+
+def dask(X):
+    return pytest.importorskip("dask.array").from_array(X, chunks=(3, -1, -1, -1))
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("stored", [False, True])
-def test_one_rule_wherever_images_are_read(name, stored, tmp_path, monkeypatch):
-    if stored:
-        monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
+def test_one_rule_wherever_images_are_read(name, tmp_path):
     embedder = fitted(BYTES.astype("uint8"))
     embedder.save(tmp_path / "model")
     expected = READERS[name](embedder, BYTES.astype("uint8"), tmp_path)
@@ -182,14 +184,13 @@ def test_one_rule_wherever_images_are_read(name, stored, tmp_path, monkeypatch):
             READERS[name](embedder, BYTES.astype("float32"), tmp_path)
 
 
-@pytest.mark.parametrize("kind", [np.asarray, Source])
+@pytest.mark.parametrize("kind", [np.asarray, lambda X: on_disk(Source(X))], ids=["asarray", "Source"])
 @pytest.mark.parametrize("dtypes", [("uint8", "unit"), ("unit", "uint8"), ("int64", "uint8"), ("uint8", "uint16")])
-def test_unlabeled_images_of_another_dtype(dtypes, kind, monkeypatch):
-    monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
+def test_unlabeled_images_of_another_dtype(dtypes, kind):
     X, more = (VALUES["unit"] if dtype == "unit" else BYTES.astype(dtype) for dtype in dtypes)
     modality = Image()
     rows = modality.read(X, InputFeatures(), reset=True)
-    joined = modality.join(rows, modality.read(open_source(kind(more)), InputFeatures(), reset=False))
+    joined = modality.join(rows, modality.read(kind(more), InputFeatures(), reset=False))
     assert isinstance(joined, Joined)
     both = modality.to_tensor(joined[np.arange(16)])
     torch.testing.assert_close(both[8:], both[:8], rtol=1e-6, atol=0)

@@ -14,7 +14,7 @@ from skclr.data import Rows
 from skclr.part_choices import shows_given
 from skclr.plotting import EmbeddingDisplay, NeighborsDisplay, SimilarityDisplay, ViewsDisplay
 from skclr.views import VIEWS, Paired
-from tests.data.test_stored import HDF5, Zarr
+from tests.data.test_stored import HDF5, Zarr, on_disk
 
 N = 12
 VALUES = np.arange(3.0 * N).reshape(N, 3)
@@ -61,7 +61,7 @@ CONTAINERS = {
     "memmap": memmap,
     "hdf5": lambda values, folder: HDF5(values),
     "zarr": lambda values, folder: Zarr(values),
-    "dask": lambda values, folder: pytest.importorskip("dask.array").from_array(values, chunks=(5, 3)),
+    "dask": lambda values, folder: pytest.importorskip("dask.array").from_array(values, chunks=(5, *values.shape[1:])),
     "parquet": parquet,
     "object": lambda values, folder: OnDisk(values),
     "Rows": lambda values, folder: Rows.of(values),
@@ -77,15 +77,24 @@ INDICES = {
 }
 
 
-@pytest.fixture(params=["in memory", "on disk"])
-def kept(request, monkeypatch):
-    if request.param == "on disk":
-        monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
+# Sources that stay on disk if they are large.
+ON_DISK = ["memmap", "hdf5", "zarr", "dask", "parquet", "object"]
+OF_MANY = " of many rows"
 
 
-@pytest.fixture(params=CONTAINERS)
-def rows(request, kept, tmp_path):
-    return Rows.of(CONTAINERS[request.param](VALUES, tmp_path))
+def hold(name, values, folder):
+    """Return a container of the values, with the suffix as if it were too large to be read at once."""
+    X = CONTAINERS[name.removesuffix(OF_MANY)](values, folder)
+    return on_disk(X) if name.endswith(OF_MANY) else X
+
+
+def and_of_many(containers):
+    return [*containers, *(name + OF_MANY for name in containers if name in ON_DISK)]
+
+
+@pytest.fixture(params=and_of_many(CONTAINERS))
+def rows(request, tmp_path):
+    return Rows.of(hold(request.param, VALUES, tmp_path))
 
 
 def values(rows):
@@ -124,9 +133,9 @@ def test_blocks_are_all_rows_in_their_order(rows):
     assert_array_equal(np.concatenate([values(block) for block in blocks]), VALUES)
 
 
-@pytest.mark.parametrize("container", sorted(CONTAINERS.keys() - {"Rows", "list", "tuple of rows"}))
-def test_views_are_taken_together(container, kept, tmp_path):
-    X = CONTAINERS[container](VALUES, tmp_path)
+@pytest.mark.parametrize("container", and_of_many(sorted(CONTAINERS.keys() - {"Rows", "list", "tuple of rows"})))
+def test_views_are_taken_together(container, tmp_path):
+    X = hold(container, VALUES, tmp_path)
     pairs = Rows.of((X, X), paired=True)
     assert pairs.n_views == 2
     assert Rows.of(pairs) is pairs
@@ -139,13 +148,9 @@ def test_views_are_taken_together(container, kept, tmp_path):
         taken.single()
 
 
-@pytest.mark.parametrize("container", ["array", "tensor", "memmap", "hdf5", "zarr", "dask", "object"])
-def test_views_in_one_array(container, kept, tmp_path):
-    stacked = np.stack([VALUES, -VALUES], 1)
-    if container == "dask":
-        X = pytest.importorskip("dask.array").from_array(stacked, chunks=(5, 2, 3))
-    else:
-        X = CONTAINERS[container](stacked, tmp_path)
+@pytest.mark.parametrize("container", and_of_many(["array", "tensor", "memmap", "hdf5", "zarr", "dask", "object"]))
+def test_views_in_one_array(container, tmp_path):
+    X = hold(container, np.stack([VALUES, -VALUES], 1), tmp_path)
     pairs = Rows.of(X, paired=True)
     assert (len(pairs), pairs.n_views) == (N, 2)
     assert_array_equal(pairs[2:5].sides[1], -VALUES[2:5])
@@ -163,10 +168,9 @@ def test_one_view_where_several_are_shown(X):
         Rows.of(X, paired=True)
 
 
-def test_rows_that_are_not_taken_are_not_read(monkeypatch):
-    monkeypatch.setattr("skclr.data.sources._MOST_IN_MEMORY", 0)
+def test_rows_that_are_not_taken_are_not_read():
     X = OnDisk(VALUES)
-    rows = Rows.of(X)
+    rows = Rows.of(on_disk(X))
     before = len(X.read)
     rows[np.array([3, 8])].single()
     assert X.read[before:] == [3, 8]
