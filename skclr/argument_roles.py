@@ -1,6 +1,6 @@
-"""What a model file may set the arguments of parts to, by the name of the argument.
+"""The values that a model file may set for the arguments of parts, by the name of the argument.
 
-An argument that is declared as a number needs no line here: it has the role of its type, `OF_NUMBERS`.
+An argument that is declared as a number needs no entry: it has the role of its type in `OF_NUMBERS`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,12 +33,12 @@ from skclr.roles import (
 )
 from skclr.views import VIEWS, Views
 
-# Within bounds that hold for any argument; one that needs more has a line of its own.
+# Within bounds for any argument; an argument that needs other bounds has its own entry.
 OF_NUMBERS: dict[Any, Role] = {bool: FLAG, int: DEPTH, float: number()}
 
 
 def _declared_numbers() -> Iterator[tuple[str, Role]]:
-    """Yield the arguments of all parts that are declared as numbers, facts of the data apart, and their roles."""
+    """Yield the arguments of all parts that are declared as numbers, except facts about the data, and their roles."""
     registries: list[Mapping[str, Any]] = [ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, VIEWS]
     for part in [part for registry in registries for part in registry.values()]:
         facts = part.facts if issubclass(part, Encoder | Views) else ()
@@ -66,7 +66,7 @@ ARGUMENTS: dict[str, Role] = {
     "queue_size": whole(0, 2**24),
     "stem": one_of("auto", "cifar", "imagenet"),
     "width": SIZE,
-    # Tensors that they begin with.
+    # Initial tensors.
     "table": either(NONE, tensor),
     "token_weights": either(NONE, tensor),
     # Other settings of encoders, frameworks and losses.
@@ -135,7 +135,7 @@ ARGUMENTS: dict[str, Role] = {
     "translation": number(),
     "vertical_flip": SHARE,
     "view_seconds": either(AUTO, number(0)),
-    # Modalities and tokenizers; their sizes are held against what was learned.
+    # Modalities and tokenizers; their sizes are compared with what was learned.
     "categorical_features": either(NONE, one_of("from_dtype"), chosen_columns),
     "channel_axis": one_of(None, 1, -1),
     "channels": either(NONE, SIZE),
@@ -156,7 +156,7 @@ ARGUMENTS: dict[str, Role] = {
     "sampling_rate": either(NONE, number(1, 1e6)),
     "size": either(NONE, several(SIZE, 2)),
     "window": number(1e-6, 1e6),
-    # What reads from elsewhere, and functions.
+    # Arguments that read from elsewhere, and functions.
     "features": never,
     "model": never,
     "pretrained": never,

@@ -1,4 +1,4 @@
-"""The parts of an embedder in scikit-learn's diagram, as notebooks show it."""
+"""The parts of an embedder in scikit-learn's HTML diagram for notebooks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _PARTS = ("modality", "views", "encoder", "framework", "loss")
 
 
 def diagram(parameters: Mapping[str, Any], model: Model | None) -> Any:
-    """Draw the parts one below the other: the names that were set, and after a fit what was made of them.
+    """Return a diagram of the parts in one column: the names that were set and, after a fit, what was built.
 
     Parameters
     ----------
-    parameters : of the estimator.
-    model : that was fitted; None before the fit.
+    parameters : parameters of the estimator.
+    model : the fitted model; None before the fit.
 
     Notes
     -----
-    scikit-learn asks for it through `_sk_visual_block_`, and where it does not know of it any more draws a plain box.
+    scikit-learn calls it through `_sk_visual_block_`; a version without that method draws a plain box.
     """
     from sklearn.utils._repr_html.estimator import _VisualBlock
 
@@ -34,7 +34,7 @@ def diagram(parameters: Mapping[str, Any], model: Model | None) -> Any:
 
 
 def _made(model: Model) -> dict[str, tuple[str, Any]]:
-    """Return what each part has become, in short and at length."""
+    """Return a short and a long description of each part."""
     plan, epochs = model.plan, model.net.history
     encoder: Any = model.encoder
     trained = f"{counted(len(epochs), 'epoch')}, loss {epochs[-1]['train_loss']:.4g}" if epochs else "untrained"

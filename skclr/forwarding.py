@@ -1,4 +1,4 @@
-"""The one way in which the forward of a module is changed for the duration of a block."""
+"""Temporary replacement of the forward method of modules."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 @contextmanager
 def forward_replaced(modules: Iterable[nn.Module], forward: Callable[[Any, Tensor], Tensor]) -> Iterator[None]:
-    """Let each module compute `forward(module, x)` within the block.
+    """Make each module compute `forward(module, x)` within the block.
 
     Parameters
     ----------
-    modules : each is changed at most once at a time.
-    forward : calls `type(module).forward(module, x)` for what it replaces.
+    modules : the modules, each of which may be changed by only one block at a time.
+    forward : the replacement, which may call the original as `type(module).forward(module, x)`.
 
     Notes
     -----
-    The attribute of the instance is found before the method of its class, so hooks run as usual, and the module keeps
-    its class and parameters for files and other devices.
+    An attribute of the instance takes precedence over the method of its class, so hooks run as usual, and the module
+    keeps its class and parameters, as needed for saving and moving.
     """
     changed = list(modules)
     for module in changed:

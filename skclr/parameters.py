@@ -1,4 +1,4 @@
-"""What each parameter of the estimator may be: in a call, in `part__name`, and in a model file."""
+"""Valid values of the estimator's parameters: in calls, as `part__name`, and in model files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from skclr.views import VIEWS
 
 PARTS = (*REGISTRIES, "net")
 
-# Packages whose parts declare the types that they take.
+# Packages whose parts declare the types of their arguments.
 _DECLARING = ("skclr", "torch")
 
 
@@ -60,20 +60,20 @@ _DICTIONARY = "a dictionary of parameters, or None"
 
 @dataclass(frozen=True)
 class Parameter:
-    """What one parameter may be.
+    """The valid values of a parameter.
 
     Parameters
     ----------
     valid : whether a value may be passed.
-    allowed : what may be passed, in words that follow "give".
-    role : what a model file may set it to; of a dictionary of arguments, what it may set each of them to.
-    tells : whether a run with another value is another run; a checkpoint does not resume it.
+    allowed : valid values in words, following "pass".
+    role : values that a model file may set; for a dictionary of arguments, the values of each of them.
+    affects_result : whether the parameter affects the result, so that a checkpoint resumes only with the same value.
     """
 
     valid: Check
     allowed: str
     role: Role | Mapping[str, Role]
-    tells: bool = True
+    affects_result: bool = True
 
 
 def _whole(least: int) -> Check:
@@ -140,7 +140,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "optimizer": Parameter(
         _name_or(_class_of(torch.optim.Optimizer)),
-        "'auto', 'adamw', 'sgd', 'lars' or a class of torch's",
+        "'auto', 'adamw', 'sgd', 'lars' or a class of torch",
         part_of(OPTIMIZERS, "auto", MomentumSGD, *TORCH_OPTIMIZERS.values()),
     ),
     "lr_schedule": Parameter(
@@ -148,7 +148,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "freeze": Parameter(
         lambda v: _among("none", "all")(v) or _whole(0)(v),
-        "'none', 'all' or the number of first layers to leave as they are",
+        "'none', 'all' or the number of first layers to freeze",
         either(one_of("none", "all"), COUNT),
     ),
     "positives": Parameter(_among("views", "labels"), "'views' or 'labels'", one_of("views", "labels")),
@@ -160,7 +160,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "batch_size": Parameter(
         _auto_or(_whole(2)),
-        "'auto' or a whole number of 2 or more (one sample has nothing to contrast with)",
+        "'auto' or a whole number of 2 or more (a single sample cannot be contrasted)",
         either(AUTO, COUNT),
     ),
     "chunk_size": Parameter(
@@ -171,8 +171,8 @@ PARAMETERS: dict[str, Parameter] = {
     "warmup_epochs": Parameter(
         _auto_or(_number(0)), "'auto' or a number of epochs of 0 or more", either(AUTO, number(0))
     ),
-    # What is no device is for `skclr.devices` to say. A checkpoint compares the type of the device itself.
-    "device": Parameter(lambda v: True, "'auto' or a device of torch's", device, tells=False),
+    # Invalid devices are reported when the device is chosen. A checkpoint compares the type of the device itself.
+    "device": Parameter(lambda v: True, "'auto' or a torch device", device, affects_result=False),
     "precision": Parameter(
         _among("auto", "float32", "bfloat16", "float16"),
         "'auto', 'float32', 'bfloat16' or 'float16'",
@@ -202,19 +202,21 @@ PARAMETERS: dict[str, Parameter] = {
         lambda v: isinstance(v, bool | np.bool_) or _whole(0)(v),
         "a whole number of 0 or more",
         either(FLAG, COUNT),
-        tells=False,
+        affects_result=False,
     ),
-    "warm_start": Parameter(_among(True, False), "True or False", FLAG, tells=False),
+    "warm_start": Parameter(_among(True, False), "True or False", FLAG, affects_result=False),
     "checkpoint_dir": Parameter(
         lambda v: v is None or (isinstance(v, str | os.PathLike) and os.fspath(v) != ""),
         "a folder ('.' is the working directory), or None",
         never,
-        tells=False,
+        affects_result=False,
     ),
     "checkpoint_minutes": Parameter(
-        _number(0), "minutes of 0 or more (0 writes a checkpoint after every step)", number(0), tells=False
+        _number(0), "minutes of 0 or more (0 writes a checkpoint after every step)", number(0), affects_result=False
     ),
-    "on_interrupt": Parameter(_among("raise", "keep"), "'raise' or 'keep'", one_of("raise", "keep"), tells=False),
+    "on_interrupt": Parameter(
+        _among("raise", "keep"), "'raise' or 'keep'", one_of("raise", "keep"), affects_result=False
+    ),
     **{
         f"{part}_params": Parameter(_dictionary, _DICTIONARY, {} if part == "optimizer" else ARGUMENTS)
         for part in REGISTRIES
@@ -224,19 +226,19 @@ PARAMETERS: dict[str, Parameter] = {
 
 
 def check_parameters(params: Mapping[str, Any]) -> None:
-    """Hold the estimator's parameters against what they may be.
+    """Check the values of the estimator's parameters.
 
     Raises
     ------
-    ValueError : names the parameter, its value and what to give instead.
+    ValueError : if a value is invalid; names the parameter, its value and valid values.
     """
     for name, parameter in PARAMETERS.items():
         if not parameter.valid(as_python(params[name])):
-            raise ValueError(f"{name}={params[name]!r}: give {parameter.allowed}")
+            raise ValueError(f"{name}={params[name]!r}: pass {parameter.allowed}")
 
 
 def admission(given: Mapping[str, Any], trust: Collection[str]) -> Admission:
-    """Return what is taken from a model file; parameters are as for `Admission`."""
+    """Return the `Admission` for a model file; for the parameters see there."""
     return Admission(given, trust, {name: parameter.role for name, parameter in PARAMETERS.items()}, ARGUMENTS)
 
 
@@ -244,11 +246,11 @@ def admission(given: Mapping[str, Any], trust: Collection[str]) -> Admission:
 
 
 def look_up(argument: str, value: Any, registry: Mapping[str, Any]) -> Any:
-    """Return what `value` names; what is no string is returned as it is.
+    """Return the entry that `value` names; a value that is not a string is returned unchanged.
 
     Raises
     ------
-    ValueError : for an unknown name; the message lists the known ones and suggests the nearest.
+    ValueError : if the name is unknown; the message suggests the most similar name and lists all.
     """
     if not isinstance(value, str):
         return value
@@ -256,7 +258,7 @@ def look_up(argument: str, value: Any, registry: Mapping[str, Any]) -> Any:
         return registry[value]
     near = nearest_name(value, registry)
     suggestion = f"did you mean {near!r}? " if near else ""
-    raise ValueError(f"{argument}={value!r} is not known: {suggestion}known are {', '.join(map(repr, registry))}")
+    raise ValueError(f"{argument}={value!r} is unknown: {suggestion}known are {', '.join(map(repr, registry))}")
 
 
 def check_arguments(
@@ -266,20 +268,20 @@ def check_arguments(
     given: Collection[str] = (),
     filled_in: Collection[str] = (),
 ) -> None:
-    """Hold arguments against what a class or a factory takes.
+    """Check arguments against the signature of a class or a factory.
 
     Parameters
     ----------
-    argument : the estimator's parameter that named the part.
-    part : class or factory.
+    argument : the estimator's parameter of the part.
+    part : the class or factory.
     params : the user's `<argument>_params`.
-    given : arguments that the estimator passes in any case.
-    filled_in : arguments that it passes where the user does not.
+    given : arguments that the estimator always passes.
+    filled_in : arguments that the estimator passes if the user does not.
 
     Raises
     ------
-    ValueError : for arguments that the part does not have (the message lists those it has), that it needs, or that are
-        of another type than one of ours or of torch's declares.
+    ValueError : if an argument is unknown (the message lists the known ones), missing, or of another type than a part
+        of skclr or torch declares.
     """
     parameters = inspect.signature(part).parameters
     title = getattr(part, "__name__", repr(part))
@@ -290,7 +292,7 @@ def check_arguments(
     if unknown:
         remedy = hint(unknown[0], PARAMETERS, argument, names)
         raise ValueError(
-            f"{argument}_params has {unknown[0]!r}, but {title} takes {', '.join(names) or 'nothing'} there"
+            f"{argument}_params has {unknown[0]!r}, but {title} takes {', '.join(names) or 'no parameters'}"
             + (remedy and f": {remedy}")
         )
     for name, parameter in parameters.items():
@@ -308,7 +310,7 @@ Init = TypeVar("Init", bound=Callable[..., None])
 
 
 def with_hints(init: Init) -> Init:
-    """Decorate a constructor: an unknown parameter is a TypeError with what it may have been meant for."""
+    """Decorate a constructor so that an unknown parameter is a TypeError with a suggestion."""
     known = [*inspect.signature(init).parameters][1:]
 
     @wraps(init)
@@ -320,11 +322,11 @@ def with_hints(init: Init) -> Init:
 
 
 def deep_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with the entries `part__name` of the `<part>_params` dictionaries beside them."""
+    """Return parameters together with the entries `part__name` of the `<part>_params` dictionaries."""
     deep = dict(params)
     for part in PARTS:
         entries = params[f"{part}_params"]
-        # Anything may have been set; `fit` says what is wrong with it.
+        # Any value may have been set; `fit` reports invalid ones.
         for name, value in entries.items() if isinstance(entries, Mapping) else ():
             deep[f"{part}__{name}"] = value
     return deep
@@ -335,12 +337,12 @@ def shallow_params(estimator: BaseEstimator, params: Mapping[str, Any]) -> dict[
 
     Parameters
     ----------
-    estimator : whose dictionaries the entries are added to.
-    params : as for `set_params`.
+    estimator : the estimator to whose dictionaries the entries are added.
+    params : as in `set_params`.
 
     Raises
     ------
-    ValueError : for an unknown name.
+    ValueError : if a name is unknown.
     """
     shallow: dict[str, Any] = {}
     entries: dict[str, dict[str, Any]] = defaultdict(dict)

@@ -1,4 +1,4 @@
-"""The mel scale: what sounds equally far apart is equally far apart."""
+"""The mel scale, on which equal distances sound equal."""
 
 import math
 from typing import TypeVar

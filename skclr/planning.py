@@ -317,7 +317,7 @@ def telling(plan: Plan) -> dict[str, str]:
 
 
 def _tells(name: str) -> bool:
-    return name not in PARAMETERS or PARAMETERS[name].tells
+    return name not in PARAMETERS or PARAMETERS[name].affects_result
 
 
 def check_ranks_alike(plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""Where half precision pays, and what needs more digits than it has."""
+"""Half precision: where it is faster, and where float32 is needed."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -10,27 +10,27 @@ from skclr.forwarding import forward_replaced
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Give `x` in float32, or as it is where it is wider."""
+    """Return `x` in float32, or unchanged if its dtype is wider."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[None]:
-    """Switch autocast off, on a device that has it."""
+    """Return a context without autocast on a device."""
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
 
 
 def multiplies_faster_in_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device has units for products of bfloat16, and not only instructions.
+    """Return whether a device has hardware units for bfloat16 products, not only instructions.
 
     Notes
     -----
-    Intel's AVX-512 without AMX has the instructions, and takes longer than in float32.
+    Intel's AVX-512 without AMX has the instructions, but is slower than in float32.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Older versions of torch do not say.
+    # Older versions of torch do not report it.
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
         return False
     has = torch.cpu.get_capabilities()
@@ -38,12 +38,12 @@ def multiplies_faster_in_bfloat16(device: torch.device) -> bool:
 
 
 def single_columns_padded(module: nn.Module) -> AbstractContextManager[None]:
-    """Pad images of one column by a column of zeros before strided convolutions on a CPU, which bfloat16 needs.
+    """Zero-pad width-1 images before strided convolutions (a workaround for bfloat16 on CPUs).
 
     Notes
     -----
-    Workaround for a bug of oneDNN, which leaves the gradient of such a convolution's weight uninitialised (torch 2.14).
-    Where the convolution's own zero padding covers the second column anyhow, the output is the same.
+    Works around a bug in oneDNN, which leaves the gradient of the weight of such a convolution uninitialised (torch
+    2.14). If the zero padding of the convolution covers the second column anyway, the output is the same.
     """
     convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
     striding = [c for c in convolutions if c.stride[1] > 1 and c.padding_mode == "zeros" and c.padding != "valid"]

@@ -1,8 +1,8 @@
-"""What a value in a model file may be: names and parts of its own registry, and plain values within bounds.
+"""Valid values in a model file: names and parts of a registry, and plain values within bounds.
 
-A role admits a value or refuses it. `skclr.parameters` has the roles of the estimator's parameters and
-`skclr.argument_roles` those of the arguments of parts; what has no role, no file may set. No role admits a path, an
-address or a program.
+A role accepts or rejects a value. `skclr.parameters` contains the roles of the estimator's parameters and
+`skclr.argument_roles` those of the arguments of parts; files may not set anything without a role. No role accepts a
+path, an address or a program.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from skclr.modalities.categories import Categories
 from skclr.modalities.text import TOKENIZERS, choose_tokenizer
 from skclr.modalities.tokenizers import OfModel, Tokenizer
 
-# Packages whose code a file may name, if the user trusts them with it.
+# Packages whose code a file may use, if the user trusts them.
 PACKAGES = ("sentence_transformers", "timm", "tokenizers")
 
-# Takes a value of a file, and what is known of the file; returns what it stands for, or raises a ValueError.
+# Takes a value of a file and the `Admission` of the file; returns the object it describes, or raises a ValueError.
 Role = Callable[[Any, "Admission"], Any]
 
 
 class NeededError(ValueError):
-    """A model needs something that its file cannot bring: the user has to give it."""
+    """Raised if a model needs something that a file cannot contain, and the user must pass it."""
 
 
 class LeftOutError(Exception):
-    """A value that a user's own file may hold, and that is not taken from any file."""
+    """Raised for a value that a trusted file may contain, but that is never taken from a file."""
 
 
 class Admission:
-    """What is taken from one file, and what is left out of it.
+    """Decides which values of a file are used, and records those that are left out.
 
     Parameters
     ----------
-    given : parameters that the user gave, which no role restricts.
-    trust : packages whose code the file may name.
-    roles : of the estimator's parameters; a dictionary of arguments has a role for each of them.
+    given : parameters passed by the user, which no role restricts.
+    trust : packages whose code the file may use.
+    roles : roles of the estimator's parameters; a dictionary of arguments has a role for each argument.
     arguments : roles of the arguments of parts.
 
     Attributes
     ----------
-    left_out : what the file had and was not taken, and by which parameter the user can give it.
+    left_out : values of the file that were not used, and the parameter by which the user can pass them.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Admission:
         self.left_out: dict[str, str] = {}
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the estimator's parameters as the file has them, without those that the user gave.
+        """Return the estimator's parameters in the file, without those passed by the user.
 
         Raises
         ------
-        ValueError : if one is not what its role admits.
+        ValueError : if a role rejects a value.
         """
         admitted = {}
         for name, value in values.items():
@@ -98,13 +98,13 @@ class Admission:
 
         Raises
         ------
-        ValueError : if it is none, or its state does not fit together.
+        ValueError : if it is not a modality, or its state is inconsistent.
         """
         modality: Modality = _build(MODALITIES.values(), value, self)
         return modality
 
     def admit(self, name: str, value: Any, table: Mapping[str, Role]) -> Any:
-        """Return what a value of a file stands for by a table of roles."""
+        """Return the object that a value of a file describes, by its role in a table."""
         if name not in table:
             raise ValueError(f"a file may not set {name!r}")
         try:
@@ -113,11 +113,11 @@ class Admission:
             raise error if isinstance(error, NeededError) else ValueError(f"{name}: {error}") from error
 
     def _parameter(self, name: str, value: Any, role: Role) -> Any:
-        # Objects that no file holds are asked for, unless the model does without.
+        # The user is asked for objects that files cannot contain, unless the model does not need them.
         return value if isinstance(value, Missing) and role is not never else self.admit(name, value, {name: role})
 
     def _entries(self, name: str, values: Any, table: Mapping[str, Role]) -> dict[str, Any] | Missing | None:
-        """Return the entries of a dictionary of a part's arguments."""
+        """Return the entries of a dictionary of arguments."""
         if values is None or isinstance(values, Missing):
             return values
         if not isinstance(values, dict) or not all(isinstance(entry, str) for entry in values):
@@ -125,7 +125,7 @@ class Admission:
         if name == "encoder_params" and "timm" in self.trust:
             table = {**dict.fromkeys(values, setting), **table, "model": _timm_model}
         elif name == "optimizer_params" or name.removesuffix("_params") in self.given:
-            # Arguments of classes that are not ours.
+            # Arguments of classes of other packages.
             table = {**dict.fromkeys(values, setting), **table}
         admitted = {}
         for entry, value in values.items():
@@ -139,13 +139,13 @@ class Admission:
         for package in _packages(parameters.get("encoder")) - self.trust:
             if "encoder_params" not in self.given:
                 raise NeededError(
-                    f"its encoder is a model of the package {package}: pass it, load(path, encoder=...), or let the "
-                    f"file choose among that package's models, load(path, trust=({package!r},))"
+                    f"its encoder is a model of the package {package}. Pass it, load(path, encoder=...), or allow the "
+                    f"file to use that package, load(path, trust=({package!r},))"
                 )
 
 
 def _packages(encoder: Any) -> set[str]:
-    """Return the packages, besides our own, whose code an encoder runs."""
+    """Return the packages other than skclr whose code an encoder runs."""
     part = ENCODERS.get(encoder) if isinstance(encoder, str) else encoder
     package = getattr(part, "package", None) if isinstance(part, type) and issubclass(part, Encoder) else None
     return set() if package is None else {package}
@@ -155,7 +155,7 @@ def _packages(encoder: Any) -> set[str]:
 
 
 def whole(least: int, most: int) -> Role:
-    """Admit whole numbers within bounds."""
+    """Accept whole numbers within bounds."""
 
     def admit(value: Any, admission: Admission) -> Any:
         if type(value) is not int or not least <= value <= most:
@@ -166,7 +166,7 @@ def whole(least: int, most: int) -> Role:
 
 
 def number(least: float = -1e9, most: float = 1e9) -> Role:
-    """Admit finite numbers within bounds."""
+    """Accept finite numbers within bounds."""
 
     def admit(value: Any, admission: Admission) -> Any:
         if type(value) not in (int, float) or not least <= value <= most:
@@ -177,7 +177,7 @@ def number(least: float = -1e9, most: float = 1e9) -> Role:
 
 
 def one_of(*choices: Any) -> Role:
-    """Admit a few values."""
+    """Accept the given values."""
 
     def admit(value: Any, admission: Admission) -> Any:
         if not any(type(value) is type(choice) and value == choice for choice in choices):
@@ -188,7 +188,7 @@ def one_of(*choices: Any) -> Role:
 
 
 def either(*roles: Role) -> Role:
-    """Admit what any of several roles does."""
+    """Accept values that any of several roles accepts."""
 
     def admit(value: Any, admission: Admission) -> Any:
         faults = []
@@ -203,7 +203,7 @@ def either(*roles: Role) -> Role:
 
 
 def several(role: Role, most: int) -> Role:
-    """Admit lists and tuples of so many values at most."""
+    """Accept lists and tuples of at most `most` values."""
 
     def admit(value: Any, admission: Admission) -> Any:
         if not isinstance(value, list | tuple) or len(value) > most:
@@ -214,21 +214,21 @@ def several(role: Role, most: int) -> Role:
 
 
 def tensor(value: Any, admission: Admission) -> Any:
-    """Admit tensors, whose bytes are in the file."""
+    """Accept tensors."""
     if not isinstance(value, Tensor):
         raise ValueError(f"{_shown(value)} is not a tensor")
     return value
 
 
 def never(value: Any, admission: Admission) -> Any:
-    """Admit nothing but None."""
+    """Accept only None."""
     if value is not None:
         raise LeftOutError
     return None
 
 
 def device(value: Any, admission: Admission) -> Any:
-    """Admit devices that torch can always name; others need packages of their own."""
+    """Accept devices that torch always knows; others need their own packages."""
     if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", value):
         raise LeftOutError
     return value
@@ -236,21 +236,21 @@ def device(value: Any, admission: Admission) -> Any:
 
 def _short_name(value: Any, admission: Admission) -> Any:
     if not isinstance(value, str | dict):
-        raise ValueError(f"{_shown(value)} is no number within bounds, and no name")
+        raise ValueError(f"{_shown(value)} is neither a number within bounds nor a name")
     if isinstance(value, dict) or not re.fullmatch(r"\w{1,40}", value):
         raise LeftOutError
     return value
 
 
 def _timm_model(value: Any, admission: Admission) -> Any:
-    """Admit names as timm's own models have them: no path and no hub is among them."""
+    """Accept names like those of timm's built-in models, which exclude paths and hubs."""
     if not isinstance(value, str) or not re.fullmatch(r"\w{1,80}(\.\w{1,80})?", value):
         raise ValueError(f"model={_shown(value)} is not a built-in model of timm")
     return value
 
 
 def tokenizer(value: Any, admission: Admission) -> Any:
-    """Admit names of tokenizers, and our own with their settings."""
+    """Accept names of tokenizers, and tokenizers of skclr with their settings."""
     if isinstance(value, Described):
         return _build([part for part in TOKENIZERS.values() if part.package is None], value, admission)
     if value is None or value in ("auto", *TOKENIZERS):
@@ -259,11 +259,11 @@ def tokenizer(value: Any, admission: Admission) -> Any:
 
 
 def chosen_columns(value: Any, admission: Admission) -> Any:
-    """Admit names, numbers or marks of columns."""
+    """Accept names, numbers or flags of columns."""
     if isinstance(value, np.ndarray):
         if value.ndim == 1 and all(type(entry) in (str, int, bool) for entry in value.tolist()):
             return value
-        raise ValueError("they are not names, numbers or marks of columns")
+        raise ValueError("they are not names, numbers or flags of columns")
     name = either(one_of(True, False), whole(-(2**31), 2**31), _column)
     return several(name, 2**24)(value, admission)
 
@@ -285,7 +285,7 @@ PAIR = several(number(), 2)
 RATE = either(number(), several(number(), 64))
 
 _SETTING = either(one_of(None, True, False), whole(-(2**14), 2**14), number(-1e6, 1e6), _short_name)
-# Of classes that are not ours: numbers and short names, which are no paths, and lists of a few.
+# For classes of other packages: numbers and short names, which cannot be paths, and short lists of these.
 setting = either(several(_SETTING, 64), _SETTING)
 
 
@@ -299,7 +299,7 @@ def _shown(value: Any) -> str:
 # -- parts ------------------------------------------------------------------------------------------
 
 
-# Of torch's optimisers those that step by gradients alone.
+# Optimisers of torch that need only gradients.
 TORCH_OPTIMIZERS = {
     part.__name__: part
     for part in vars(torch.optim).values()
@@ -308,13 +308,13 @@ TORCH_OPTIMIZERS = {
 
 
 def part_of(registry: Mapping[str, Any], *more: Any, objects: bool = False) -> Role:
-    """Admit names and classes of a registry, and if asked for objects of them.
+    """Accept names and classes of a registry and, with `objects`, instances.
 
     Parameters
     ----------
-    registry : by name.
+    registry : parts by name.
     more : further names and classes.
-    objects : whether a part that the file describes is built.
+    objects : whether parts that the file describes are built.
     """
     names = {*registry, *(name for name in more if isinstance(name, str))}
     classes = {part.__name__: part for part in (*registry.values(), *more) if isinstance(part, type)}
@@ -332,7 +332,7 @@ def part_of(registry: Mapping[str, Any], *more: Any, objects: bool = False) -> R
 
 
 def object_of(registry: Mapping[str, type]) -> Role:
-    """Admit objects of a registry's classes, and None."""
+    """Accept instances of a registry's classes, and None."""
 
     def admit(value: Any, admission: Admission) -> Any:
         return None if value is None else _build(registry.values(), value, admission)
@@ -341,9 +341,9 @@ def object_of(registry: Mapping[str, type]) -> Role:
 
 
 def _build(classes: Iterable[Any], value: Any, admission: Admission) -> Any:
-    """Build a described part, which has to be of one of some classes.
+    """Build a described part, whose class must be one of the given ones.
 
-    Its settings are admitted as arguments are; what it has learned is held against its annotations.
+    Its settings are checked like arguments; its learned state is checked against its annotations.
     """
     known = {part.__name__: part for part in classes}
     if not isinstance(value, Described) or value.name not in known:
@@ -378,13 +378,13 @@ def _tokenizer(value: Any, admission: Admission) -> Tokenizer:
         tokenizer = choose_tokenizer(given["tokenizer"])
         if tokenizer.n_tokens != value.state.get("n_tokens"):
             raise NeededError(
-                f"modality_params={given}: this tokenizer has {tokenizer.n_tokens} tokens, and the model was fitted "
-                f"with {value.state.get('n_tokens')}: pass the one that it was fitted with"
+                f"modality_params={given}: this tokenizer has {tokenizer.n_tokens} tokens, but the model was fitted "
+                f"with {value.state.get('n_tokens')}. Pass the tokenizer of the fit."
             )
         return tokenizer
     if "tokenizers" not in admission.trust:
         raise NeededError(
-            "the texts were read with a tokenizer of the package tokenizers: pass the tokenizer, "
-            "load(path, modality_params={'tokenizer': ...}), or trust=('tokenizers',) to build it from the file"
+            "the texts were read with a tokenizer of the package tokenizers. Pass the tokenizer, "
+            "load(path, modality_params={'tokenizer': ...}), or trust=('tokenizers',) to build it from the file."
         )
     return others[value.name].from_state(value.state)

@@ -1,14 +1,14 @@
-"""Words for numbers."""
+"""Wording of numbers in messages."""
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:
-    """Return a number and its noun, which is singular for 1.
+    """Return a number with its noun, in the singular for 1.
 
     Parameters
     ----------
-    n : the number; thousands are separated by commas.
-    noun : its singular.
-    plural : its plural where an s does not make it.
+    n : the number, written with thousands separators.
+    noun : the singular.
+    plural : the plural, if it is not formed by adding an s.
 
     Examples
     --------

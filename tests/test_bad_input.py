@@ -50,7 +50,7 @@ BAD_TABLES = {
 }
 
 BAD_PARAMETERS = {
-    "batch_size": ({"batch_size": 1}, "batch_size=1: give .*2 or more"),
+    "batch_size": ({"batch_size": 1}, "batch_size=1: pass .*2 or more"),
     "batch_size_type": ({"batch_size": "large"}, "batch_size='large'"),
     "framework": ({"framework": "simcrl"}, "framework='simcrl'.*did you mean 'simclr'.*known are .*'moco'"),
     "loss": ({"loss": "nt_xnet"}, "loss='nt_xnet'.*did you mean 'nt_xent'"),
@@ -76,14 +76,14 @@ BAD_PARAMETERS = {
         "optimizer_params={'betas': ''}.*AdamW expects",
     ),
     "net_params": ({"net_params": {"epochs": 1}}, "epochs"),
-    "callbacks": ({"callbacks": ["early"]}, "callbacks=.'early'.: give None or a list of skorch callbacks"),
-    "params_type": ({"loss_params": 0.5}, "loss_params=0.5: give a dictionary"),
+    "callbacks": ({"callbacks": ["early"]}, "callbacks=.'early'.: pass None or a list of skorch callbacks"),
+    "params_type": ({"loss_params": 0.5}, "loss_params=0.5: pass a dictionary"),
     "temperature": ({"loss_params": {"temperature": 0}}, "temperature"),
     "max_epochs": ({"max_epochs": -1}, "max_epochs=-1"),
-    "learning_rate": ({"learning_rate": 0.0}, "learning_rate=0.0: give 'auto' or a number above 0"),
+    "learning_rate": ({"learning_rate": 0.0}, "learning_rate=0.0: pass 'auto' or a number above 0"),
     "device": ({"device": "tpu9"}, "device='tpu9'"),
-    "precision": ({"precision": "int8"}, "precision='int8': give 'auto', 'float32'"),
-    "positives": ({"positives": "label"}, "positives='label': give 'views' or 'labels'"),
+    "precision": ({"precision": "int8"}, "precision='int8': pass 'auto', 'float32'"),
+    "positives": ({"positives": "label"}, "positives='label': pass 'views' or 'labels'"),
     "validation_fraction": ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
     "nothing_to_validate": ({"validation_fraction": 0.0, "early_stopping": True}, "nothing to measure"),
     "nothing_to_train": (
@@ -129,7 +129,7 @@ def test_bad_parameter(case, table, quick):
 @pytest.mark.parametrize("name", ["framework", "loss", "encoder", "views", "modality", "optimizer", "lr_schedule"])
 @pytest.mark.parametrize("value", [True, 0.5, [], b"simclr"])
 def test_part_that_is_no_part(name, value, table, quick):
-    with pytest.raises(ValueError, match=re.escape(f"{name}={value!r}: give ")):
+    with pytest.raises(ValueError, match=re.escape(f"{name}={value!r}: pass ")):
         quick(**{name: value}).fit(table[0])
 
 

@@ -60,7 +60,7 @@ def test_what_was_frozen_once_can_be_trained_again(digits, quick):
 def test_freezing_more_layers_than_there_are(table, quick):
     with pytest.raises(ValueError, match=r"freeze=99: the encoder has 5 layers"):
         quick(encoder="mlp", freeze=99).fit(table[0])
-    with pytest.raises(ValueError, match=r"freeze='some': give 'none', 'all' or the number"):
+    with pytest.raises(ValueError, match=r"freeze='some': pass 'none', 'all' or the number"):
         quick(freeze="some").fit(table[0])
 
 

@@ -73,9 +73,7 @@ class LossCurveDisplay:
         """
         check_is_fitted(embedder)
         if not embedder.n_iter_:
-            raise ValueError(
-                "the embedder was not trained, so there is no loss to draw. Fit it with max_epochs above 0."
-            )
+            raise ValueError("max_epochs=0: the embedder was not trained, so there is no loss to draw")
         history = embedder.history_
         valid = [epoch["valid_loss"] for epoch in history] if "valid_loss" in history[-1] else None
         name = name or str(getattr(embedder.framework, "__name__", embedder.framework))

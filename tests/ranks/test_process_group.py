@@ -179,7 +179,7 @@ def test_ranks_find_the_same_checkpoint(monkeypatch, tmp_path):
     embedder(checkpoint_dir=tmp_path).fit(X)
     monkeypatch.setattr("skclr.training.checkpoint.world", of_two_folders := World())
     monkeypatch.setattr(of_two_folders, "gather", lambda step: torch.cat([step, torch.tensor([-1])]))
-    with pytest.raises(ValueError, match="by rank step 9, none: give a folder that all machines share"):
+    with pytest.raises(ValueError, match=r"by rank step 9, none\. Use a folder that all machines share"):
         embedder(checkpoint_dir=tmp_path).fit(X)
 
 
