@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measure how the house is built, and hold it to its bounds.
+"""Measure the structure of the package, and check the measures against their bounds.
 
-- own base classes: classes of the package, the estimator itself apart, among the bases of each estimator;
-- longest module: its lines, those of embedder.py apart;
+- own base classes: classes of the package, except for the estimator itself, among the bases of each estimator;
+- longest module: its number of lines, except for embedder.py;
 - files before the first batch, and files in a batch: files of the package that run between the call of `fit` and that
   of the first `train_step`, and between `train_step` and the end of `after_step`. The data are a small table, the
   estimator has every default, and there is one process;
@@ -39,7 +39,7 @@ def own_base_classes() -> list[str]:
 
 
 def longest_module() -> tuple[str, int]:
-    """Return the name and the number of lines of the longest module, the main estimator's apart."""
+    """Return the name and the number of lines of the longest module, except for embedder.py."""
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
     del lengths["embedder.py"]
     return max(lengths.items(), key=lambda item: item[1])
@@ -73,7 +73,7 @@ def files_of_a_fit() -> tuple[list[str], list[str]]:
 
 
 def places(option: str, folder: Path = PACKAGE) -> list[str]:
-    """Return where the modules of a folder name an option."""
+    """Return the places in the modules of a folder that name an option."""
     found = []
     for path in sorted(folder.rglob("*.py")):
         for statement in ast.parse(path.read_text()).body:
@@ -104,7 +104,7 @@ def _names(node: ast.AST) -> str | None:
 
 
 def measure() -> dict[str, tuple[int, str]]:
-    """Return each measure, and what it was counted over."""
+    """Return each measure, and the entries that were counted."""
     bases, (longest, n_lines), (before, batch) = own_base_classes(), longest_module(), files_of_a_fit()
     of_option = places("chunk_size")
     return {
