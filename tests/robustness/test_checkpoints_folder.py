@@ -93,7 +93,7 @@ def test_links_at_the_next_name_are_not_followed(X, tmp_path):
     (tmp_path / "precious").write_bytes(b"precious")
     for step in range(1, N_STEPS + 1):
         (folder / f"step-{step:09d}.checkpoint").symlink_to(tmp_path / "precious")
-    with pytest.warns(UserWarning, match="damaged"):
+    with pytest.warns(UserWarning, match="corrupt"):
         embedder(folder).fit(X)
     assert (tmp_path / "precious").read_bytes() == b"precious"
     assert read_newest(folder)["step"] == N_STEPS

@@ -415,7 +415,7 @@ def test_a_tokenizer_of_others_is_given_or_trusted(of_model, monkeypatch):
             warnings.simplefilter("ignore")
             diagnose(model, X_OF["text"])
     other = FakeTokenizer({**PLAIN, "model": {"type": "WordLevel", "vocab": {"a": 0}}})
-    with pytest.raises(ValueError, match="has 2 tokens, and the model was fitted with 4"):
+    with pytest.raises(ValueError, match="has 2 tokens, but the model was fitted with 4"):
         read(files, "text", setting(known), modality_params={"tokenizer": other})
 
 

@@ -251,7 +251,7 @@ def test_a_column_of_labels_warns_as_scikit_learn_does(partly):
 @pytest.mark.parametrize("y", [[-1, 1] * 30, ["yes", -1] * 30])
 def test_two_classes_coded_as_minus_one_and_one_are_refused_before_training(table, y):
     model = SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=0))
-    with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class; recode"):
+    with pytest.raises(ValueError, match=r"y contains -1 \(unlabelled\) and one class. Recode"):
         model.fit(table[0], y)
     assert not hasattr(model, "embedder_")
 

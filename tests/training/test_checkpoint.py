@@ -227,7 +227,7 @@ def test_a_damaged_checkpoint_is_passed_over(damage, table, saving, tmp_path):
     newest = tmp_path / "run" / "step-000000006.checkpoint"
     newest.write_bytes(damage(newest.read_bytes()))
     embedder = saving()
-    with pytest.warns(UserWarning, match="step-000000006.checkpoint is damaged"):
+    with pytest.warns(UserWarning, match="step-000000006.checkpoint is corrupt"):
         embedder.fit(table[0])
     assert_same_run(embedder, saving(checkpoint_dir=None).fit(table[0]), table[0])
 
@@ -236,7 +236,7 @@ def test_all_checkpoints_damaged(table, saving, tmp_path):
     crash(saving(), table[0], 7)
     for path in (tmp_path / "run").iterdir():
         path.write_bytes(b"")
-    with pytest.warns(UserWarning, match="damaged"):
+    with pytest.warns(UserWarning, match="corrupt"):
         embedder = saving().fit(table[0])
     assert_same_run(embedder, saving(checkpoint_dir=None).fit(table[0]), table[0])
 

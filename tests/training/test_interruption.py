@@ -142,7 +142,7 @@ class Break(Callback):
 @pytest.mark.parametrize("step", [7, 8, 9])
 def test_the_last_good_weights_are_kept(step, table, quick):
     embedder = quick(batch_size=16, max_epochs=9, callbacks=[Break(step)], lr_schedule="constant", warmup_epochs=0)
-    with pytest.warns(ConvergenceWarning, match=r"in epoch 3.*those of step 6, after epoch 2"):
+    with pytest.warns(ConvergenceWarning, match=r"in epoch 3.*weights of step 6, after epoch 2"):
         embedder.fit(table[0])
     good = quick(batch_size=16, max_epochs=2, lr_schedule="constant", warmup_epochs=0).fit(table[0])
     assert_array_equal(embedder.transform(table[0]), good.transform(table[0]))
@@ -159,7 +159,7 @@ def test_weights_that_gave_the_bad_loss_are_not_kept(table, quick):
                     parameter.data.fill_(1e15)
 
     embedder = quick(batch_size=16, max_epochs=9, callbacks=[Explode()], lr_schedule="constant", warmup_epochs=0)
-    with pytest.warns(ConvergenceWarning, match="those of step 3, after epoch 1"):
+    with pytest.warns(ConvergenceWarning, match="weights of step 3, after epoch 1"):
         embedder.fit(table[0])
     good = quick(batch_size=16, max_epochs=1, lr_schedule="constant", warmup_epochs=0).fit(table[0])
     assert_array_equal(embedder.transform(table[0]), good.transform(table[0]))
@@ -182,7 +182,7 @@ EXPLODING = {"framework": "vicreg", "batch_size": 16, "lr_schedule": "constant",
 @pytest.mark.parametrize("step", [7, 8, 9])
 def test_an_exploding_loss_goes_back_too(step, table, quick):
     embedder = quick(**EXPLODING, max_epochs=9, callbacks=[Enlarge(step)])
-    with pytest.warns(ConvergenceWarning, match=r"grew to .*e\+.*in epoch [34].*those of step 6, after epoch 2"):
+    with pytest.warns(ConvergenceWarning, match=r"grew to .*e\+.*in epoch [34].*weights of step 6, after epoch 2"):
         embedder.fit(table[0])
     good = quick(**EXPLODING, max_epochs=2).fit(table[0])
     assert_array_equal(embedder.transform(table[0]), good.transform(table[0]))
