@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import warnings
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from skclr.data import Rows
 from skclr.data.files import ImageFiles
+from skclr.data.lazy import mapped
+from skclr.data.sources import is_of_unknown_length
 from skclr.files.resumable import ResumableArray
 from skclr.model import Model
 from skclr.training import fingerprint
@@ -30,7 +33,7 @@ def transform_to(model: Model, path: str | os.PathLike[str], X: Any, *, most_row
     ----------
     most_rows : largest number of rows embedded at once.
     """
-    if hasattr(X, "map_partitions"):
+    if is_of_unknown_length(X):
         raise TypeError(
             f"X is a dask {type(X).__name__}, whose length is unknown. Use transform(X).to_parquet(folder), or "
             "pass X.compute()."
@@ -75,50 +78,19 @@ def _digest(model: Model, rows: Any, before: str) -> str:
     return digest.hexdigest()
 
 
-def is_lazy(X: Any) -> bool:
-    """Return whether X is a dask collection, without importing dask."""
-    return hasattr(X, "__dask_graph__")
-
-
-def lazily_transformed(model: Model, X: Any, names: np.ndarray) -> Any:
-    """Return the lazy features of a dask array or DataFrame.
+def transform_lazily(model: Model, X: Any, names: Sequence[str]) -> Any:
+    """Return the lazy features of a dask array or DataFrame, computed block by block.
 
     Parameters
     ----------
     names : names of the features, for a DataFrame.
     """
-    if hasattr(X, "map_partitions"):
-        return X.map_partitions(_transform_frame, model, names, meta=_meta_of(X, model, names))
-    whole_rows = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
-    return whole_rows.map_blocks(
-        _transform_block,
-        model,
-        dtype=np.float32,
-        chunks=(whole_rows.chunks[0], (model.n_features_out,)),
-        drop_axis=list(range(2, X.ndim)),
-        # A column of texts is 1-D.
-        new_axis=[1] if X.ndim == 1 else None,
-        meta=np.empty((0, model.n_features_out), np.float32),
-    )
+    return mapped(X, partial(_features, model), names)
 
 
-def _transform_block(block: Any, model: Model) -> np.ndarray:
+def _features(model: Model, block: Any) -> np.ndarray:
     """Return the features of a block, which may be empty after filtering."""
     return model.transform(block) if len(block) else np.empty((0, model.n_features_out), np.float32)
-
-
-def _transform_frame(frame: Any, model: Model, names: np.ndarray) -> Any:
-    features = _transform_block(frame, model)
-    make = type(frame.to_frame() if frame.ndim == 1 else frame)
-    return make(features, index=frame.index, columns=names)
-
-
-def _meta_of(X: Any, model: Model, names: np.ndarray) -> Any:
-    """Return an empty partition of the result; wrong columns raise here, before anything is computed."""
-    with warnings.catch_warnings():
-        # The row is made up by dask, with values that were not seen in fit.
-        warnings.simplefilter("ignore")
-        return _transform_frame(X._meta_nonempty[:1], model, names)[:0]
 
 
 def _block_rows(X: Any) -> int:

@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 
 from skclr import blockwise, exporting, saving
 from skclr.callbacks import SUPPORT, notifying_callbacks, with_callbacks
+from skclr.data.sources import is_lazy
 from skclr.diagram import diagram
 from skclr.encoders import Encoder
 from skclr.files.dumps import with_version, without_version
@@ -336,8 +337,8 @@ default=None
             If samples have another shape than in `fit`.
         """
         check_is_fitted(self)
-        if blockwise.is_lazy(X):
-            return blockwise.lazily_transformed(self.model_, X, self.get_feature_names_out())
+        if is_lazy(X):
+            return blockwise.transform_lazily(self.model_, X, self.get_feature_names_out())
         return self.model_.transform(X)
 
     def transform_to(self, path: str | os.PathLike[str], X: Any) -> np.ndarray:

@@ -49,7 +49,7 @@ def open_source(X: Any) -> Any:
     """
     if isinstance(X, tuple) and X:
         return X if holds_views(X) else open_source(list(X))
-    if hasattr(X, "map_partitions"):
+    if is_of_unknown_length(X):
         X = X.compute()
     _check(X)
     if isinstance(X, os.PathLike):
@@ -64,6 +64,16 @@ def open_source(X: Any) -> Any:
     rows = _as_stored(X)
     few = len(rows.shape) == 1 or math.prod(rows.shape) <= _MOST_IN_MEMORY
     return rows.everything() if few else rows
+
+
+def is_lazy(X: Any) -> bool:
+    """Return whether X is a dask collection, without importing dask."""
+    return hasattr(X, "__dask_graph__")
+
+
+def is_of_unknown_length(X: Any) -> bool:
+    """Return whether X is a dask DataFrame or a column of one, which only computing it can count."""
+    return hasattr(X, "map_partitions")
 
 
 def holds_views(X: tuple[Any, ...], *, paired: bool = False) -> bool:
@@ -278,12 +288,9 @@ def _as_stored(X: Any) -> Stored:
 
 
 def _in_memory(X: Any) -> Any:
-    """Compute dask DataFrames and columns, and convert Arrow tables; return anything else unchanged."""
-    if hasattr(X, "__dask_graph__"):
-        if hasattr(X, "map_partitions"):
-            return X.compute()
-        if any(math.isnan(n) for n in X.shape):
-            raise ValueError("X is a dask array of unknown length. Call X.compute_chunk_sizes() first.")
+    """Convert Arrow tables to DataFrames; return anything else unchanged."""
+    if is_lazy(X) and any(math.isnan(n) for n in X.shape):
+        raise ValueError("X is a dask array of unknown length. Call X.compute_chunk_sizes() first.")
     return X.to_pandas() if hasattr(X, "to_pandas") and hasattr(X, "column_names") else X
 
 
