@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,12 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Labels, Rows, encode_labels
 from skclr.embedder import ContrastiveEmbedder
-from skclr.evaluation.candidates import EMBEDDING, beside, untrained
+from skclr.evaluation.candidates import EMBEDDING, beside
 from skclr.evaluation.judges import linear_judge
 from skclr.evaluation.scorers import embed
 from skclr.evaluation.verdicts import best_of, gain
 from skclr.measures import collapsed_share, effective_rank, evenly_spaced_rows, feature_std, view_auc
 from skclr.modalities.doubtful import doubtful_columns
+from skclr.model import rows_of
 from skclr.training import embed_views
 
 # Samples that are examined: enough for every measure below.
@@ -120,7 +122,7 @@ def diagnose(
 
 def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
     """Embed some rows of X and their views, and the rows by the untrained encoder."""
-    rows = Rows.of(X, paired=embedder.net_.view_maker.shows_given)
+    rows = rows_of(embedder, X)
     n_samples = len(embedder.transform(rows.first.as_given()))
     labels = None if y is None else encode_labels(y, n_samples)
     chosen = evenly_spaced_rows(n_samples, _MOST_ROWS)
@@ -128,10 +130,12 @@ def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_st
     views = embedder.make_views(rows.as_given(), random_state)[:2]
     X = rows.first
     z1, z2 = embed_views(embedder.encoder_, views, embedder.device_)
-    before = embed(untrained(embedder).fit(X.as_given()), X.as_given())
+    untrained = copy.copy(embedder)
+    untrained.model_ = embedder.model_.untrained()
+    z, before = (embed(each, X.as_given()) for each in (embedder, untrained))
     if labels is not None:
         labels = labels.take(chosen)
-    return Evidence(embedder, X, labels, X_test, embed(embedder, X.as_given()), views, z1, z2, before)
+    return Evidence(embedder, X, labels, X_test, z, views, z1, z2, before)
 
 
 # -- checks: each returns a sentence, or None ------------------------------------------------------
