@@ -27,9 +27,9 @@ class SeriesTransformer(Encoder):
 
     References
     ----------
-    Vaswani et al. 2017, sec. 3, with normalisation before each sublayer (Xiong et al. 2020); patches: Nie et
-    al. 2023 (PatchTST), sec. 3.1. Differs: patches do not overlap and hold all channels; no dropout; the mean over
-    patches is the embedding.
+    Vaswani et al. 2017, sec. 3, with normalisation before each sublayer (Xiong et al. 2020); patches: Nie et al. 2023
+    (PatchTST), sec. 3.1. Differs: patches do not overlap and hold all channels; no dropout; the mean over patches is
+    the embedding.
 
     Examples
     --------

@@ -60,8 +60,8 @@ def vicreg(
 
     References
     ----------
-    Bardes et al. 2022, eq. 6. Differs: as in the authors' code, invariance is averaged over dimensions
-    and variance over the two views, which is the scale that the paper's weights assume.
+    Bardes et al. 2022, eq. 6. Differs: as in the authors' code, invariance is averaged over dimensions and variance
+    over the two views, which is the scale that the paper's weights assume.
     """
     _check_pair(z1, z2)
     invariance = mse_loss(at_least_float32(z1), at_least_float32(z2))

@@ -57,11 +57,14 @@ class AudioViews(Views):
     References
     ----------
     Speed: Ko et al. 2015, sec. 2. Differs: any factor in a range instead of 0.9, 1 and 1.1; linear interpolation, which
-    attenuates frequencies near half the sampling rate. Reverberation: Ko et al. 2017, sec. 2. Differs: an impulse and
-    exponentially decaying noise instead of simulated rooms; noise is stationary instead of recorded. Masks: Park et
-    al. 2019 (SpecAugment), sec. 2. Differs: they are applied to the waveform, before the spectrogram; a time mask
-    silences an interval and a frequency mask filters the whole clip, so both leave silence instead of the mean; one of
-    each kind; no time warp.
+    attenuates frequencies near half the sampling rate.
+
+    Reverberation: Ko et al. 2017, sec. 2. Differs: an impulse and exponentially decaying noise instead of simulated
+    rooms; noise is stationary instead of recorded.
+
+    Masks: Park et al. 2019 (SpecAugment), sec. 2. Differs: they are applied to the waveform, before the spectrogram; a
+    time mask silences an interval and a frequency mask filters the whole clip, so both leave silence instead of the
+    mean; one of each kind; no time warp.
 
     Examples
     --------

@@ -61,10 +61,10 @@ class SeriesViews(Views):
 
     References
     ----------
-    Um et al. 2017 (jitter, scaling, magnitude and time warp, crop, permutation) and Eldele et al. 2021 (TS-TCC);
-    time masks: Park et al. 2019 (SpecAugment); frequency masks: Zhang et al. 2022 (TF-C). Differs: crop, time warp
-    and permutation are one linear interpolation; factors are log-normal, so that signs are kept; curves are
-    linear between knots instead of cubic; strengths are drawn; segments have equal length.
+    Um et al. 2017 (jitter, scaling, magnitude and time warp, crop, permutation) and Eldele et al. 2021 (TS-TCC); time
+    masks: Park et al. 2019 (SpecAugment); frequency masks: Zhang et al. 2022 (TF-C). Differs: crop, time warp and
+    permutation are one linear interpolation; factors are log-normal, so that signs are kept; curves are linear between
+    knots instead of cubic; strengths are drawn; segments have equal length.
 
     Examples
     --------
