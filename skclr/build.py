@@ -27,7 +27,7 @@ from skclr.training import (
     Checkpoints,
     ContrastiveNet,
     ProgressLine,
-    Samples,
+    SampleTensors,
     is_out_of_memory,
     prepare_callbacks,
 )
@@ -101,18 +101,20 @@ def read_anew(modality: Modality, X: Any, estimator: BaseEstimator, encoder: Any
     return modality.read_as(X, estimator, reading.modality, reading.names)
 
 
-def build_samples(sides: list[Any], modality: Modality, device: torch.device, groups: Tensor | None = None) -> Samples:
+def build_samples(
+    sides: list[Any], modality: Modality, device: torch.device, groups: Tensor | None = None
+) -> SampleTensors:
     """Make the data path of what a modality has read.
 
     Parameters
     ----------
     sides : the rows of X; of each of its views where it holds several.
     modality : that has read them.
-    device, groups : as for `Samples`.
+    device, groups : as for `SampleTensors`.
     """
     if len(sides) == 1:
-        return Samples(sides[0], modality.to_tensor, device, groups)
-    return Samples(Aligned(sides), stack_views(modality.to_tensor), device, groups)
+        return SampleTensors(sides[0], modality.to_tensor, device, groups)
+    return SampleTensors(Aligned(sides), stack_views(modality.to_tensor), device, groups)
 
 
 def build_views(part: Part, modality: Modality) -> Views:

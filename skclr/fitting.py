@@ -22,7 +22,7 @@ from skclr.randomness import draw_seed
 from skclr.ranks.collectives import world
 from skclr.training import (
     Checkpoints,
-    Samples,
+    SampleTensors,
     broadcast,
     check_length,
     handle_ctrl_c,
@@ -92,7 +92,7 @@ def samples_to_fit(
     y: Any,
     groups: Any = None,
     unlabeled: Any = None,
-) -> Samples:
+) -> SampleTensors:
     """Return the samples of all rows, with their positive groups.
 
     Parameters
@@ -123,7 +123,7 @@ def samples_to_fit(
 def begin(
     parameters: Mapping[str, Any],
     reading: Reading,
-    samples: Samples,
+    samples: SampleTensors,
     *,
     given: bool,
     endless: bool = False,
@@ -157,7 +157,7 @@ def _goes_on(plan: Plan, before: Plan) -> bool:
     return replace(plan, random_state=before.random_state) == before
 
 
-def run(model: Model, samples: Samples) -> None:
+def run(model: Model, samples: SampleTensors) -> None:
     """Train a model on the samples, for the epochs of its plan."""
     if model.net.max_epochs:
         samples.to_device()

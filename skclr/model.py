@@ -22,7 +22,7 @@ from skclr.plan import Plan
 from skclr.randomness import draw_seed
 from skclr.training import (
     ContrastiveNet,
-    Samples,
+    SampleTensors,
     embed_samples,
     make_views,
     undisturbed,
@@ -81,16 +81,16 @@ class Reading:
         """Read one view of samples of the same kind as those of the fit."""
         return self.modality.read(X, self.features_in, reset=False)
 
-    def samples(self, X: Any, device: torch.device) -> Samples:
+    def samples(self, X: Any, device: torch.device) -> SampleTensors:
         """Read samples of one view each.
 
         Raises
         ------
         ValueError : if X holds several views of each sample, or samples of another shape than in the fit.
         """
-        return Samples(self.rows(Rows.of(X).single()), self.modality.to_tensor, device)
+        return SampleTensors(self.rows(Rows.of(X).single()), self.modality.to_tensor, device)
 
-    def features(self, samples: Samples) -> np.ndarray:
+    def features(self, samples: SampleTensors) -> np.ndarray:
         """Return the (n, n_features) float32 plain features of samples; no network is needed."""
         features = np.empty((len(samples), self.modality.n_features()), dtype=np.float32)
         embed_samples(self.modality.features, samples, features, any_length=self.modality.any_length)
@@ -165,17 +165,17 @@ class Model:
         """Open X, with as many views of each sample as in the fit."""
         return Rows.of(X, paired=self.takes_views)
 
-    def read(self, X: Any) -> Samples:
+    def read(self, X: Any) -> SampleTensors:
         """Read samples to embed; see `Reading.samples`."""
         return self.reading.samples(X, self.device)
 
-    def embed(self, samples: Samples) -> np.ndarray:
+    def embed(self, samples: SampleTensors) -> np.ndarray:
         """Return the (n, d) float32 embeddings of samples, without plain features."""
         embeddings = np.empty((len(samples), self.encoder.out_features), dtype=np.float32)
         embed_samples(self.encoder, samples, embeddings, any_length=self.encoder.any_length)
         return embeddings
 
-    def features(self, samples: Samples) -> np.ndarray:
+    def features(self, samples: SampleTensors) -> np.ndarray:
         """Return the (n, n_features) float32 plain features of samples."""
         return self.reading.features(samples)
 

@@ -27,7 +27,7 @@ _HOST_BYTES = 2**28
 _DEVICE_SHARE = 1 / 4
 
 
-class Samples(Dataset[Tensor]):
+class SampleTensors(Dataset[Tensor]):
     """Rows of a host array: `samples[rows]` is a batch of tensors on the device.
 
     Parameters
@@ -85,7 +85,7 @@ class Samples(Dataset[Tensor]):
         """The positions (n_blocks + 1,) at which blocks of these samples begin, and the end of the last."""
         return np.unique(np.searchsorted(self.rows, edges_of(self.X)))
 
-    def by_length(self, *, any_length: bool) -> Iterator[tuple[np.ndarray, Samples]]:
+    def by_length(self, *, any_length: bool) -> Iterator[tuple[np.ndarray, SampleTensors]]:
         """Yield samples of equal padded length, and their positions; the padding depends only on each sample.
 
         Parameters
@@ -102,15 +102,17 @@ class Samples(Dataset[Tensor]):
             alike.X = self.X.padded_to(length)
             yield positions, alike
 
-    def in_blocks(self) -> Samples:
+    def in_blocks(self) -> SampleTensors:
         """Return the same samples, optimised for reading block by block."""
         samples = copy.copy(self)
         samples.X = in_blocks(self.X)
         return samples
 
-    def subset(self, rows: np.ndarray) -> Samples:
+    def subset(self, rows: np.ndarray) -> SampleTensors:
         """Return the samples at `rows`, increasing positions in these samples."""
-        chosen = Samples(self.X, self.to_tensor, self.device, self.groups[torch.from_numpy(rows)], self.rows[rows])
+        chosen = SampleTensors(
+            self.X, self.to_tensor, self.device, self.groups[torch.from_numpy(rows)], self.rows[rows]
+        )
         chosen.resident = self.resident
         return chosen
 
@@ -137,7 +139,7 @@ class Batches:
     """
 
     def __init__(
-        self, samples: Samples, batch_size: int, *, seed: int = 0, epoch: int = 0, shuffle: bool = True
+        self, samples: SampleTensors, batch_size: int, *, seed: int = 0, epoch: int = 0, shuffle: bool = True
     ) -> None:
         self.samples = samples
         self.batch_size = min(batch_size, len(samples))
@@ -222,7 +224,7 @@ class HoldOut:
         self.fraction = fraction
         self.seed = seed
 
-    def __call__(self, samples: Samples, y: None = None) -> tuple[Samples, Samples]:
+    def __call__(self, samples: SampleTensors, y: None = None) -> tuple[SampleTensors, SampleTensors]:
         order = np.random.default_rng(self.seed).permutation(len(samples))
         n_valid = validation_size(len(samples), self.fraction)
         return samples.subset(np.sort(order[n_valid:])), samples.subset(np.sort(order[:n_valid]))

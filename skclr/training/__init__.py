@@ -2,7 +2,7 @@
 
 from skclr.data import check_length
 from skclr.data.groups import row_groups
-from skclr.data.samples import Batches, HoldOut, Samples, validation_size
+from skclr.data.samples import Batches, HoldOut, SampleTensors, validation_size
 from skclr.parts.schedules import LR_SCHEDULES, WarmupThen
 from skclr.ranks.process_group import broadcast, check_same_on_ranks, data_parallel
 from skclr.training.checkpoint import Checkpoints, fingerprint
@@ -24,7 +24,7 @@ __all__ = [
     "HoldOut",
     "MomentumSGD",
     "ProgressLine",
-    "Samples",
+    "SampleTensors",
     "WarmupThen",
     "broadcast",
     "check_length",

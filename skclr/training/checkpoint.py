@@ -21,7 +21,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from skclr.data.samples import Samples
+from skclr.data.samples import SampleTensors
 from skclr.files.atomic import make_folder, replacing
 from skclr.files.plain import Plain
 from skclr.plan import in_words
@@ -189,7 +189,7 @@ def _restore_parts(net: NeuralNet, state: Mapping[str, Any]) -> None:
 # -- the identity of a run -----------------------------------------------------------------------
 
 
-def run_identity(net: NeuralNet, samples: Samples, described: Mapping[str, str]) -> dict[str, str]:
+def run_identity(net: NeuralNet, samples: SampleTensors, described: Mapping[str, str]) -> dict[str, str]:
     """Return, by name, what must be the same for a run to be resumed exactly.
 
     Parameters

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from skclr.data.samples import Samples
+from skclr.data.samples import SampleTensors
 from skclr.encoders import Encoder
 from skclr.randomness import derive_seeds
 from skclr.training.interruption import handle_ctrl_c, is_out_of_memory, release_tensors
@@ -18,7 +18,7 @@ from skclr.views import Views
 
 def embed_samples(
     encoder: Callable[[Tensor], Tensor],
-    samples: Samples,
+    samples: SampleTensors,
     out: np.ndarray,
     extra: Callable[[Tensor], Tensor] | None = None,
     *,
@@ -45,7 +45,7 @@ def embed_samples(
 def _embed_equal_shapes(
     encoder: Callable[[Tensor], Tensor],
     extra: Callable[[Tensor], Tensor] | None,
-    samples: Samples,
+    samples: SampleTensors,
     positions: np.ndarray,
     out: np.ndarray,
 ) -> None:
@@ -111,7 +111,7 @@ class _WidestOutput(TorchFunctionMode):
         return result
 
 
-def make_views(maker: Views, samples: Samples, batch_size: int, seed: int) -> list[np.ndarray]:
+def make_views(maker: Views, samples: SampleTensors, batch_size: int, seed: int) -> list[np.ndarray]:
     """Return the views of all samples, made batch by batch.
 
     Parameters
@@ -149,5 +149,5 @@ def embed_views(encoder: Encoder, views: list[np.ndarray], device: torch.device)
     """
     embeddings = [np.empty((len(view), encoder.out_features), dtype=np.float32) for view in views]
     for view, out in zip(views, embeddings, strict=True):
-        embed_samples(encoder, Samples(view, torch.from_numpy, device), out=out)
+        embed_samples(encoder, SampleTensors(view, torch.from_numpy, device), out=out)
     return embeddings

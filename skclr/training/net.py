@@ -13,7 +13,7 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from torch import Tensor, nn
 
-from skclr.data.samples import Batches, HoldOut, Samples
+from skclr.data.samples import Batches, HoldOut, SampleTensors
 from skclr.frameworks import Framework
 from skclr.parts.queue import Queue
 from skclr.parts.schedules import WarmupThen
@@ -193,12 +193,12 @@ class ContrastiveNet(NeuralNet):
 
     # -- data ---------------------------------------------------------------------------------------
 
-    def get_iterator(self, dataset: Samples, training: bool = False) -> Batches:
+    def get_iterator(self, dataset: SampleTensors, training: bool = False) -> Batches:
         return Batches(dataset, self.batch_size, seed=self.plan.random_state, epoch=len(self.history), shuffle=training)
 
     # -- one run ------------------------------------------------------------------------------------
 
-    def partial_fit(self, X: Samples, y: None = None, classes: None = None, **fit_params: Any) -> ContrastiveNet:
+    def partial_fit(self, X: SampleTensors, y: None = None, classes: None = None, **fit_params: Any) -> ContrastiveNet:
         """Train for `max_epochs` further epochs on X."""
         if not self.initialized_:
             self.initialize()
@@ -230,13 +230,13 @@ class ContrastiveNet(NeuralNet):
                 stack.enter_context(synchronized(self.module_))
             yield
 
-    def _fit_views(self, X: Samples) -> None:
+    def _fit_views(self, X: SampleTensors) -> None:
         """Fit the view maker on the training samples; it never sees held-out samples."""
         train, held_out = self.get_split_datasets(X)
         self.view_maker.fit(train)
         self.held_out_views_ = None if held_out is None else self.view_maker.held_out(held_out)
 
-    def _run(self, X: Samples, n_epochs: int) -> None:
+    def _run(self, X: SampleTensors, n_epochs: int) -> None:
         if self.history and self.step_ > self.first_step_:
             self.last_good_.remember(self)
         try:

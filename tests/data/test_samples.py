@@ -8,13 +8,13 @@ from skclr.data.samples import prefetched
 from skclr.data.shuffle import shuffled_by_block
 from skclr.data.stored import Stored
 from skclr.ranks.collectives import World
-from skclr.training import Batches, HoldOut, Samples
+from skclr.training import Batches, HoldOut, SampleTensors
 
 
 @pytest.fixture
 def samples():
     X = np.arange(22).reshape(11, 2).astype(np.float32)
-    return Samples(X, torch.from_numpy, torch.device("cpu"))
+    return SampleTensors(X, torch.from_numpy, torch.device("cpu"))
 
 
 def test_resident_samples_are_the_same(samples):
@@ -68,7 +68,7 @@ def test_what_goes_wrong_while_a_batch_is_read_is_raised_at_its_turn(samples):
             raise ValueError("row 9 cannot be read")
         return torch.from_numpy(rows)
 
-    batches = iter(Batches(Samples(np.arange(12), to_tensor, torch.device("cpu")), 4, shuffle=False))
+    batches = iter(Batches(SampleTensors(np.arange(12), to_tensor, torch.device("cpu")), 4, shuffle=False))
     assert [next(batches)[1].tolist() for _ in range(2)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     with pytest.raises(ValueError, match="row 9"):
         next(batches)
@@ -136,7 +136,7 @@ class InBlocks:
 @pytest.fixture
 def in_blocks():
     source = InBlocks(N_ROWS)
-    samples = Samples(Stored(source), torch.from_numpy, torch.device("cpu"))
+    samples = SampleTensors(Stored(source), torch.from_numpy, torch.device("cpu"))
     source.reads.clear()
     return source, samples
 

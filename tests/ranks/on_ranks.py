@@ -21,7 +21,7 @@ from skclr.planning import plan_fit
 from skclr.ranks import batch_norm
 from skclr.ranks.collectives import World
 from skclr.ranks.process_group import data_parallel
-from skclr.training import ContrastiveNet, MomentumSGD, Samples
+from skclr.training import ContrastiveNet, MomentumSGD, SampleTensors
 from skclr.views import Jitter
 
 CASES = {
@@ -84,7 +84,7 @@ def train(case, max_epochs):
     recorder = Recorder()
     net = ContrastiveNet(framework, plan(x, max_epochs), Jitter(), callbacks=[("recorder", recorder)])
     with data_parallel():
-        net.partial_fit(Samples(x.numpy(), torch.from_numpy, torch.device("cpu"), groups))
+        net.partial_fit(SampleTensors(x.numpy(), torch.from_numpy, torch.device("cpu"), groups))
     losses = [batch["train_loss"] for epoch in net.history for batch in epoch["batches"]]
     return {"losses": torch.tensor(losses), "gradients": recorder.gradients, "state": framework.state_dict()}
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from skclr.training import Samples, embed_samples
+from skclr.training import SampleTensors, embed_samples
 from skclr.training.inference import rows_per_chunk, widest_output
 
 
@@ -11,7 +11,7 @@ from skclr.training.inference import rows_per_chunk, widest_output
 def test_chunks_cover_every_row_once(n):
     X = np.random.default_rng(0).normal(size=(n, 4096)).astype(np.float32)
     out = np.full((n, 2), np.nan, dtype=np.float32)
-    embed_samples(FirstTwo(), Samples(X, torch.from_numpy, torch.device("cpu")), out)
+    embed_samples(FirstTwo(), SampleTensors(X, torch.from_numpy, torch.device("cpu")), out)
     np.testing.assert_array_equal(out, X[:, :2])
 
 
@@ -43,6 +43,6 @@ def test_tokens_count_as_the_vectors_they_become():
         return torch.nn.functional.embedding(x, torch.ones(2, 512)).mean(1)
 
     out = np.empty((3, 512), np.float32)
-    embed_samples(encoder, Samples(X, torch.from_numpy, torch.device("cpu")), out)
+    embed_samples(encoder, SampleTensors(X, torch.from_numpy, torch.device("cpu")), out)
     assert sizes == [1, 32]
     assert (out == 1).all()
