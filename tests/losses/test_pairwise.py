@@ -427,7 +427,7 @@ def test_unknown_names_and_negative_weights_raise():
         Triplet(mining="easy")
     with pytest.raises(ValueError, match="distance='l1': use one of 'cosine', 'euclidean'"):
         Contrastive(distance="l1")
-    with pytest.raises(ValueError, match="margin is -1, but must be 0 or more"):
+    with pytest.raises(ValueError, match="margin=-1: use 0 or more"):
         Triplet(margin=-1)
-    with pytest.raises(ValueError, match="norm_weight is -1, but must be 0 or more"):
+    with pytest.raises(ValueError, match="norm_weight=-1: use 0 or more"):
         NPair(norm_weight=-1)
