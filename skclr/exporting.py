@@ -47,14 +47,19 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     check_writable(path)
     for module in ("onnx", "onnxscript"):
         import_optional(module, "onnx", "to_onnx")
-    program = to_exported_program(model)
+    raw = onnx_of(to_exported_program(model))
+    with replacing(path) as file:
+        file.write(raw)
+
+
+def onnx_of(program: ExportedProgram) -> bytes:
+    """Return the content of an ONNX file that computes what an exported `transform` computes."""
     with _silenced():
         graph: Any = torch.onnx.export(
             program, (), input_names=["X"], output_names=["features"], dynamo=True, verbose=False
         )
-    raw = graph.model_proto.SerializeToString()
-    with replacing(path) as file:
-        file.write(raw)
+    raw: bytes = graph.model_proto.SerializeToString()
+    return raw
 
 
 class Transform(nn.Module):

@@ -11,6 +11,7 @@ from torch import nn
 
 from skclr import ContrastiveEmbedder
 from skclr.encoders import ENCODERS
+from skclr.exporting import onnx_of
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -70,6 +71,15 @@ CASES = {
     "series_transformer": ("series", False),
     "spectrogram": ("clips", True),
 }
+# Enough layers for one to follow another of its kind, or one where the second would be the first again.
+SHALLOW = {
+    "residual_mlp": {"n_blocks": 1},
+    "feature_transformer": {"n_blocks": 1},
+    "conv": {"n_layers": 2},
+    "tcn": {"n_blocks": 2},
+    "series_transformer": {"n_layers": 1},
+    "spectrogram": {"n_layers": 2},
+}
 # ResNets of other depths are the same code; the last three are refused below.
 ELSEWHERE = {"resnet34", "resnet50", "text", "text_transformer", "sentence_transformer"}
 
@@ -89,21 +99,18 @@ def test_readers_give_what_modalities_read(kind, quick):
 
 
 @pytest.mark.parametrize("encoder", CASES)
-def test_graphs_give_what_transform_gives(encoder, quick, tmp_path):
+def test_graphs_give_what_transform_gives(encoder, quick):
     if encoder == "timm":
         pytest.importorskip("timm")
     kind, passthrough = CASES[encoder]
     X, array, parameters = INPUTS[kind]
-    # A second layer is the first once more.
-    shallow = {"series_transformer": {"n_layers": 1}, "feature_transformer": {"n_blocks": 1}}.get(encoder)
-    params = {"encoder_params": shallow, "max_epochs": 1, "passthrough": passthrough, **parameters}
+    params = {"encoder_params": SHALLOW.get(encoder), "max_epochs": 1, "passthrough": passthrough, **parameters}
     embedder = quick(encoder=encoder, **params).fit(X)
     expected = embedder.transform(X)
 
     program = embedder.to_exported_program()
     samples = torch.from_numpy(array.copy()).to(program.example_inputs[0][0].dtype)
-    embedder.to_onnx(tmp_path / "model.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(onnx_of(program))
 
     # Other numbers of samples than the two that it was traced with, one among them.
     for rows in (slice(None), slice(0, 1), slice(1, 4)):
@@ -147,3 +154,11 @@ def test_encoder_that_looks_at_values(quick, table):
 def test_before_fit():
     with pytest.raises(NotFittedError):
         ContrastiveEmbedder().to_onnx("never.onnx")
+
+
+def test_a_file_holds_the_graph(quick, table, tmp_path):
+    embedder = quick().fit(table[0])
+    embedder.to_onnx(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (features,) = session.run(None, {"X": table[0]})
+    assert_allclose(features, embedder.transform(table[0]), atol=1e-5, rtol=1e-5)
