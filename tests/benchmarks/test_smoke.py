@@ -1,0 +1,62 @@
+"""Run on a few samples what is measured on machines that are rarely available, or against another checkout."""
+
+import sys
+from pathlib import Path
+
+import _against
+import gpu
+import loop
+import panel
+import pytest
+import torch
+import vs_peers
+
+ROOT = Path(__file__).parents[2]
+FIVE = ["simclr", "moco", "byol", "swav", "barlow_twins"]
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a benchmark with the arguments of its command line, and return what it prints."""
+
+    def run(program, *arguments):
+        monkeypatch.setattr(sys, "argv", [program.__name__, *map(str, arguments)])
+        program.main()
+        return capsys.readouterr().out
+
+    n_threads = torch.get_num_threads()
+    yield run
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.parametrize(("part", "frameworks"), [("speed", FIVE), ("train", ["moco"])])
+def test_gpu(part, frameworks, run, tmp_path):
+    options = ["--smoke", "--ways", "eager", "--seconds", 0, "--checkpoints", tmp_path, "--frameworks", *frameworks]
+    names = [line.partition(" ")[0] for line in run(gpu, part, *options).splitlines()]
+    assert [name for name in names if name in FIVE] == frameworks
+
+
+def test_panel(run):
+    shown = run(panel, "--smoke")
+    for kind in ("series", "tables", "text"):
+        assert f"| {kind}, all (1 sets) |" in shown
+
+
+def test_a_checkout_is_compared_with_another(run):
+    shown = run(vs_peers, "transform-rows", "--against", ROOT, "--smoke")
+    cases = [line.split()[0] for line in shown.splitlines() if "this checkout is" in line]
+    assert cases == ["transform-rows"] * len(_against.MEASURES)
+
+
+def test_both_loops_are_compared(run, monkeypatch):
+    compared = []
+    monkeypatch.setattr(loop, "compare", lambda cases, other, *settings: compared.append((*cases, other)))
+    run(loop, "--against", ROOT, "--smoke")
+    assert compared == [("loop-table", "loop-conv", ROOT)]
+
+
+@pytest.mark.parametrize("case", _against.CASES)
+def test_every_case_runs(case):
+    _against.CASES[case](True)()
