@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 import re
 import struct
@@ -261,16 +262,17 @@ def test_mistakes_are_said_in_one_line(case, arrays, tmp_path, capsys):
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_pillow_logs_is_not_printed(tmp_path):
+def test_what_pillow_logs_is_not_printed(tmp_path, monkeypatch, capfd):
     Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8)).save(tmp_path / "colors.tif")
     raw = (tmp_path / "colors.tif").read_bytes()
     # Of SamplesPerPixel: one short number, 3.
     field = struct.pack("<HHI", 277, 3, 1)
     assert field in raw
     (tmp_path / "colors.tif").write_bytes(re.sub(re.escape(field) + b"..", field + b"\x64\x00", raw))
-    command = [sys.executable, "-m", "skclr", "fit", str(tmp_path), "--output", str(tmp_path / "m.skclr")]
-    # Not in this process, whose root logger has handlers of pytest's.
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+    # As in a process of its own, without the handlers of pytest.
+    monkeypatch.setattr(logging.root, "handlers", [])
+    assert main(["fit", str(tmp_path), "--output", str(tmp_path / "m.skclr")]) != 0
+    said = capfd.readouterr().err.splitlines()
     assert len(said) == 1
     assert re.match("skclr: X names .*colors.tif, which cannot be read", said[0])
 

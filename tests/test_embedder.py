@@ -351,21 +351,6 @@ def test_trained_on_cuda_used_on_cpu(digits, quick):
     assert embedder.transform(digits[0]).shape == (120, 256)
 
 
-def test_dropping_in_a_fresh_process(table, quick, tmp_path):
-    import subprocess
-    import sys
-
-    embedder = quick().fit(table[0])
-    joblib.dump(embedder, tmp_path / "embedder.joblib")
-    np.save(tmp_path / "X.npy", table[0])
-    code = (
-        f"import joblib, numpy as np, torch; torch.set_num_threads({torch.get_num_threads()});"
-        "np.save('embedding.npy', joblib.load('embedder.joblib').transform(np.load('X.npy')))"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
-    assert_array_equal(np.load(tmp_path / "embedding.npy"), embedder.transform(table[0]))
-
-
 def test_repr_shows_what_was_set():
     assert repr(ContrastiveEmbedder("simclr", batch_size=64)) == "ContrastiveEmbedder(batch_size=64)"
 

@@ -3,6 +3,7 @@
 import os
 from unittest import mock
 
+import joblib
 import pytest
 import torch
 from joblib import Parallel, delayed, parallel_config
@@ -71,6 +72,19 @@ def test_a_fit_of_images_on_loky_is_the_local_fit(digits, quick):
     with parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         for embedding in Parallel()(delayed(quick().fit_transform)(digits[0]) for _ in range(2)):
             assert_array_equal(embedding, quick().fit_transform(digits[0]))
+
+
+def transform_by_dump(path, X):
+    return joblib.load(path).transform(X)
+
+
+@pytest.mark.usefixtures("local")
+def test_a_dump_is_used_in_another_process(table, quick, tmp_path):
+    embedder = quick().fit(table[0])
+    joblib.dump(embedder, tmp_path / "embedder.joblib")
+    with parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        (embedding,) = Parallel()([delayed(transform_by_dump)(tmp_path / "embedder.joblib", table[0])])
+    assert_array_equal(embedding, embedder.transform(table[0]))
 
 
 def test_processes_of_joblib_share_the_cores():

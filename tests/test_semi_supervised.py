@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,28 +7,41 @@ from numpy.testing import assert_array_equal
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
-from sklearn.utils.estimator_checks import check_classifiers_classes, parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_classifiers_classes,
+    check_classifiers_train,
+    parametrize_with_checks,
+)
 
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
+from skclr.fine_tuning import tune
 
 NAMED_IN_SCIKIT_LEARN = {
     "check_classifiers_classes": "takes -1 for a class, but for the semi-supervised classifiers it knows by name"
 }
 
 
+def narrow(*, fine_tune):
+    params = {"encoder": "mlp", "encoder_params": {"width": 32}, "max_epochs": 2, "random_state": 0}
+    return SemiSupervisedClassifier(ContrastiveEmbedder(**params), fine_tune=fine_tune)
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Fine-tune for 10 steps instead of 300."""
+    monkeypatch.setattr("skclr.semi_supervised.tune", partial(tune, n_steps=10))
+
+
+@pytest.mark.usefixtures("few_steps")
 @parametrize_with_checks(
-    [
-        # Narrow and shallow, for speed.
-        SemiSupervisedClassifier(
-            ContrastiveEmbedder(encoder="mlp", encoder_params={"width": 32}, max_epochs=2, random_state=0),
-            fine_tune=fine_tune,
-        )
-        for fine_tune in (False, True)
-    ],
-    expected_failed_checks=lambda _: NAMED_IN_SCIKIT_LEARN,
+    [narrow(fine_tune=False), narrow(fine_tune=True)], expected_failed_checks=lambda _: NAMED_IN_SCIKIT_LEARN
 )
 def test_scikit_learn_check(estimator, check):
     check(estimator)
+
+
+def test_scikit_learn_check_of_all_steps_of_fine_tuning():
+    check_classifiers_train("SemiSupervisedClassifier", narrow(fine_tune=True))
 
 
 def test_classes_as_scikit_learn_checks_its_own_semi_supervised_classifiers():

@@ -13,7 +13,7 @@ def check_lengths(n_columns: int, **values: Sequence[Any]) -> None:
     """Raise a ValueError unless the sequences are empty or have one value per column."""
     for name, entries in values.items():
         if len(entries) not in (0, n_columns):
-            raise ValueError(f"{name} has {len(entries)} entries, but X has {n_columns} columns. Pass one per column.")
+            raise ValueError(f"{name}={tuple(entries)} has {len(entries)} entries, but X has {n_columns} columns")
 
 
 class Indexing(nn.Module, ABC):

@@ -129,12 +129,10 @@ def check_splittable(labels: Labels, purpose: str) -> None:
     """
     if len(labels.classes) < 2:
         found = counted(len(labels.classes), "class", "classes")
-        raise ValueError(f"y has labels of {found}, but {purpose} needs 2 or more. Pass more labelled rows.")
+        raise ValueError(f"y has labels of {found}: {purpose} needs 2 or more")
     if labels.counts.min() < 2:
         rare = labels.classes[labels.counts.argmin()]
-        raise ValueError(
-            f"class {rare!s} of y has 1 labelled row, but {purpose} needs 2 or more. Label more rows, or drop it."
-        )
+        raise ValueError(f"class {rare!s} of y has 1 labelled row: {purpose} needs 2 or more of each class")
 
 
 def _recoded(labels: Labels, classes: np.ndarray) -> Labels:

@@ -194,7 +194,7 @@ class ParquetRows:
         names = column_names(*files[0])
         missing = [name for name in columns or () if name not in names]
         if missing:
-            raise ValueError(f"columns has {missing[0]!r}, which is not a column of {paths[0]}")
+            raise ValueError(f"columns={columns!r}: {paths[0]} has no {missing[0]!r}")
         self.columns = columns
         self._groups = [(path, file, i) for path, file in files for i in range(file.num_row_groups)]
         self.edges = np.cumsum([0, *(file.row_group(i).num_rows for _, file, i in self._groups)])

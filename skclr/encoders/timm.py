@@ -61,7 +61,7 @@ class Timm(Encoder):
         try:
             self.network = timm.create_model(model, pretrained=pretrained, **{**preset, **params})
         except TypeError as error:
-            raise ValueError(f"encoder_params={params}: timm's {model} does not accept them ({error})") from error
+            raise ValueError(f"encoder_params={params}: timm's {model} does not take them ({error})") from error
         self.out_features = int(self.network.head_hidden_size)
 
     @classmethod

@@ -120,7 +120,7 @@ class AudioViews(Views):
         """Choose the length of a view from some of the clips."""
         x = samples[np.arange(0, len(samples), max(1, len(samples) // _LENGTH_SAMPLES))]
         if x.ndim != 2:
-            raise ValueError(f"audio views take clips (samples,), got {tuple(x.shape[1:])}. Choose other views.")
+            raise ValueError(f"audio views take clips (samples,), got {tuple(x.shape[1:])}")
         if self.view_seconds == "auto":
             lengths = (~x.isnan()).sum(1).float()
             self.length_ = int(lengths.quantile(_WHOLE_SHARE))

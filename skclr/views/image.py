@@ -156,7 +156,7 @@ class ImageViews(Views):
         """
         n, shape = len(samples), tuple(samples[np.arange(1)].shape[1:])
         if len(shape) != 3:
-            raise ValueError(f"image views take samples of (channels, height, width), got {shape}. Choose other views.")
+            raise ValueError(f"image views take samples of (channels, height, width), got {shape}")
         if self.rgb is True and shape[0] != 3:
             raise ValueError(f"rgb=True, but the images have {shape[0]} channels: set it to False or 'auto'")
         self.rgb_ = shape[0] == 3 if self.rgb == "auto" else self.rgb

@@ -120,9 +120,7 @@ class SeriesViews(Views):
         """
         x = samples[np.arange(0, len(samples), max(1, len(samples) // _STATISTICS_SAMPLES))]
         if x.ndim != 3 or not x.is_floating_point():
-            raise ValueError(
-                f"series views take samples of (channels, time), got {tuple(x.shape[1:])}. Choose other views."
-            )
+            raise ValueError(f"series views take samples of (channels, time), got {tuple(x.shape[1:])}")
         self.mean_, self.deviation_ = channel_statistics(x)
         return self
 

@@ -64,7 +64,7 @@ def test_nested_parameters_reach_it():
     [
         ({"model": "resnet_18"}, r"model='resnet_18' is not known to timm: did you mean 'resnet18' or .*list_models"),
         ({"model": "?"}, r"model='\?' is not known to timm: see timm.list_models\(\) for all"),
-        ({"depths": 3}, r"encoder_params=\{'depths': 3\}: timm's resnet18 does not accept them .*'depths'"),
+        ({"depths": 3}, r"encoder_params=\{'depths': 3\}: timm's resnet18 does not take them .*'depths'"),
     ],
 )
 def test_wrong_parameters(timm, params, message):

@@ -1,9 +1,9 @@
 """`compare`: the table, the verdict, and going on where it was cut short."""
 
 import importlib
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from types import ModuleType
@@ -199,6 +199,7 @@ def test_errors(table, change, message):
 # -- going on ---------------------------------------------------------------------------------------
 
 MODULE = """
+import sys
 import time
 from pathlib import Path
 import numpy as np
@@ -221,6 +222,9 @@ def scores(baseline, memory):
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+# Of processes that are forked beside threads.
+@pytest.mark.filterwarnings("ignore")
 def test_killed_and_run_again_finished_cells_are_not_fitted_anew(tmp_path, monkeypatch):
     log, pause = tmp_path / "log", tmp_path / "pause"
     (tmp_path / "cells_of_a_killed_run.py").write_text(MODULE)
@@ -230,20 +234,20 @@ def test_killed_and_run_again_finished_cells_are_not_fitted_anew(tmp_path, monke
     def fits():
         return len(log.read_text().splitlines())
 
-    code = "from cells_of_a_killed_run import Slow, scores; scores(Slow(2), 'cache')"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, start_new_session=True)
-    # The third fit has begun, so that two folds are done.
-    deadline = time.monotonic() + 120
-    while fits() < 3 and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert fits() == 3
-    pause.write_text("0")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     killed = importlib.import_module("cells_of_a_killed_run")
+    process = multiprocessing.get_context("fork").Process(target=killed.scores, args=(killed.Slow(2), "cache"))
+    process.start()
+    # The third fit has begun, so that two folds are done.
+    deadline = time.monotonic() + 120
+    while fits() < 3 and time.monotonic() < deadline and process.is_alive():
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert fits() == 3
+    pause.write_text("0")
     resumed = killed.scores(killed.Slow(2), "cache")
     assert fits() == 3 + 2
     # Never cut short, and by the class that the slow one derives from.

@@ -78,7 +78,7 @@ def test_every_loss_has_a_dense_reference(name):
 @with_or_without_candidates
 def test_equals_its_dense_reference(name, params, layout, queue, tiled):
     loss = LOSSES[name](**params)
-    for n in range(2, 18):
+    for n in (2, 3, 4, 5, 7, 9, 12, 17):
         batch = make_batch(n, layout, queue, seed=n)
         expected, expected_grads = value_and_grads(partial(dense, loss), batch)
         for n_rows in (n, 3, 1):
@@ -427,7 +427,7 @@ def test_unknown_names_and_negative_weights_raise():
         Triplet(mining="easy")
     with pytest.raises(ValueError, match="distance='l1': use one of 'cosine', 'euclidean'"):
         Contrastive(distance="l1")
-    with pytest.raises(ValueError, match="margin=-1: use 0 or more"):
+    with pytest.raises(ValueError, match="margin is -1, but must be 0 or more"):
         Triplet(margin=-1)
-    with pytest.raises(ValueError, match="norm_weight=-1: use 0 or more"):
+    with pytest.raises(ValueError, match="norm_weight is -1, but must be 0 or more"):
         NPair(norm_weight=-1)

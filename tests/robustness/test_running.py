@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from torch import nn
 
 import skclr
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, randomness
+from skclr.fine_tuning import tune
 from skclr.training.undisturbed import default_settings
 
 # -- settings of torch ------------------------------------------------------------------------------
@@ -110,7 +112,8 @@ def test_settings_of_torch_change_no_export(setting, table, quick):
 
 
 @pytest.mark.parametrize("fine_tune", [False, True])
-def test_settings_of_torch_change_no_classifier(fine_tune, table, quick):
+def test_settings_of_torch_change_no_classifier(fine_tune, table, quick, monkeypatch):
+    monkeypatch.setattr("skclr.semi_supervised.tune", partial(tune, n_steps=10))
     X, y = table
     model = SemiSupervisedClassifier(quick(), fine_tune=fine_tune)
     expected = model.fit(X, y).predict_proba(X)
@@ -393,7 +396,7 @@ def test_an_estimator_is_copied_while_it_is_fitted_again(table, quick):
     thread = threading.Thread(target=fit)
     thread.start()
     try:
-        for _ in range(12):
+        for _ in range(5):
             for copied in (copy.deepcopy(embedder), pickle.loads(pickle.dumps(embedder))):
                 assert_array_equal(copied.transform(X), features)
     finally:

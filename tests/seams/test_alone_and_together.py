@@ -19,6 +19,7 @@ RAGGED = {
     "text": ([" ".join(RNG.choice(WORDS, n)) for n in LENGTHS], {"tokenizer": "words"}),
 }
 TAKES = {"series": ("tcn", "gru", "lstm", "series_transformer"), "audio": ("spectrogram",), "text": ()}
+SMALL = {name: {"width": 16, "n_layers": 1} for name in ("series_transformer", "text_transformer")}
 CASES = [
     (name, encoder)
     for name in RAGGED
@@ -32,8 +33,7 @@ def fitted(name, encoder="auto", X=None, **params):
         modality=name.split("_")[0],
         modality_params=modality_params,
         encoder=encoder,
-        # Narrow, for speed.
-        encoder_params={"width": 16} if encoder in ENCODERS else None,
+        encoder_params=SMALL.get(encoder, {"width": 16}) if encoder in ENCODERS else None,
         **{"max_epochs": 0, "passthrough": True, "random_state": 0, **params},
     )
     return embedder.fit(samples if X is None else X)

@@ -301,7 +301,7 @@ def test_folds_of_the_users_own_have_the_row_numbers_of_X():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.zeros(60), "y has labels of 1 class, but compare needs 2"),
+        (np.zeros(60), "y has labels of 1 class: compare needs 2"),
         ([None] * 60, "y has labels of 0 classes"),
         (np.r_[0, np.ones(59)], "class 0.0 of y has 1 labelled row"),
         (["rare", *["often"] * 59], "class rare of y has 1 labelled row"),
