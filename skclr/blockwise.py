@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skclr.data import Rows
-from skclr.data.files import ImageFiles
+from skclr.data.files import ImageFiles, file_states
 from skclr.data.lazy import mapped
 from skclr.data.sources import is_of_unknown_length
 from skclr.files.resumable import ResumableArray
@@ -69,9 +69,7 @@ def _digest(model: Model, rows: Any, before: str) -> str:
     """Hash the input of `transform`: tensors, or the path, size and modification time of image files."""
     digest, samples = hashlib.sha256(before.encode()), model.read(rows)
     if isinstance(samples.X, ImageFiles):
-        stats = map(os.stat, samples.X.paths)
-        files = [(path, s.st_size, s.st_mtime_ns) for path, s in zip(samples.X.paths, stats, strict=True)]
-        digest.update(repr(files).encode())
+        digest.update(repr(file_states(samples.X.paths)).encode())
         return digest.hexdigest()
     for start in range(0, len(samples), _DIGEST_ROWS):
         digest.update(fingerprint({"x": samples.on_host(slice(start, start + _DIGEST_ROWS))}).encode())

@@ -112,6 +112,11 @@ def visible_files(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if is_visible(path) and path.is_file())
 
 
+def file_states(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[str, int, int]]:
+    """Return the path, size and modification time of each file, which tell whether its content has changed."""
+    return [(os.fspath(path), state.st_size, state.st_mtime_ns) for path in paths for state in [os.stat(path)]]
+
+
 def images_in(folder: Path) -> list[Path]:
     """Return the visible images in a folder and its subfolders, sorted by path.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 from scipy.sparse import issparse
 
+from skclr.data.files import IMAGE_SUFFIXES, file_states
 from skclr.data.sources import holds_views, open_source
 from skclr.data.stored import Stored
 from skclr.measures import evenly_spaced_rows
@@ -112,6 +115,12 @@ class Rows:
             raise ValueError("X is a tuple of views, but transform embeds one. Pass transform(X[0]).")
         return self.sides[0]
 
+    def fingerprint(self) -> str:
+        """Return a hash of the rows, and of path, size and modification time where they name image files."""
+        paths = [path for side in self.sides for path in _image_paths(side)]
+        digest: str = joblib.hash((self.sides, file_states(paths)))
+        return digest
+
     def as_given(self) -> Any:
         """Return X in the form that users pass: a container, or a tuple with one per view."""
         return self.sides if self.n_views > 1 else self.sides[0]
@@ -132,6 +141,14 @@ def _open(X: Any, *, paired: bool) -> list[Any]:
 
 def _holds_text(X: Any) -> bool:
     return isinstance(X, np.ndarray) and X.size > 0 and all(isinstance(value, str) for value in X.flat)
+
+
+def _image_paths(X: Any) -> list[Any]:
+    """Return the entries of a sequence that name image files."""
+    if not isinstance(X, list) and (len(getattr(X, "shape", ())) != 1 or isinstance(X, Stored)):
+        return []
+    named = [entry for entry in X if isinstance(entry, str | os.PathLike)]
+    return [path for path in named if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES and os.path.isfile(path)]
 
 
 def _n_rows(X: Any) -> int:

@@ -134,8 +134,8 @@ def compare(
         A scikit-learn scorer that returns one number.
     memory : str, path or joblib.Memory, default=None
         Folder that keeps finished cells, one for each row and fold: an interrupted run continues from them. Use a new
-        folder after an upgrade. Image files are recognised by their paths, not by their contents. joblib unpickles
-        what is in the folder, which may run code: let nobody else write to it.
+        folder after an upgrade. Image files are recognised by path, size and modification time. joblib unpickles what
+        is in the folder, which may run code: let nobody else write to it.
     n_jobs : int, default=None
         Cells at a time, through joblib.
     random_state : int, default=0
@@ -185,7 +185,7 @@ def compare(
     folds = _folds(cv, labels, random_state)
     settings = Budgets(tuple(labels_per_class), n_draws), linear_judge(scoring)
     run = _cache_in(memory).cache(run_cell, ignore=["X", "labels"])
-    data = joblib.hash((X, *labels))
+    data = joblib.hash((rows.fingerprint(), *labels))
     cells = [(fold, name) for fold in range(len(folds)) for name in candidates]
     calls = (
         delayed(run)(

@@ -13,6 +13,8 @@ from PIL import Image
 
 from skclr import ContrastiveEmbedder, compare, load
 from skclr.command_line import main
+from skclr.data import Rows
+from skclr.modalities import ParquetRows
 
 RNG = np.random.default_rng(0)
 N_ROWS = 60
@@ -241,3 +243,33 @@ def test_what_compare_refuses_before_the_work(params, message, table, monkeypatc
     monkeypatch.setattr(ContrastiveEmbedder, "fit", lambda *rows, **named: pytest.fail("the work has begun"))
     with pytest.raises(ValueError, match=message):
         compare(*table, ["simclr"], ["raw features"], **{**FEW, **params})
+
+
+@pytest.mark.parametrize("kind", ["folder", "paths", "parquet", "table"])
+def test_cells_of_files_that_have_changed_are_computed_anew(kind, tmp_path):
+    def written(seed):
+        values = np.random.default_rng(seed).integers(0, 256, (12, 6, 6), dtype=np.uint8)
+        if kind in ("parquet", "table"):
+            frame = pd.DataFrame(values.reshape(12, 36)[:, :4].astype(float), columns=list("abcd"))
+            frame.to_parquet(tmp_path / "X.parquet")
+            return ParquetRows(tmp_path / "X.parquet") if kind == "table" else tmp_path / "X.parquet"
+        (tmp_path / "X").mkdir(exist_ok=True)
+        paths = [tmp_path / "X" / f"{i:02}.png" for i in range(12)]
+        for path, image in zip(paths, values, strict=True):
+            Image.fromarray(image).save(path)
+        return tmp_path / "X" if kind == "folder" else [str(path) for path in paths]
+
+    def records(X):
+        found = compare(X, y, ["simclr"], ["raw features"], embedder_params=params, **few).records
+        return json.dumps(found), Rows.of(X).fingerprint()
+
+    few = {"labels_per_class": (2,), "cv": 2, "memory": tmp_path / "cells"}
+    params = {"max_epochs": 0, **({"modality": "image"} if kind in ("folder", "paths") else {})}
+    y = np.arange(12) % 2
+    first, fingerprint = records(written(0))
+    X = written(1)
+    other, changed = records(X)
+    # With the seconds that were measured: equal records are those that were kept.
+    assert records(X) == (other, changed)
+    assert other != first
+    assert changed != fingerprint
