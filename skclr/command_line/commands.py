@@ -92,7 +92,7 @@ def compare(options: argparse.Namespace) -> None:
         check_output(options.output, (".csv",), [options.data])
     data = _read(options)
     if data.y is None:
-        raise ValueError(f"compare needs labels, but {options.data} has none. Name them by --target.")
+        raise ValueError(f"compare needs labels, but {options.data} has none. {_where_labels_go(options.data)}")
     found = compare(
         data.X,
         data.y,
@@ -146,6 +146,13 @@ def report(options: argparse.Namespace) -> None:
     embedder = embedder or _fit(options, data)
     report(embedder, data.X, data.y, options.output, random_state=options.seed)
     _report_written(options, counted(len(data.X), "row"))
+
+
+def _where_labels_go(path: Path) -> str:
+    """Return how to pass labels beside the samples of a file or folder, as a sentence."""
+    if path.is_dir():
+        return "Sort the images into one subfolder per class."
+    return "Save X and y in one .npz." if path.suffix.lower() == ".npy" else "Name them by --target."
 
 
 def _read(options: argparse.Namespace) -> Data:

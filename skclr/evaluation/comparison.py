@@ -13,10 +13,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_memory
 
-from skclr.data import Labels, Rows, check_splittable, encode_labels
+from skclr.data import Labels, Rows, check_length, check_splittable, encode_labels
 from skclr.data.labels import UNLABELLED
 from skclr.evaluation.budgets import Budgets, check_n_labels
 from skclr.evaluation.candidates import Candidate, Costs, Features, named_baselines, named_embedders
@@ -177,7 +176,7 @@ def compare(
     _check_scoring(scoring)
     learners = named_embedders(embedders, embedder_params or {})
     rows = Rows.of(X, paired=any(shows_given(embedder.views) for embedder in learners.values()))
-    check_consistent_length(*rows.sides, labels.codes)
+    check_length("y", labels.codes, len(rows))
     first = named_baselines(baselines, next(iter(learners.values())))
     candidates = first | {name: Features(embedder, standardize=True) for name, embedder in learners.items()}
     # Of pairs the baselines use what `transform` does, the first of each.

@@ -187,7 +187,7 @@ def test_verbose_says_what_is_done(table, capsys):
             r"set them on the embedders",
         ),
         ({"y": np.linspace(0, 1, 60)}, r"continuous"),
-        ({"y": np.arange(50) % 2}, r"inconsistent numbers of samples"),
+        ({"y": np.arange(50) % 2}, r"y has 50 values, but X has 60 rows"),
     ],
 )
 def test_errors(table, change, message):

@@ -100,6 +100,16 @@ def test_without_a_target_it_says_what_may_be_one(command, shop, tmp_path, capsy
     assert "column 'Sold' is used as a feature: if it is the target, name it by --target" in printed
 
 
+def test_compare_says_where_labels_go(shop, tmp_path, capsys):
+    np.save(tmp_path / "X.npy", RNG.random((6, 3)))
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(tmp_path / "photos" / "one.png")
+    remedies = {shop: "Name them by --target", tmp_path / "X.npy": "one .npz", tmp_path / "photos": "one subfolder per"}
+    for data, remedy in remedies.items():
+        assert main(["compare", str(data)]) == 1
+        assert remedy in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("columns", "found"),
     [
