@@ -2,6 +2,7 @@
 
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -201,6 +202,22 @@ def test_a_module_that_draws_by_itself_draws_by_the_seed(kind, chunk_size, quick
     assert torch.equal(torch.get_rng_state(), before)
     other = embedder.set_params(random_state=1).fit(SERIES).transform(SERIES)
     assert not np.array_equal(other, alone)
+
+
+def test_fits_at_once_draw_as_alone(quick):
+    """Torch has one global generator for all threads."""
+    modules = {kind: make() for kind, make in DRAWING.items()}
+    params = {"batch_size": 6, "max_epochs": 3, "precision": "float32"}
+
+    def fit(kind):
+        return quick(encoder=modules[kind], **params).fit(SERIES).transform(SERIES)
+
+    before = torch.get_rng_state()
+    alone = {kind: fit(kind) for kind in modules}
+    with ThreadPoolExecutor(len(modules)) as pool:
+        for kind, together in zip(modules, pool.map(fit, modules), strict=True):
+            assert_array_equal(together, alone[kind])
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("dropout", [Dropout, nn.Dropout])
