@@ -149,7 +149,7 @@ def report(options: argparse.Namespace) -> None:
 
 
 def _where_labels_go(path: Path) -> str:
-    """Return how to pass labels beside the samples of a file or folder, as a sentence."""
+    """Return a sentence on how to add labels to the samples of a file or folder."""
     if path.is_dir():
         return "Sort the images into one subfolder per class."
     return "Save X and y in one .npz." if path.suffix.lower() == ".npy" else "Name them by --target."

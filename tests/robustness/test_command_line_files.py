@@ -306,7 +306,7 @@ def test_packed_tables_say_what_helps(suffix, tmp_path, capsys):
         ("a,b\n1,2,3\n4,5,6\n", [], "more values than the header"),
         ("a,b\n1,2,3,4\n1\n5,6\n", [], "more values than the header"),
         ("y\n1\n2\n3\n", ["--target", "y"], "no columns besides the target"),
-        ("a\n1\n2\n3\n", ["--text", "a"], "--text 'a' holds no texts"),
+        ("a\n1\n2\n3\n", ["--text", "a"], "--text 'a' does not hold texts"),
     ],
 )
 def test_tables_that_cannot_be_right(content, options, match, tmp_path, capsys):

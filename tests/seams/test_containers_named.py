@@ -328,7 +328,7 @@ NAMED = {
     "numpy number": (lambda: np.float32(3), "float32"),
     "0-D array": (lambda: np.array(3.0), "0-D"),
     "0-D tensor": (lambda: torch.tensor(3.0), "0-D"),
-    "text": (lambda: "a text", r"[Ww]rap it in a list"),
+    "text": (lambda: "a text", "Wrap it in a list"),
     "bytes": (lambda: b"a text", "bytes"),
     "bytearray": (lambda: bytearray(b"a text"), "bytearray"),
     "dict": (lambda: {"a": [1, 2]}, "pandas.DataFrame(X)"),

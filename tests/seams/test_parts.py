@@ -179,7 +179,7 @@ SPELLINGS = {
     ("argument", "value", "meant"), [(a, v, m) for a, pairs in SPELLINGS.items() for v, m in pairs.items()]
 )
 def test_a_misspelt_name_is_suggested(argument, value, meant):
-    with pytest.raises(ValueError, match=f"{argument}={value!r} is not known: did you mean '{meant}'?"):
+    with pytest.raises(ValueError, match=f"{argument}={value!r} is unknown: did you mean '{meant}'?"):
         fit(**{argument: value})
 
 
