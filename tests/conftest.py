@@ -46,11 +46,16 @@ def digits():
     return X, y[:120]
 
 
-@pytest.fixture
+# `transform` computes up to 2,048 rows for a single one, so that wide networks take most of the time of small tests.
+NARROW = {"width": 16}
+
+
+@pytest.fixture(scope="session")
 def quick():
-    """Make an embedder that trains for two epochs of one step."""
+    """Return a function that makes an embedder of two epochs, with a narrow network unless one is asked for."""
 
     def make(framework="simclr", **params):
-        return ContrastiveEmbedder(framework, **{"max_epochs": 2, "random_state": 0, **params})
+        network = {} if "encoder" in params else {"encoder_params": NARROW}
+        return ContrastiveEmbedder(framework, **{"max_epochs": 2, "random_state": 0, **network, **params})
 
     return make

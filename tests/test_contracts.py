@@ -364,7 +364,7 @@ SMALL = {
 
 @every_framework
 def test_learns_what_views_share(name):
-    toy, framework, n_steps = Toy(), build(name, **SMALL.get(name, {})), 150
+    toy, framework, n_steps = Toy(), build(name, **SMALL.get(name, {})), 100
     raw, untrained = toy.score(lambda x: x), toy.score(copy.deepcopy(framework).eval().encoder)
     optimizer = torch.optim.AdamW([p for p in framework.parameters() if p.requires_grad], lr=5e-3)
     for step in range(n_steps):

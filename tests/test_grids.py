@@ -13,7 +13,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from skclr import ContrastiveEmbedder
 from skclr.planning import choose_device
 
 GRID = [
@@ -30,12 +29,12 @@ def search(embedder, table):
 
 
 @pytest.fixture(scope="module")
-def local(table):
+def local(table, quick):
     """Give what the grid finds in this process, on one thread, as dask's and ray's workers have."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        yield search(ContrastiveEmbedder(max_epochs=2, random_state=0), table)
+        yield search(quick(), table)
     torch.set_num_threads(n_threads)
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skclr import ContrastiveEmbedder
 
 
-@parametrize_with_checks([ContrastiveEmbedder(max_epochs=2)])
+@parametrize_with_checks([ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=2)])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 
@@ -44,7 +44,7 @@ def test_scikit_learn_check_of_the_defaults(check):
     ids=lambda check: check.__name__,
 )
 def test_check_outside_the_suite(check):
-    check("ContrastiveEmbedder", ContrastiveEmbedder(max_epochs=2))
+    check("ContrastiveEmbedder", ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=2))
 
 
 @pytest.fixture

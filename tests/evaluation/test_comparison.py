@@ -28,6 +28,8 @@ from skclr.randomness import derive_seeds
 
 FAST = {"labels_per_class": (2, 5), "n_draws": 1, "cv": 2}
 NAMED = ["raw features", "PCA", "untrained encoder", "supervised network"]
+UNTRAINED = {"encoder_params": {"width": 16}, "max_epochs": 0}
+TRAINED = {**UNTRAINED, "max_epochs": 2}
 TIMES = ("fit_seconds", "rows_per_second")
 
 
@@ -40,7 +42,7 @@ def noisy(table):
 
 @pytest.fixture(scope="module")
 def found(noisy):
-    return compare(*noisy, ["simclr", "byol"], NAMED, embedder_params={"max_epochs": 2}, **FAST)
+    return compare(*noisy, ["simclr", "byol"], NAMED, embedder_params=TRAINED, **FAST)
 
 
 def without_times(comparison):
@@ -49,7 +51,7 @@ def without_times(comparison):
 
 def test_baselines_see_the_first_of_each_pair(noisy):
     X, y = noisy
-    settings = {"labels_per_class": (2,), "cv": 2, "embedder_params": {"max_epochs": 0}}
+    settings = {"labels_per_class": (2,), "cv": 2, "embedder_params": UNTRAINED}
     baselines = ["raw features", "untrained encoder"]
     pairs, alone = (compare(P, y, ["simclr"], baselines, **settings) for P in ((X, X + 0.1), X))
     assert without_times(pairs)[:2] == without_times(alone)[:2]
@@ -84,20 +86,19 @@ def test_differences_are_corrected_t_tests(found):
 
 
 def test_the_same_seed_gives_the_same_scores_whatever_stands_beside(noisy, found):
-    params = {"max_epochs": 2}
     rows = ["PCA", "supervised network"]
     with joblib.parallel_config("threading", n_jobs=2):
-        again = compare(*noisy, ["byol"], rows, embedder_params=params, **FAST)
+        again = compare(*noisy, ["byol"], rows, embedder_params=TRAINED, **FAST)
     expected = [record["scores"] for record in found.records if record["features"] in (*rows, "byol")]
     assert [record["scores"] for record in again.records] == expected
-    other = compare(*noisy, ["simclr"], ["PCA"], embedder_params={"max_epochs": 0}, random_state=1, **FAST)
+    other = compare(*noisy, ["simclr"], ["PCA"], embedder_params=UNTRAINED, random_state=1, **FAST)
     assert other.records[0]["scores"] != again.records[0]["scores"]
 
 
 def test_the_score_of_a_fold_is_the_mean_of_its_draws(noisy):
     X, y = noisy
     cv = list(StratifiedKFold(3).split(X, y))
-    settings = {"labels_per_class": (2,), "n_draws": 3, "embedder_params": {"max_epochs": 0}}
+    settings = {"labels_per_class": (2,), "n_draws": 3, "embedder_params": UNTRAINED}
     found = compare(X, y, ["simclr"], {"itself": FunctionTransformer()}, cv=cv, **settings)
     expected = [
         np.mean(
@@ -169,7 +170,7 @@ def test_the_sentence_agrees_with_the_interval(difference, said):
 
 
 def test_verbose_says_what_is_done(table, capsys):
-    compare(*table, ["simclr"], ["PCA"], embedder_params={"max_epochs": 0}, verbose=1, **FAST)
+    compare(*table, ["simclr"], ["PCA"], embedder_params=UNTRAINED, verbose=1, **FAST)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("fold 1/2  PCA")

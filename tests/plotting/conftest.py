@@ -36,7 +36,9 @@ def fitted():
     def give(modality):
         if modality not in made:
             X = some_data(modality)
-            embedder = ContrastiveEmbedder(max_epochs=2, batch_size=N, random_state=0, **PARAMS.get(modality, {}))
+            embedder = ContrastiveEmbedder(
+                encoder_params={"width": 16}, max_epochs=2, batch_size=N, random_state=0, **PARAMS.get(modality, {})
+            )
             made[modality] = embedder.fit(X), X
         return made[modality]
 

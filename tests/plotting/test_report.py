@@ -38,7 +38,11 @@ def blobs():
     """400 rows in 4 clusters, under labels that no page should take for HTML."""
     X, y = make_blobs(400, 6, centers=4, cluster_std=2.0, random_state=0)
     frame = pd.DataFrame(X, columns=["<b>bold</b>", *"abcde"])
-    return ContrastiveEmbedder(max_epochs=5, random_state=0).fit(frame), frame, np.array(HOSTILE)[y]
+    return (
+        ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=5, random_state=0).fit(frame),
+        frame,
+        np.array(HOSTILE)[y],
+    )
 
 
 @pytest.fixture(scope="module")

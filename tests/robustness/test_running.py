@@ -70,7 +70,9 @@ DATA = {
 def numbers(kind, folder):
     """Return what every public call gives, by name."""
     X, params = DATA[kind]
-    embedder = ContrastiveEmbedder(max_epochs=1, random_state=0, modality_params=params).fit(X)
+    embedder = ContrastiveEmbedder(
+        encoder_params={"width": 16}, max_epochs=1, random_state=0, modality_params=params
+    ).fit(X)
     result = {"transform": embedder.transform(X), "score": embedder.score(X), "views": embedder.make_views(X)[0]}
     embedder.save(folder / "model.skclr")
     loaded = skclr.load(folder / "model.skclr")
@@ -252,7 +254,9 @@ def test_ctrl_c_at_any_bytecode_leaves_the_process_as_it_was(call, ctrl_c_interr
     X = table[0][:20]
 
     def embedder():
-        return ContrastiveEmbedder(max_epochs=1, batch_size=10, precision="bfloat16", random_state=0)
+        return ContrastiveEmbedder(
+            encoder_params={"width": 16}, max_epochs=1, batch_size=10, precision="bfloat16", random_state=0
+        )
 
     fitted = embedder().fit(X)
     fitted.save(tmp_path / "model.skclr")
@@ -328,7 +332,7 @@ def test_a_forked_child_embeds_and_fits():
         from skclr import ContrastiveEmbedder
         torch.set_num_threads(2)
         X = np.random.default_rng(0).normal(size=(1000, 20))
-        embedder = ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X)
+        embedder = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(X)
         expected = embedder.transform(X)
 
         def child():
@@ -448,7 +452,9 @@ def test_what_callbacks_do_when_an_epoch_begins_is_not_done_twice(kind, warm_sta
                     raise CutShort
 
         narrow = {"encoder_params": {"width": 16}, "batch_size": 20, "random_state": 0}
-        embedder = ContrastiveEmbedder(max_epochs=1, warm_start=warm_start, **narrow).fit(X)
+        embedder = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, warm_start=warm_start, **narrow).fit(
+            X
+        )
         embedder.set_params(max_epochs=3, callbacks=[*FREEZING[kind](), Cut()], **params)
         try:
             return embedder.fit(X)

@@ -50,26 +50,30 @@ SAMPLES = {
     "files": lambda folder: files(folder / "photos"),
 }
 
-SMALL = {"series": {"encoder_params": {"width": 8}}, "frame": {"passthrough": True}, "table": {"passthrough": False}}
+SETTINGS = {"frame": {"passthrough": True}, "table": {"passthrough": False}}
 
 
 @pytest.fixture(scope="module", params=SAMPLES)
 def case(request, tmp_path_factory):
     """An embedder of each kind of X, and that X."""
     X = SAMPLES[request.param](tmp_path_factory.mktemp("samples"))
-    return ContrastiveEmbedder(max_epochs=0, random_state=0, **SMALL.get(request.param, {})).fit(X), X
+    return ContrastiveEmbedder(
+        encoder_params={"width": 16}, max_epochs=0, random_state=0, **SETTINGS.get(request.param, {})
+    ).fit(X), X
 
 
 @pytest.fixture(scope="module")
 def tabular():
     X = RNG.normal(size=(N_ROWS, 3))
-    return ContrastiveEmbedder(max_epochs=0, random_state=0).fit(X), X
+    return ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=0, random_state=0).fit(X), X
 
 
 @pytest.fixture(scope="module", params=[kind for kind in SAMPLES if kind != "files"])
 def case_in_memory(request, tmp_path_factory):
     X = SAMPLES[request.param](tmp_path_factory.mktemp("samples"))
-    return ContrastiveEmbedder(max_epochs=0, random_state=0, **SMALL.get(request.param, {})).fit(X), X
+    return ContrastiveEmbedder(
+        encoder_params={"width": 16}, max_epochs=0, random_state=0, **SETTINGS.get(request.param, {})
+    ).fit(X), X
 
 
 def cut_short(embedder, path, X, n_blocks=2):
@@ -143,7 +147,7 @@ def test_another_row_among_those_to_come_is_right(case_in_memory, tmp_path):
 @pytest.mark.parametrize("change", ["content", "time", "order"])
 def test_other_image_files_are_noticed(change, tmp_path):
     paths = files(tmp_path / "photos")
-    embedder = ContrastiveEmbedder(max_epochs=0, random_state=0).fit(paths)
+    embedder = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=0, random_state=0).fit(paths)
     cut_short(embedder, tmp_path / "e.npy", paths)
     if change == "content":
         Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(paths[3])
@@ -179,15 +183,19 @@ def frames():
 @pytest.mark.parametrize("kind", ["weights", "step", "passthrough", "modality"])
 def test_another_model_is_noticed(kind, tmp_path):
     first, second = frames()
-    embedder = ContrastiveEmbedder(max_epochs=0, random_state=0).fit(first)
+    embedder = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=0, random_state=0).fit(first)
     cut_short(embedder, tmp_path / "e.npy", first)
     other = {
-        "weights": lambda: ContrastiveEmbedder(max_epochs=0, random_state=1).fit(first),
-        "step": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(first).partial_fit(first),
+        "weights": lambda: ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=0, random_state=1).fit(first),
+        "step": lambda: (
+            ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=0, random_state=0)
+            .fit(first)
+            .partial_fit(first)
+        ),
         "passthrough": lambda: ContrastiveEmbedder(
             max_epochs=0, random_state=0, passthrough=not embedder.model_.n_plain
         ).fit(first),
-        "modality": lambda: ContrastiveEmbedder(max_epochs=0, random_state=0).fit(second),
+        "modality": lambda: ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=0, random_state=0).fit(second),
     }[kind]()
     with pytest.raises(ValueError, match=r"is unfinished and belongs to another (model|modality|width)"):
         transform_to(other, tmp_path / "e.npy", first)

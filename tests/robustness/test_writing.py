@@ -21,7 +21,7 @@ def fitted():
     from skclr import ContrastiveEmbedder
 
     X, _ = make_blobs(40, 4, random_state=0)
-    return ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X), X
+    return ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(X), X
 
 
 def write_plainly(path, fitted):

@@ -40,11 +40,12 @@ from tests.seams.test_labels import CONTAINERS
 X, TRUTH = make_blobs(60, 5, centers=3, cluster_std=4, random_state=0)
 PARTLY = np.where(np.arange(60) % 4 == 0, -1, TRUTH)
 KNOWN = PARTLY >= 0
+UNTRAINED = {"encoder_params": {"width": 16}, "max_epochs": 0}
 
 
 @cache
 def embedder():
-    return ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X)
+    return ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(X)
 
 
 def table_of(found):
@@ -60,7 +61,7 @@ VERBS = {
     "draw_labels": lambda y: np.concatenate([*draw_labels(y, 3, 2), *draw_labels(y, "all", 1)]).tolist(),
     "label_efficiency": lambda y: label_efficiency({"raw": (X, X)}, y, y, (2, "all"), n_draws=2),
     "compare": lambda y: table_of(
-        compare(X, y, ["simclr"], ["PCA"], labels_per_class=(3, "all"), cv=2, embedder_params={"max_epochs": 0})
+        compare(X, y, ["simclr"], ["PCA"], labels_per_class=(3, "all"), cv=2, embedder_params=UNTRAINED)
     ),
 }
 AS_USERS_HAVE_THEM = [
@@ -147,7 +148,7 @@ LABELS = encode_labels(TRUTH)
 def test_a_baseline_is_a_class_and_a_line(monkeypatch):
     monkeypatch.setitem(BASELINES, "doubled", lambda embedder: Features(Doubled()))
     monkeypatch.setitem(BASELINES, "trees", lambda embedder: Trees(RawFeatures(embedder)))
-    settings = {"labels_per_class": ("all",), "embedder_params": {"max_epochs": 0}}
+    settings = {"labels_per_class": ("all",), "embedder_params": UNTRAINED}
     found = compare(X, TRUTH, ["simclr"], ["doubled", "trees"], cv=[SPLIT, SPLIT[::-1]], **settings)
     shown = {
         name: Trial.of(candidate, X, LABELS, *SPLIT).score(linear_judge())
@@ -216,7 +217,9 @@ def some_rows_of(modality):
 def test_raw_features_are_those_beside_an_embedding_and_need_no_network(modality, monkeypatch):
     rows = some_rows_of(modality)
     params = {"modality_params": {"sampling_rate": 8_000}} if modality == "audio" else {}
-    fitted = ContrastiveEmbedder(max_epochs=0, passthrough=True, modality=modality, **params).fit(rows)
+    fitted = ContrastiveEmbedder(
+        encoder_params={"width": 16}, max_epochs=0, passthrough=True, modality=modality, **params
+    ).fit(rows)
     beside_it = fitted.transform(rows)[:, fitted.encoder_.out_features :]
     unfitted = clone(fitted)
     monkeypatch.setattr(ContrastiveEmbedder, "fit", lambda *rows: pytest.fail("a network is built"))
@@ -281,7 +284,7 @@ def test_compare_trains_on_unlabelled_rows_and_scores_none():
             return super().fit(X)
 
     settings = {"labels_per_class": (2,), "n_draws": 1, "cv": 3, "scoring": spy}
-    compare(X, PARTLY, ["simclr"], {"counting": Counting(2)}, embedder_params={"max_epochs": 0}, **settings)
+    compare(X, PARTLY, ["simclr"], {"counting": Counting(2)}, embedder_params=UNTRAINED, **settings)
     assert sorted(scored) == sorted([*TRUTH[KNOWN]] * 2)
     assert sizes == [30 + 15] * 3
 
@@ -289,7 +292,7 @@ def test_compare_trains_on_unlabelled_rows_and_scores_none():
 def test_folds_of_the_users_own_have_the_row_numbers_of_X():
     rows = np.arange(60)
     folds = [(rows[rows % 2 == 0], rows[rows % 2 == 1]), (rows[rows % 2 == 1], rows[rows % 2 == 0])]
-    settings = {"labels_per_class": ("all",), "embedder_params": {"max_epochs": 0}}
+    settings = {"labels_per_class": ("all",), "embedder_params": UNTRAINED}
     own = compare(X, PARTLY, ["simclr"], ["PCA"], cv=folds, **settings)
     known = [(train, test[KNOWN[test]]) for train, test in folds]
     assert table_of(own)[0] == table_of(compare(X, PARTLY, ["simclr"], ["PCA"], cv=known, **settings))[0]
@@ -362,7 +365,7 @@ def test_temperatures(temperature):
 
 
 def test_the_spread_in_compare_is_named():
-    settings = {"labels_per_class": (5,), "embedder_params": {"max_epochs": 0}}
+    settings = {"labels_per_class": (5,), "embedder_params": UNTRAINED}
     two, three = (repr(compare(X, TRUTH, ["simclr"], ["PCA"], cv=cv, **settings)) for cv in (2, 3))
     assert "Mean over 3 folds ± half the width of its 95 % interval." in three
     assert "Mean over 2 folds" in two
@@ -380,7 +383,9 @@ PIPELINES = {
 @pytest.mark.parametrize("name", ["effective_rank", "alignment"])
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_scorers_measure_the_embedder_of_a_pipeline(name, pipeline):
-    model = PIPELINES[pipeline](ContrastiveEmbedder(max_epochs=0, random_state=0)).fit(X, TRUTH)
+    model = PIPELINES[pipeline](ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=0, random_state=0)).fit(
+        X, TRUTH
+    )
     [step] = [step for step in model if isinstance(step, ContrastiveEmbedder)]
     Z = X if step is model[0] else StandardScaler().fit_transform(X)
     assert SCORERS[name](model, X, TRUTH) == SCORERS[name](step, Z)
@@ -400,7 +405,9 @@ def test_fine_tuning_does_not_inherit_the_pretraining_s_epochs(digits):
     labels = np.where(np.arange(120) < 60, y, -1)
     scores = {}
     for fine_tune in (False, True):
-        pretraining = ContrastiveEmbedder(max_epochs=2, early_stopping=True, batch_size=32, random_state=0)
+        pretraining = ContrastiveEmbedder(
+            encoder_params={"width": 16}, max_epochs=2, early_stopping=True, batch_size=32, random_state=0
+        )
         model = SemiSupervisedClassifier(pretraining, fine_tune=fine_tune).fit(images, labels)
         scores[fine_tune] = model.score(images[60:], y[60:])
     assert model.embedder_.n_iter_ == 50
@@ -410,7 +417,9 @@ def test_fine_tuning_does_not_inherit_the_pretraining_s_epochs(digits):
 def test_the_supervised_network_is_the_same_whatever_the_embedder_s_epochs():
     settings = {"labels_per_class": (3,), "n_draws": 1, "cv": 2}
     once, twice = (
-        compare(X, TRUTH, ["simclr"], ["supervised network"], embedder_params={"max_epochs": n}, **settings)
+        compare(
+            X, TRUTH, ["simclr"], ["supervised network"], embedder_params={**UNTRAINED, "max_epochs": n}, **settings
+        )
         for n in (0, 1)
     )
     assert once.records[0]["scores"] == twice.records[0]["scores"]
@@ -419,7 +428,7 @@ def test_the_supervised_network_is_the_same_whatever_the_embedder_s_epochs():
 
 def test_fine_tuning_starts_from_a_linear_probe():
     # Without a step, the head is scikit-learn's logistic regression on the standardised embedding.
-    bare = ContrastiveEmbedder(max_epochs=1, passthrough=False, random_state=0).fit(X)
+    bare = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, passthrough=False, random_state=0).fit(X)
     for y in (TRUTH, TRUTH > 0):
         tuned, head = tune(bare.model_, X[::2], np.unique(y[::2], return_inverse=True)[1], n_steps=0)
         Z = bare.transform(X)

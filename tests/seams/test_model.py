@@ -33,7 +33,7 @@ INPUTS = {
 
 
 def fitted(X, framework="simclr", **params):
-    params = {"max_epochs": 1, "random_state": 0, **params}
+    params = {"encoder_params": {"width": 16}, "max_epochs": 1, "random_state": 0, **params}
     return ContrastiveEmbedder(framework, **params).fit(X)
 
 

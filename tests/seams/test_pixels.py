@@ -114,8 +114,8 @@ def test_what_other_pixels_mean(case, image_shape):
 @pytest.mark.parametrize("dtype", ["int8", "uint16", "int32", "int64"])
 def test_whole_numbers_are_the_same_fit(dtype, container):
     X = (BYTES % 128).astype(dtype)
-    one = ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X.astype("uint8"))
-    other = ContrastiveEmbedder(max_epochs=1, random_state=0).fit(container(X))
+    one = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(X.astype("uint8"))
+    other = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(container(X))
     assert_array_equal(other.transform(X), one.transform(X.astype("uint8")))
 
 

@@ -200,7 +200,7 @@ VERBS = {
 @pytest.fixture(scope="module")
 def fitted():
     X = np.random.default_rng(0).normal(size=(40, 3))
-    return X, ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X)
+    return X, ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(X)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -211,10 +211,12 @@ def test_estimators_take_rows_in_place_of_X(verb, fitted):
 
 def test_rows_are_fitted_as_X_is(fitted):
     X, model = fitted
-    again = ContrastiveEmbedder(max_epochs=1, random_state=0).fit(Rows.of(X))
+    again = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(Rows.of(X))
     assert_array_equal(again.transform(X), model.transform(X))
     again.partial_fit(Rows.of(X))
-    classifier = SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=1, random_state=0))
+    classifier = SemiSupervisedClassifier(
+        ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0)
+    )
     assert classifier.fit(Rows.of(X), np.arange(40) % 2).predict(Rows.of(X)).shape == (40,)
 
 
@@ -227,7 +229,7 @@ def test_displays_and_judges_take_rows(fitted):
     pytest.importorskip("matplotlib")
     X, model = fitted
     rows = Rows.of(pd.DataFrame(X))
-    model = ContrastiveEmbedder(max_epochs=1, random_state=0).fit(rows)
+    model = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(rows)
     for display in (EmbeddingDisplay, NeighborsDisplay, SimilarityDisplay, ViewsDisplay):
         display.from_estimator(model, rows)
     assert isinstance(diagnose(model, rows, np.arange(40) % 2), list)

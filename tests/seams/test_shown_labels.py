@@ -30,7 +30,7 @@ def _close_figures():
 
 @cache
 def embedder():
-    return ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
+    return ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=2, random_state=0).fit(X)
 
 
 def page_of(tmp_path, y, **settings):
@@ -140,7 +140,9 @@ def test_the_report_s_map_and_facts_leave_unlabelled_rows_out(tmp_path):
 def test_diagnose_looks_at_labelled_rows_alone(y):
     """A column made from the labels tells them all, whatever it holds where there are none."""
     leaking = np.column_stack([np.random.default_rng(0).normal(size=(60, 3)), np.where(PARTLY < 0, 1.5, PARTLY)])
-    found = diagnose(ContrastiveEmbedder(max_epochs=1, random_state=0).fit(leaking), leaking, y)
+    found = diagnose(
+        ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(leaking), leaking, y
+    )
     assert "labels leak" in [finding.name for finding in found]
 
 
@@ -149,9 +151,13 @@ def test_diagnose_looks_at_labelled_rows_alone(y):
 
 @pytest.mark.parametrize("max_epochs", [0, 1])
 def test_an_encoder_that_is_hardly_trained_does_not_blame_the_views(max_epochs):
-    fitted = ContrastiveEmbedder(max_epochs=max_epochs, views=torch.randn_like, random_state=0).fit(X)
+    fitted = ContrastiveEmbedder(
+        encoder_params={"width": 16}, max_epochs=max_epochs, views=torch.randn_like, random_state=0
+    ).fit(X)
     assert "views destroy the signal" not in [finding.name for finding in diagnose(fitted, X)]
-    trained = ContrastiveEmbedder(max_epochs=2, views=torch.randn_like, random_state=0).fit(X)
+    trained = ContrastiveEmbedder(
+        encoder_params={"width": 16}, max_epochs=2, views=torch.randn_like, random_state=0
+    ).fit(X)
     assert "views destroy the signal" in [finding.name for finding in diagnose(trained, X)]
 
 
@@ -162,7 +168,9 @@ def test_no_better_has_a_margin_for_noise():
         "no better than baselines" in [finding.name for finding in diagnose(fitted, Z, rng.integers(0, 2, 80))]
         for seed in range(4)
         for Z in [rng.normal(size=(80, 4))]
-        for fitted in [ContrastiveEmbedder(max_epochs=2, passthrough=False, random_state=seed).fit(Z)]
+        for fitted in [
+            ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=2, passthrough=False, random_state=seed).fit(Z)
+        ]
     ]
     assert sum(found) <= 1
 
@@ -171,7 +179,9 @@ def test_no_better_has_a_margin_for_noise():
 def test_constant_columns_are_named(frame):
     table = np.column_stack([X, np.full(60, 7.0)])
     table = pd.DataFrame(table, columns=list("abcdef")) if frame else table
-    found = dict(diagnose(ContrastiveEmbedder(max_epochs=1, random_state=0).fit(table), table))
+    found = dict(
+        diagnose(ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(table), table)
+    )
     assert found["constant columns"].startswith("Column 'f' has" if frame else "Column 5 has")
 
 
@@ -190,10 +200,12 @@ def test_a_compiled_network_keeps_its_name(tmp_path, quick):
 
 def test_one_of_a_thing_is_singular(tmp_path):
     assert [counted(n, "class", "classes") for n in (0, 1, 2)] == ["0 classes", "1 class", "2 classes"]
-    once = ContrastiveEmbedder(max_epochs=1, random_state=0).fit(X)
+    once = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(X)
     text = report(once, X, path=tmp_path / "page.html").read_text("utf-8")
     assert "60 samples · 133 features · 1 epoch · trained without labels" in text
     assert "1 epoch, loss" in once._repr_html_()
-    labelled = ContrastiveEmbedder(max_epochs=1, positives="labels", random_state=0).fit(X, TRUTH)
+    labelled = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, positives="labels", random_state=0).fit(
+        X, TRUTH
+    )
     text = report(labelled, X, TRUTH, tmp_path / "page.html").read_text("utf-8")
     assert "1 epoch · trained with labels · labels shown" in text

@@ -22,7 +22,8 @@ ARRAY = np.column_stack([X1, np.arange(N) % 4])
 
 
 def quick(**params):
-    return ContrastiveEmbedder(**{"max_epochs": 0, "random_state": 0, "passthrough": False, **params})
+    network = {} if "encoder" in params else {"encoder_params": {"width": 16}}
+    return ContrastiveEmbedder(**{"max_epochs": 0, "random_state": 0, "passthrough": False, **network, **params})
 
 
 # Samples, others whose vocabulary is smaller, and others whose vocabulary is larger; the numbers are the same.

@@ -125,7 +125,7 @@ def test_a_killed_process(table, quick, tmp_path):
         f"import numpy as np, torch; torch.set_num_threads({torch.get_num_threads()})\n"
         "from skclr import ContrastiveEmbedder\n"
         "ContrastiveEmbedder('simclr', batch_size=16, max_epochs=20, random_state=0, checkpoint_dir='run',"
-        " checkpoint_minutes=0).fit(np.load('X.npy'))"
+        " checkpoint_minutes=0, encoder_params={'width': 16}).fit(np.load('X.npy'))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
     while not list(tmp_path.glob("run/step-*5.checkpoint")):
