@@ -55,5 +55,5 @@ def test_an_option_is_checked_planned_and_used():
     free, held = fit(optimizer="sgd"), fit(optimizer="sgd", largest_gradient=1e-9)
     assert free.loss_curve_[1] != held.loss_curve_[1]
     assert "largest_gradient=1e-09" in repr(held.model_.plan)
-    with pytest.raises(ValueError, match="largest_gradient=0: give None or a number above 0"):
+    with pytest.raises(ValueError, match="largest_gradient=0: pass None or a number above 0"):
         fit(largest_gradient=0)
