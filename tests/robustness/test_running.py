@@ -452,9 +452,7 @@ def test_what_callbacks_do_when_an_epoch_begins_is_not_done_twice(kind, warm_sta
                     raise CutShort
 
         narrow = {"encoder_params": {"width": 16}, "batch_size": 20, "random_state": 0}
-        embedder = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, warm_start=warm_start, **narrow).fit(
-            X
-        )
+        embedder = ContrastiveEmbedder(max_epochs=1, warm_start=warm_start, **narrow).fit(X)
         embedder.set_params(max_epochs=3, callbacks=[*FREEZING[kind](), Cut()], **params)
         try:
             return embedder.fit(X)
