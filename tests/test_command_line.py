@@ -241,7 +241,7 @@ MISTAKES = {
     "assignment": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "epochs"], "NAME=VALUE"),
     "value": (["fit", "{tmp}/iris.npz", "--output", "{tmp}/m.skclr", "--set", "batch_size=1"], "batch_size=1"),
     "model": (["transform", "{tmp}/iris.npz", "--model", "{tmp}/broken.npz", "--output", "{tmp}/e.npy"], "broken.npz"),
-    "no_labels": (["compare", "{tmp}/X.npy"], "Name them by --target"),
+    "no_labels": (["compare", "{tmp}/X.npy"], "Save X and y in one .npz"),
     "no_images": (["fit", "{tmp}/empty", "--output", "{tmp}/m.skclr"], "contains no images"),
 }
 
