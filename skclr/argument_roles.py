@@ -10,6 +10,8 @@ from skclr.encoders import ENCODERS, Encoder
 from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES
+from skclr.modalities.categories import Categories
+from skclr.modalities.kernels import RandomKernels
 from skclr.roles import (
     AUTO,
     DEPTH,
@@ -149,13 +151,20 @@ ARGUMENTS: dict[str, Role] = {
     "max_seconds": either(NONE, number(0)),
     "max_tokens": whole(1, 2**20),
     "min_frequency": number(0),
+    "n_biases": whole(1, 2**12),
+    "n_components": whole(1, 2**12),
+    "n_features": whole(1, 2**12),
     "n_mels": whole(1, 2**14),
     "ngram_range": several(whole(1, 2**10), 2),
     "normalize_level": FLAG,
     "rgb": either(AUTO, FLAG),
     "sampling_rate": either(NONE, number(1, 1e6)),
     "size": either(NONE, several(SIZE, 2)),
+    "source": object_of(MODALITIES),
     "window": number(1e-6, 1e6),
+    # Parts that modalities learn.
+    "categories_": object_of({"Categories": Categories}),
+    "kernels_": object_of({"RandomKernels": RandomKernels}),
     # Arguments that read from elsewhere, and functions.
     "features": never,
     "model": never,

@@ -57,9 +57,9 @@ def transform_to(model: Model, path: str | os.PathLike[str], X: Any, *, most_row
 
 def _identity(model: Model) -> dict[str, Any]:
     """Return, by name, everything on which features depend besides the sample."""
-    framework = model.net.framework_
+    framework, balance = model.net.framework_, {} if model.balance is None else model.balance.state()
     return {
-        "model": fingerprint({"encoder": repr(model.encoder), **framework.state_dict()}),
+        "model": fingerprint({"encoder": repr(model.encoder), **balance, **framework.state_dict()}),
         "modality": fingerprint({type(model.modality).__name__: model.modality}),
         "width": model.n_features_out,
     }

@@ -17,7 +17,7 @@ from torch import Tensor
 from skclr.encoders import Preprocessed
 from skclr.frameworks import Framework
 from skclr.hints import hint
-from skclr.modalities import Aligned, Modality, stack_views
+from skclr.modalities import Aligned, Modality, map_views, stack_views
 from skclr.parameters import PARAMETERS
 from skclr.part_choices import accepted_facts, plan_modality, reading_of
 from skclr.plan import Part, Plan
@@ -113,8 +113,9 @@ def build_samples(
     device, groups : as for `SampleTensors`.
     """
     if len(sides) == 1:
-        return SampleTensors(sides[0], modality.to_tensor, device, groups)
-    return SampleTensors(Aligned(sides), stack_views(modality.to_tensor), device, groups)
+        return SampleTensors(sides[0], modality.to_tensor, device, groups, prepare=modality.prepare)
+    to_tensor, prepare = stack_views(modality.to_tensor), map_views(modality.prepare)
+    return SampleTensors(Aligned(sides), to_tensor, device, groups, prepare=prepare)
 
 
 def build_views(part: Part, modality: Modality) -> Views:

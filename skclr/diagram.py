@@ -42,7 +42,7 @@ def _made(model: Model) -> dict[str, tuple[str, Any]]:
     n_weights = sum(parameter.numel() for parameter in encoder.parameters())
     loss = ("the framework's own", "") if plan.loss is None else (plan.loss.name, plan.loss)
     return {
-        "modality": (plan.modality.name, f"samples of shape {model.modality.shape_}"),
+        "modality": (plan.modality.name, f"samples of shape {model.modality.base_modality.shape_}"),
         "views": (f"{plan.views.name}: {counted(model.net.view_maker.n_views, 'view')}", plan.views.arguments),
         "encoder": (f"{type(encoder.network).__name__}: {width}, {counted(n_weights, 'weight')}", encoder.network),
         "framework": (

@@ -24,6 +24,7 @@ from skclr.fitting import train
 from skclr.measures import info_nce_bound
 from skclr.model import Model
 from skclr.parameters import deep_params, shallow_params, with_hints
+from skclr.part_choices import name_of
 from skclr.planning import device_or_cpu
 from skclr.training import ContrastiveNet, data_parallel, embed_views, undisturbed
 
@@ -98,7 +99,7 @@ default=None
         Further parameters of the skorch net: `compile__*`, and `torch_load_kwargs` for callbacks that load weights.
     passthrough : bool, default="auto"
         Whether `transform` appends the plain features (for a table, its standardised columns) to the embedding; "auto"
-        does so for tables, where they contain what the embedding loses.
+        does so for tables and for series of few rows, where they contain what the embedding loses.
     checkpoint_dir : str or path, default=None
         Folder for checkpoints, from which the same call of `fit` resumes after a crash. Use one folder per run or, in a
         search, "runs/{run}", where `{run}` is replaced by a name for each run. Needs a `random_state`.
@@ -552,7 +553,7 @@ default=None
     @property
     def modality_(self) -> str:
         """The modality of X."""
-        return type(self.model_.modality).__name__.lower()
+        return name_of(self.model_.modality)
 
     @property
     def history_(self) -> Any:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from skclr.balance import Balance
 from skclr.encoders import Encoder
 from skclr.files.atomic import check_writable, replacing
 from skclr.model import Model
@@ -27,7 +28,7 @@ def to_exported_program(model: Model) -> ExportedProgram:
     reader, example = model.modality.reader()
     # A copy, since the original may be on a GPU and has gradients.
     encoder = copy.deepcopy(model.encoder).cpu().eval().requires_grad_(False)
-    whole = Transform(reader, encoder, model.beside)
+    whole = Transform(reader, encoder, model.balance, model.beside)
     # For torch 2.7, which treats the largest integer as the end of a slice, and whose default is strict=True.
     batch = Dim("batch", max=2**31 - 1)
     try:
@@ -69,19 +70,25 @@ class Transform(nn.Module):
     ----------
     reader : maps samples of X to the input of the encoder.
     encoder : returns the embedding.
+    balance : puts the embedding on the scale of the plain features; None leaves it as it is.
     features : returns the plain features that are appended; None for none.
     """
 
-    def __init__(self, reader: nn.Module, encoder: Encoder, features: Callable[[Tensor], Tensor] | None) -> None:
+    def __init__(
+        self, reader: nn.Module, encoder: Encoder, balance: Balance | None, features: Callable[[Tensor], Tensor] | None
+    ) -> None:
         super().__init__()
         self.reader = reader
         self.encoder = encoder
+        self.balance = balance
         self.features = features
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the (B, n_features_out) float32 features of samples (B, ...)."""
         x = self.reader(X)
         embedding = self.encoder(x).float()
+        if self.balance is not None:
+            embedding = self.balance(embedding)
         return embedding if self.features is None else torch.cat([embedding, self.features(x)], 1)
 
 

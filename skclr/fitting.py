@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -62,7 +63,8 @@ def train(
         check_parameters(parameters)
         rows = Rows.of(X, paired=shows_given(parameters["views"]))
         if before is None:
-            reading, first = Reading.of(rows.sides[0], parameters)
+            more = 0 if unlabeled is None else len(Rows.of(unlabeled, paired=shows_given(parameters["views"])))
+            reading, first = Reading.of(rows, parameters, math.inf if endless else len(rows) + more)
         else:
             reading = before.reading
             first = reading.rows(rows.sides[0])
@@ -81,7 +83,7 @@ def train(
             model.net.continue_from(before.net, optimizer=endless)
         with watched(model, rows.as_given()):
             run(model, samples)
-        return model
+        return model.balanced(samples if len(sides) == 1 else build_samples(sides[:1], reading.modality, device))
 
 
 def samples_to_fit(

@@ -14,10 +14,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skclr.balance import Balance
 from skclr.build import build_modality, build_samples, build_untrained, read_anew
 from skclr.data import Rows
 from skclr.encoders import Encoder
-from skclr.modalities import Modality, check_two_samples
+from skclr.modalities import Modality, PlainFeatures, check_two_samples
+from skclr.part_choices import reading_of, sees_features
 from skclr.plan import Plan
 from skclr.randomness import draw_seed
 from skclr.training import (
@@ -27,6 +29,9 @@ from skclr.training import (
     make_views,
     undisturbed,
 )
+
+# Rows that tell the scale of an embedding.
+_BALANCED_ROWS = 4_096
 
 
 class InputFeatures(BaseEstimator):
@@ -59,17 +64,25 @@ class Reading:
     features_in: InputFeatures
 
     @classmethod
-    def of(cls, X: Any, parameters: Mapping[str, Any]) -> tuple[Self, Any]:
-        """Return how to read X, as learned from X, and the rows of X.
+    def of(cls, X: Rows, parameters: Mapping[str, Any], n_samples: float | None = None) -> tuple[Self, Any]:
+        """Return how to read X, as learned from its first view, and the rows of that.
 
         Parameters
         ----------
-        X : one view of n samples.
+        X : n samples.
         parameters : of the estimator.
+        n_samples : to learn from in all; None is n.
         """
-        modality = build_modality(X, parameters["modality"], parameters["modality_params"])
+        first, n_samples = X.sides[0], len(X) if n_samples is None else n_samples
+        carried = reading_of(parameters["encoder"])
+        if carried is not None and isinstance(carried.modality, PlainFeatures):
+            # The encoder has learned what these very features mean.
+            return carried, carried.rows(first)
+        modality = build_modality(first, parameters["modality"], parameters["modality_params"])
         features_in = InputFeatures()
-        rows = read_anew(modality, X, features_in, parameters["encoder"])
+        rows = read_anew(modality, first, features_in, parameters["encoder"])
+        if sees_features(parameters, modality, n_samples, given=X.n_views > 1):
+            modality = PlainFeatures(modality).fit(rows)
         return cls(modality, features_in), rows
 
     @property
@@ -88,7 +101,7 @@ class Reading:
         ------
         ValueError : if X holds several views of each sample, or samples of another shape than in the fit.
         """
-        return SampleTensors(self.rows(Rows.of(X).single()), self.modality.to_tensor, device)
+        return build_samples([self.rows(Rows.of(X).single())], self.modality, device)
 
     def features(self, samples: SampleTensors) -> np.ndarray:
         """Return the (n, n_features) float32 plain features of samples; no network is needed."""
@@ -108,6 +121,7 @@ class Model:
     net : trained: framework, view maker, optimiser and history.
     n_samples : that the net was trained on.
     n_plain : number of plain features that `transform` returns beside the embedding.
+    balance : puts the embedding on their scale; None leaves it as it is.
     """
 
     parameters: Mapping[str, Any]
@@ -115,6 +129,7 @@ class Model:
     net: ContrastiveNet
     n_samples: int
     n_plain: int
+    balance: Balance | None = None
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any], reading: Reading, net: ContrastiveNet, n_samples: int) -> Self:
@@ -155,6 +170,12 @@ class Model:
         return self.encoder.out_features + self.n_plain
 
     @property
+    def columns(self) -> Callable[[Tensor], Tensor]:
+        """Computes the columns of `transform` that hold the embedding."""
+        encoder, balance = self.encoder, self.balance
+        return encoder if balance is None else lambda x: balance(encoder(x))
+
+    @property
     def beside(self) -> Callable[[Tensor], Tensor] | None:
         """Computes the plain features that stand beside the embedding; None for none."""
         return self.modality.features if self.n_plain else None
@@ -185,7 +206,7 @@ class Model:
         samples = self.read(X)
         features = np.empty((len(samples), self.n_features_out), dtype=np.float32)
         any_length = self.encoder.any_length and (not self.n_plain or self.modality.any_length)
-        embed_samples(self.encoder, samples, features, self.beside, any_length=any_length)
+        embed_samples(self.columns, samples, features, self.beside, any_length=any_length)
         return features
 
     @undisturbed()
@@ -214,6 +235,16 @@ class Model:
         net = build_untrained(self.plan, self.modality)
         net.module_.eval()
         return Model.of(self.parameters, self.reading, net, self.n_samples)
+
+    def balanced(self, samples: SampleTensors) -> Model:
+        """Return the model with its embedding on the scale of the plain features, as both are of training samples."""
+        if not self.n_plain:
+            return self
+        step = -(-len(samples) // _BALANCED_ROWS)
+        some = samples.subset(np.arange(0, len(samples), step))
+        total = float(self.features(some).var(0).sum())
+        embedding = torch.from_numpy(self.embed(some))
+        return replace(self, balance=Balance().fit(embedding, self.modality.embedding_weight * total))
 
     def snapshot(self) -> Model:
         """Return a copy with the weights as they are now, for a net that is still training."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -105,7 +106,7 @@ def plan_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> Pa
 
 def choose_modality(modality: Any, params: Mapping[str, Any] | None, read_by: Modality) -> Choice:
     """Choose how X is read, once `read_by` has read it."""
-    part = type(read_by) if is_auto(modality) else look_up("modality", modality, MODALITIES)
+    part = type(read_by.base_modality) if is_auto(modality) else look_up("modality", modality, MODALITIES)
     return choose_part("modality", part, params), "inferred from X" if is_auto(modality) else ""
 
 
@@ -113,7 +114,7 @@ def choose_network(parameters: Mapping[str, Any], modality: Modality) -> dict[st
     """Choose encoder, framework and loss."""
     p = parameters
     framework, loss = choose_framework(
-        p["framework"], p["framework_params"], p["projection_dim"], p["loss"], p["loss_params"]
+        p["framework"], p["framework_params"], p["projection_dim"], p["loss"], p["loss_params"], modality
     )
     encoder = choose_encoder(p["encoder"], p["encoder_params"], modality)
     return {"encoder": encoder, "framework": framework, "loss": loss}
@@ -129,12 +130,31 @@ def choose_encoder(encoder: Any, params: Mapping[str, Any] | None, modality: Mod
     # The shape of a sample is the first argument of every encoder.
     given = tuple(inspect.signature(part).parameters)[:1] if isinstance(part, type) else ()
     chosen = choose_part("encoder", part, params, given, accepted_facts(part, modality))
-    return chosen, f"the default for {name_of(modality)} data" if is_auto(encoder) else ""
+    return chosen, _source_of(modality) if is_auto(encoder) else ""
 
 
 def find_encoder(encoder: Any, modality: Modality) -> Any:
     """Return the class that a name means, or the object that was given."""
     return look_up("encoder", modality.encoder if is_auto(encoder) else encoder, ENCODERS)
+
+
+def sees_features(parameters: Mapping[str, Any], modality: Modality, n_samples: float, *, given: bool) -> bool:
+    """Return whether the encoder learns from the plain features of samples, and not from the samples.
+
+    Parameters
+    ----------
+    parameters : of the estimator, by name.
+    modality : that has read the data.
+    n_samples : to learn from.
+    given : whether X holds several views of each sample.
+    """
+    encoder = parameters["encoder"]
+    if not is_auto(encoder):
+        part = ENCODERS.get(encoder) if isinstance(encoder, str) else encoder
+        return bool(getattr(part, "sees_features", False))
+    # Views and arguments that the user chose were meant for samples.
+    is_open = is_auto(parameters["views"]) and not parameters["encoder_params"] and not given
+    return is_open and n_samples <= modality.few_rows
 
 
 def fitted_encoder(embedder: BaseEstimator) -> Preprocessed:
@@ -188,6 +208,7 @@ def choose_framework(
     projection_dim: int | str,
     loss: Any,
     loss_params: Mapping[str, Any] | None,
+    modality: Modality,
 ) -> tuple[Choice, Choice]:
     """Choose the framework, and the loss where it takes one."""
     part: type[Framework] = look_up("framework", framework, FRAMEWORKS)
@@ -201,11 +222,20 @@ def choose_framework(
     if "loss" in (params or {}):
         objective = objective[0], ""
     elif not is_auto(loss) or loss_params:
-        objective = choose_loss(framework, part, loss, loss_params)
+        objective = choose_loss(framework, part, loss, loss_params, modality)
+    elif default is not None and (changed := _loss_arguments(objective[0].make, modality)):
+        objective = replace(objective[0], arguments={**objective[0].arguments, **changed}), _source_of(modality)
     return (Part(part, arguments), ""), objective
 
 
-def choose_loss(name: Any, framework: type[Framework], loss: Any, params: Mapping[str, Any] | None) -> Choice:
+def _loss_arguments(part: Any, modality: Modality) -> Mapping[str, Any]:
+    """Return the arguments that a modality sets of a loss."""
+    return next((arguments for name, arguments in modality.loss_params.items() if LOSSES[name] is part), {})
+
+
+def choose_loss(
+    name: Any, framework: type[Framework], loss: Any, params: Mapping[str, Any] | None, modality: Modality
+) -> Choice:
     """Choose the loss of a framework that takes one.
 
     Raises
@@ -219,7 +249,8 @@ def choose_loss(name: Any, framework: type[Framework], loss: Any, params: Mappin
             f"loss='auto' and its parameters by framework_params; a loss can be chosen for {', '.join(takers)}"
         )
     part = look_up("loss", framework.default_loss if is_auto(loss) else loss, LOSSES)
-    return choose_part("loss", part, params), f"{framework.__name__}'s own" if is_auto(loss) else ""
+    arguments = {**_loss_arguments(part, modality), **(params or {})}
+    return choose_part("loss", part, arguments), f"{framework.__name__}'s own" if is_auto(loss) else ""
 
 
 def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modality, *, given: bool) -> Choice:
@@ -230,7 +261,9 @@ def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modalit
             f"X holds several views of each sample, which views={views!r} would not use: set views='paired', and "
             "what should change them once more with views_params={'on_top': ...}"
         )
-    source = "X holds the views" if given else f"the default for {name_of(modality)} data"
+    source = "X holds the views" if given else _source_of(modality)
+    if is_auto(views) and not given:
+        params = {**modality.views_params, **(params or {})}
     if isinstance(part, Views | type):
         chosen = choose_part("views", part, params, facts=accepted_facts(_class_of(part), modality))
     else:
@@ -244,9 +277,13 @@ def shows_given(views: Any) -> bool:
     return bool(getattr(part, "shows_given", False))
 
 
+def _source_of(modality: Modality) -> str:
+    return f"the default for {name_of(modality)} data"
+
+
 def name_of(modality: Modality) -> str:
     """Return the name of a modality, in words."""
-    return type(modality).__name__.lower()
+    return type(modality.base_modality).__name__.lower()
 
 
 def _class_of(part: Any) -> type:

@@ -24,9 +24,6 @@ from skclr.precision import multiplies_faster_in_bfloat16
 from skclr.ranks.collectives import world
 from skclr.training import LR_SCHEDULES, OPTIMIZERS, check_same_on_ranks, preset_arguments, validation_size
 
-DEFAULT_BATCH_SIZE = 256
-# What `max_epochs="auto"` spends at most: of small data the modality's steps would be many more epochs.
-AUTO_EPOCHS = 100
 # Share of a run in which the learning rate grows.
 AUTO_WARMUP = 0.05
 AUTO_VALIDATION = 0.1
@@ -66,7 +63,7 @@ def plan_fit(
     framework: type[Framework] = network["framework"][0].make
     fraction = (0.0, "") if endless else choose_validation(p["validation_fraction"], p["early_stopping"])
     n_train = n_samples - validation_size(n_samples, fraction[0]) if fraction[0] else n_samples
-    batch_size = choose_batch_size(p["batch_size"], n_train)
+    batch_size = choose_batch_size(p["batch_size"], n_train, modality)
     epochs = choose_epochs(p["max_epochs"], n_train // batch_size[0], modality, endless=endless)
     optimizer = choose_optimizer(framework, p["optimizer"], p["optimizer_params"], device)
     choices: dict[str, Choice] = {
@@ -121,9 +118,9 @@ def choose_patience(early_stopping: bool | int) -> Choice:
     )
 
 
-def choose_batch_size(batch_size: int | str, n_samples: int) -> tuple[int, str]:
+def choose_batch_size(batch_size: int | str, n_samples: int, modality: Modality) -> tuple[int, str]:
     """Choose the samples a step, over all ranks; a batch larger than the data is all of them."""
-    asked = DEFAULT_BATCH_SIZE if isinstance(batch_size, str) else int(batch_size)
+    asked = modality.batch_size if isinstance(batch_size, str) else int(batch_size)
     size = min(asked, n_samples)
     if (not isinstance(batch_size, str) and batch_size % world.size) or size < world.size:
         raise ValueError(
@@ -149,8 +146,8 @@ def choose_epochs(max_epochs: int | str, steps_an_epoch: int, modality: Modality
         return 1, "partial_fit trains one epoch"
     if not isinstance(max_epochs, str):
         return int(max_epochs), ""
-    epochs = min(AUTO_EPOCHS, math.ceil(modality.n_steps / steps_an_epoch))
-    return epochs, f"{modality.n_steps:,} steps for {name_of(modality)} data, in at most {AUTO_EPOCHS} epochs"
+    epochs = min(modality.most_epochs, math.ceil(modality.n_steps / steps_an_epoch))
+    return epochs, f"{modality.n_steps:,} steps for {name_of(modality)} data, in at most {modality.most_epochs} epochs"
 
 
 def choose_optimizer(

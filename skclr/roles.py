@@ -19,8 +19,7 @@ from skclr.encoders import ENCODERS
 from skclr.encoders.base import Encoder
 from skclr.files.format import Described, Missing, Named
 from skclr.files.plain import Plain
-from skclr.modalities import MODALITIES, Modality
-from skclr.modalities.categories import Categories
+from skclr.modalities import MODALITIES, Modality, PlainFeatures
 from skclr.modalities.text import TOKENIZERS, choose_tokenizer
 from skclr.modalities.tokenizers import OfModel, Tokenizer
 
@@ -100,7 +99,7 @@ class Admission:
         ------
         ValueError : if it is not a modality, or its state is inconsistent.
         """
-        modality: Modality = _build(MODALITIES.values(), value, self)
+        modality: Modality = _build([*MODALITIES.values(), PlainFeatures], value, self)
         return modality
 
     def admit(self, name: str, value: Any, table: Mapping[str, Role]) -> Any:
@@ -357,8 +356,6 @@ def _build(classes: Iterable[Any], value: Any, admission: Admission) -> Any:
 def _stated(name: str, value: Any, admission: Admission) -> Any:
     if name == "tokenizer_":
         return _tokenizer(value, admission)
-    if name == "categories_":
-        return _build([Categories], value, admission)
     if name in admission.arguments:
         try:
             return admission.admit(name, value, admission.arguments)

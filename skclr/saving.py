@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skclr.balance import Balance
 from skclr.bounded import LARGEST_ACTIVATIONS, TooLargeError, bounded
 from skclr.build import build_encoder, build_framework, build_net
 from skclr.data.indexing import Indexing
@@ -22,8 +23,9 @@ from skclr.files.format import Missing, ModelFileError, Reader, from_bytes, is_p
 from skclr.files.plain import check_learned_array
 from skclr.frameworks import BY_CLASS, FRAMEWORKS, Framework
 from skclr.losses import LOSSES
-from skclr.modalities import MODALITIES, Modality
+from skclr.modalities import MODALITIES, Modality, PlainFeatures
 from skclr.modalities.categories import Categories
+from skclr.modalities.kernels import RandomKernels
 from skclr.modalities.text import TOKENIZERS
 from skclr.modalities.tokenizers import OfModel
 from skclr.model import InputFeatures, Model, Reading
@@ -32,7 +34,7 @@ from skclr.part_choices import choose_network, filled, is_auto, left_open
 from skclr.plan import Part, Plan
 from skclr.planning import device_or_cpu, plan_fit
 from skclr.randomness import LocalGenerators
-from skclr.roles import Admission, NeededError
+from skclr.roles import Admission, NeededError, object_of
 from skclr.training import OPTIMIZERS, ContrastiveNet, MomentumSGD, undisturbed
 from skclr.views import VIEWS, Views
 
@@ -41,7 +43,7 @@ CLASSES: dict[str, type] = {
     part.__name__: part
     for parts in (
         *(r.values() for r in (ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, OPTIMIZERS, TOKENIZERS, VIEWS)),
-        (Categories, MomentumSGD, OfModel, *BY_CLASS),
+        (Balance, Categories, MomentumSGD, OfModel, PlainFeatures, RandomKernels, *BY_CLASS),
         (part for part in vars(torch.optim).values() if isinstance(part, type)),
     )
     for part in parts
@@ -74,6 +76,7 @@ def save(model: Model, parameters: Mapping[str, Any], path: str | os.PathLike[st
         given_views=model.takes_views,
         net=model.net.state(optimizer=optimizer),
         plan={name: value for name, value in left_open(model.plan, then).items() if is_plain(value, CLASSES)},
+        balance=model.balance,
     )
     raw = to_bytes(vars(content), CLASSES)
     with replacing(path) as file:
@@ -112,8 +115,10 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
         content = Content(**reader.inert(tree))
         _check_content(content)
         modality = admission.modality(content.modality)
-        if content.recorded.get("n_features_in_", n := math.prod(modality.shape_)) != n:
-            raise ValueError(f"samples of shape {modality.shape_} were not read from rows of another length")
+        balance = object_of({"Balance": Balance})(content.balance, admission)
+        shape = modality.base_modality.shape_
+        if content.recorded.get("n_features_in_", n := math.prod(shape)) != n:
+            raise ValueError(f"samples of shape {shape} were not read from rows of another length")
         then = {**defaults, **admission.parameters(content.fitted_with), **given}
         changed = admission.parameters(content.changed)
         settled = admission.parameters(content.plan)
@@ -129,7 +134,7 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
             check_parameters(parameters)
         content = replace(content, modality=modality)
         plan = _plan_of(as_settled, content, device_or_cpu(now["device"]), given)
-        if plan.modality.make is not type(modality) and "modality" not in given:
+        if plan.modality.make is not type(modality.base_modality) and "modality" not in given:
             raise ValueError(f"{type(modality).__name__} is another modality than that of the fit")
         saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
         plan = replace(plan, sources={**plan.sources, **saved})
@@ -142,7 +147,10 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
         features_in = InputFeatures()
         for name, value in content.recorded.items():
             setattr(features_in, name, value)
-        return Model.of(then, Reading(modality, features_in), net, content.n_samples), changed
+        model = Model.of(then, Reading(modality, features_in), net, content.n_samples)
+        if balance is not None:
+            check_learned_array("balance", balance.mean_, (model.encoder.out_features,), torch.float32)
+        return replace(model, balance=balance), changed
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,7 @@ class Content:
     given_views : whether X contained the views.
     net : result of `ContrastiveNet.state`.
     plan : values chosen for "auto" parameters in the fit; empty in files of earlier versions.
+    balance : balance of the model; None in files of earlier versions.
     """
 
     fitted_with: dict[str, Any]
@@ -169,6 +178,7 @@ class Content:
     given_views: bool
     net: dict[str, Any]
     plan: dict[str, Any] = field(default_factory=dict)
+    balance: Any = None
 
 
 def _is_same(value: Any, before: Any) -> bool:

@@ -62,6 +62,7 @@ CASES = {
     "mlp": ("sparse", "auto"),
     "residual_mlp": ("codes", "auto"),
     "feature_transformer": ("table", False),
+    "on_features": ("series", True),
     "conv": ("flat", True),
     "resnet18": ("bytes", False),
     "timm": ("bytes", False),
@@ -112,11 +113,13 @@ def test_graphs_give_what_transform_gives(encoder, quick):
     samples = torch.from_numpy(array.copy()).to(program.example_inputs[0][0].dtype)
     session = onnxruntime.InferenceSession(onnx_of(program))
 
+    # Shares of kernels' outputs are steep where they are nearly 0.
+    tolerance = 1e-3 if embedder.modality_ == "series" and passthrough else 1e-5
     # Other numbers of samples than the two that it was traced with, one among them.
     for rows in (slice(None), slice(0, 1), slice(1, 4)):
-        assert_allclose(program.module()(samples[rows]).numpy(), expected[rows], atol=1e-5, rtol=1e-5)
+        assert_allclose(program.module()(samples[rows]).numpy(), expected[rows], atol=tolerance, rtol=tolerance)
         (features,) = session.run(None, {"X": samples[rows].numpy()})
-        assert_allclose(features, expected[rows], atol=1e-5, rtol=1e-5)
+        assert_allclose(features, expected[rows], atol=tolerance, rtol=tolerance)
 
 
 def test_export_leaves_the_embedder_as_it_was(quick, table):

@@ -60,7 +60,7 @@ PARAMETERS = {
 ENCODERS_OF = {
     "tabular": ["mlp", "residual_mlp", "feature_transformer"],
     "image": ["conv", "resnet18", "timm"],
-    "series": ["tcn", "gru", "lstm", "series_transformer"],
+    "series": ["on_features", "tcn", "gru", "lstm", "series_transformer"],
     "audio": ["spectrogram"],
     "text": ["text", "text_transformer"],
 }

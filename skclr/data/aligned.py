@@ -63,3 +63,8 @@ class Aligned:
 def stack_views(to_tensor: Callable[[Any], Tensor]) -> Callable[[list[Any]], Tensor]:
     """Return a version of `to_tensor` that maps slices of all views to (B, n_views, *shape)."""
     return lambda sides: torch.stack([to_tensor(side) for side in sides], 1)
+
+
+def map_views(prepare: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor] | None:
+    """Return a function of samples (B, *shape) as one of all views, (B, n_views, *shape); None stays None."""
+    return None if prepare is None else lambda x: torch.stack([prepare(view) for view in x.unbind(1)], 1)

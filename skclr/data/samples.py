@@ -23,6 +23,8 @@ U = TypeVar("U")
 
 # As float32; a laptop can spare this much.
 _HOST_BYTES = 2**28
+# Rows that are prepared at once: plain features may need far more memory on the way than they take.
+_PREPARED_ROWS = 32
 # Share of an accelerator's free memory; the rest is for activations.
 _DEVICE_SHARE = 1 / 4
 
@@ -38,6 +40,7 @@ class SampleTensors(Dataset[Tensor]):
     device : device of the batches.
     groups : int64 positive group of each of these samples; None if every sample is its own group.
     rows : increasing row numbers of X that belong to these samples; None for all.
+    prepare : maps batches of `to_tensor`, on the device, to those that are returned; None leaves them as they are.
     """
 
     def __init__(
@@ -47,12 +50,14 @@ class SampleTensors(Dataset[Tensor]):
         device: torch.device,
         groups: Tensor | None = None,
         rows: np.ndarray | None = None,
+        prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.X = X
         self.to_tensor = to_tensor
         self.device = device
         self.rows = np.arange(X.shape[0]) if rows is None else rows
         self.groups = torch.arange(len(self.rows)) if groups is None else groups
+        self.prepare = prepare
         self.resident: Tensor | None = None
 
     def __len__(self) -> int:
@@ -62,11 +67,18 @@ class SampleTensors(Dataset[Tensor]):
         chosen = self.rows[rows]
         if self.resident is not None:
             return self.resident[torch.from_numpy(chosen).to(self.device)]
-        batch = self.on_host(rows)
-        if self.device.type == "cuda":
-            # Pinned memory is copied while the host continues.
-            batch = batch.pin_memory()
-        return batch.to(self.device, non_blocking=True)
+        return self._prepared(self.on_host(rows))
+
+    def chunk(self, start: int, size: int) -> Tensor:
+        """Return a batch of `size` samples from `start` on, padded with zeros after the last.
+
+        A kernel chosen by the number of rows would otherwise let the bits of a row depend on the number of rows.
+        """
+        rows = slice(start, start + size)
+        batch = self.on_host(rows) if self.resident is None else self[rows]
+        if len(batch) < size:
+            batch = torch.cat([batch, batch.new_zeros(size - len(batch), *batch.shape[1:])])
+        return self._prepared(batch) if self.resident is None else batch
 
     def on_host(self, rows: np.ndarray | slice) -> Tensor:
         """Return a batch in host memory, whatever the device."""
@@ -77,8 +89,21 @@ class SampleTensors(Dataset[Tensor]):
         if 4 * math.prod(self.X.shape) <= resident_bytes(self.device):
             # Indexing with an array copies, so torch may share that memory even if X is read-only.
             blocks = [np.arange(start, stop) for start, stop in pairwise(edges_of(self.X).tolist())]
-            tensors = [self.to_tensor(self.X[rows]).to(self.device) for rows in blocks]
+            if self.prepare is not None:
+                blocks = [rows[i : i + _PREPARED_ROWS] for rows in blocks for i in range(0, len(rows), _PREPARED_ROWS)]
+            tensors = [self._prepared(self.to_tensor(self.X[rows])) for rows in blocks]
             self.resident = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+    def _prepared(self, batch: Tensor) -> Tensor:
+        """Return a batch on the device, as networks and views take it."""
+        if self.device.type == "cuda":
+            # The host goes on while memory that is pinned is copied.
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True)
+        if self.prepare is None:
+            return batch
+        with torch.no_grad():
+            return self.prepare(batch)
 
     @property
     def edges(self) -> np.ndarray:
@@ -110,9 +135,8 @@ class SampleTensors(Dataset[Tensor]):
 
     def subset(self, rows: np.ndarray) -> SampleTensors:
         """Return the samples at `rows`, increasing positions in these samples."""
-        chosen = SampleTensors(
-            self.X, self.to_tensor, self.device, self.groups[torch.from_numpy(rows)], self.rows[rows]
-        )
+        groups = self.groups[torch.from_numpy(rows)]
+        chosen = SampleTensors(self.X, self.to_tensor, self.device, groups, self.rows[rows], self.prepare)
         chosen.resident = self.resident
         return chosen
 

@@ -4,6 +4,7 @@ from skclr.encoders.base import Encoder
 from skclr.encoders.conv import Conv
 from skclr.encoders.feature_transformer import FeatureTransformer
 from skclr.encoders.mlp import MLP
+from skclr.encoders.on_features import OnFeatures
 from skclr.encoders.preprocessed import Preprocessed
 from skclr.encoders.recurrent import GRU, LSTM
 from skclr.encoders.residual_mlp import ResidualMLP
@@ -20,6 +21,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "mlp": MLP,
     "residual_mlp": ResidualMLP,
     "feature_transformer": FeatureTransformer,
+    "on_features": OnFeatures,
     "conv": Conv,
     "resnet18": ResNet18,
     "resnet34": ResNet34,
@@ -44,6 +46,7 @@ __all__ = [
     "Conv",
     "Encoder",
     "FeatureTransformer",
+    "OnFeatures",
     "Preprocessed",
     "ResNet18",
     "ResNet34",

@@ -22,6 +22,7 @@ class Encoder(nn.Module, ABC):
         does not; see `skclr.modalities.Modality.facts`.
     takes_missing : whether the network handles NaN, which marks missing values and padding; if not, `Preprocessed`
         passes 0 instead.
+    sees_features : whether samples are the plain features of the modality, and not what it reads.
     any_length : whether samples may be shorter or longer than `input_shape`, with no effect of padding.
     package : another package whose code it runs, which a model file may use only if the user trusts it; or None.
     """
@@ -31,6 +32,7 @@ class Encoder(nn.Module, ABC):
     tokens: ClassVar[bool] = False
     facts: ClassVar[tuple[str, ...]] = ()
     takes_missing: ClassVar[bool] = True
+    sees_features: ClassVar[bool] = False
     any_length: bool = False
     package: ClassVar[str | None] = None
 

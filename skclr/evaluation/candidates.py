@@ -141,8 +141,8 @@ def _of_same_structure(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
     model = embedder.model_
     return type(embedder)(
         **network_parameters(model.plan),
-        modality=type(model.modality),
-        modality_params=model.modality.settings(),
+        modality=type(model.modality.base_modality),
+        modality_params=model.modality.base_modality.settings(),
         # A copy: the user's own generator does not move.
         random_state=copy.deepcopy(model.parameters["random_state"]),
         device=embedder.device,
@@ -158,7 +158,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         parameters = untrained(self.embedder).get_params(deep=False)
         self.device_ = choose_device(parameters["device"])
-        self.reading_, _ = Reading.of(Rows.of(X).sides[0], parameters)
+        self.reading_, _ = Reading.of(Rows.of(X), parameters)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

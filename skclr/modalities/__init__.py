@@ -1,10 +1,11 @@
 """Modalities: how X is read. To add one, write its file and its line here."""
 
-from skclr.data.aligned import Aligned, stack_views
+from skclr.data.aligned import Aligned, map_views, stack_views
 from skclr.data.parquet import ParquetRows
 from skclr.modalities.audio import Audio
 from skclr.modalities.base import Modality, check_two_samples
 from skclr.modalities.image import Image
+from skclr.modalities.plain_features import PlainFeatures
 from skclr.modalities.series import Series
 from skclr.modalities.tabular import Tabular
 from skclr.modalities.text import Text
@@ -24,9 +25,11 @@ __all__ = [
     "Image",
     "Modality",
     "ParquetRows",
+    "PlainFeatures",
     "Series",
     "Tabular",
     "Text",
     "check_two_samples",
+    "map_views",
     "stack_views",
 ]

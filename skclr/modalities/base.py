@@ -7,6 +7,7 @@ import inspect
 import math
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
@@ -36,16 +37,30 @@ class Modality(Plain, ABC):
         the plain features beside the embedding. The last two may follow from what was read.
     told_by : name of a parameter that no other modality has, by which `modality="auto"` knows this one.
     sample_types : types of samples that no other modality takes; arrays of numbers are told apart by their shapes.
+    views_params : arguments of the default views.
+    loss_params : arguments of losses, by their names, unless the user sets any.
+    batch_size, most_epochs : what "auto" is at most.
     n_steps : optimiser steps that `max_epochs="auto"` spends.
+    embedding_weight : variance of the embedding, in that of the plain features that it stands beside.
+    few_rows : up to so many rows a network learns from the plain features by default, and not from the samples.
     any_length : whether `features` takes samples shorter than those of the fit.
+    prepare : takes samples of `to_tensor` to samples as views and networks see them, on the device and without
+        gradients; None where they are the same.
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
 
     encoder: ClassVar[str]
     told_by: ClassVar[str | None] = None
     sample_types: ClassVar[tuple[type, ...]] = ()
+    views_params: ClassVar[Mapping[str, Any]] = {}
+    loss_params: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    batch_size: ClassVar[int] = 256
+    most_epochs: ClassVar[int] = 100
     n_steps: ClassVar[int] = 1_500
-    any_length: ClassVar[bool] = False
+    embedding_weight: ClassVar[float] = 1.0
+    few_rows: ClassVar[int] = 0
+    any_length: bool = False
+    prepare: ClassVar[Callable[[Any, Tensor], Tensor] | None] = None
     shape_: tuple[int, ...]
 
     @property
@@ -57,6 +72,11 @@ class Modality(Plain, ABC):
     def passthrough(self) -> bool:
         """Return whether plain features are beside the embedding by default."""
         return False
+
+    @property
+    def base_modality(self) -> Modality:
+        """Return the modality that reads X: itself, where it does not stand on the features of another."""
+        return self
 
     @abstractmethod
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
@@ -166,9 +186,7 @@ class Modality(Plain, ABC):
 
     def on_meta(self) -> Self:
         """Return a copy whose tensors have shapes but no values, and take no memory."""
-        plan = copy.copy(self)
-        vars(plan).update({name: v.to("meta") for name, v in vars(self).items() if isinstance(v, Tensor)})
-        return plan
+        return _on_meta(self)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -195,6 +213,17 @@ class Modality(Plain, ABC):
         A class that wants one declares its name in `facts` and has an argument of that name in its constructor.
         """
         return {"features": self.features}
+
+
+def _on_meta(part: Any) -> Any:
+    """Return a copy of a plain part, and of the parts that it holds, whose tensors have no values."""
+    if isinstance(part, Tensor):
+        return part.to("meta")
+    if not isinstance(part, Plain):
+        return part
+    plan = copy.copy(part)
+    vars(plan).update({name: _on_meta(value) for name, value in vars(part).items()})
+    return plan
 
 
 def first_sample(X: Any) -> Any:

@@ -1,5 +1,6 @@
 """Time series: arrays of one length, or lists of unequal ones."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,12 @@ from skclr.data.ragged import Ragged, with_short_last
 from skclr.data.stored import Stored, pieces
 from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality, check_no_dates, check_two_samples, unmasked
+from skclr.modalities.kernels import RandomKernels
 
 # Enough for a mean and a deviation; reading more would only cost time.
 _STATISTICS_ROWS = 256
+# Twice as many as there are components of the kernels' outputs.
+_KERNELS_ROWS = 1_024
 # Series longer than those of `fit` are padded by a fifth at most.
 _LENGTHS_AN_OCTAVE = 4
 _LARGEST = float(np.finfo(np.float32).max)
@@ -28,6 +32,8 @@ class Series(Modality):
 
     NaN is a missing value; a step that is NaN in all channels is not there, as after the end of a series that is
     shorter than others. A series of any length can be embedded, whatever lengths `fit` has seen.
+
+    The plain features are shares of the outputs of random convolution kernels.
 
     Parameters
     ----------
@@ -45,10 +51,13 @@ class Series(Modality):
 
     encoder = "tcn"
     views = "series"
+    few_rows = 10_000
     any_length = True
     mean_: Tensor
     deviation_: Tensor
     gaps_: bool
+    # None in files of earlier versions, whose plain features are the values.
+    kernels_: RandomKernels | None = None
 
     def __init__(self, channel_axis: int | None = None) -> None:
         if channel_axis not in (None, 1, -1):
@@ -68,6 +77,8 @@ class Series(Modality):
             self.gaps_ = isinstance(rows, Ragged) or any(bool(np.isnan(some).any()) for some in pieces(rows))
             step = max(1, len(rows) // _STATISTICS_ROWS)
             self.mean_, self.deviation_ = channel_statistics(self.to_tensor(rows[np.arange(0, len(rows), step)]))
+            some = self.to_tensor(rows[np.arange(0, len(rows), max(1, len(rows) // _KERNELS_ROWS))])
+            self.kernels_ = RandomKernels().fit((some - self.mean_) / self.deviation_)
         elif channels != self.shape_[0]:
             single = "a single series as X[None], " if getattr(X, "ndim", 0) == 2 else ""
             raise ValueError(
@@ -117,9 +128,15 @@ class Series(Modality):
         return nn.Identity(), torch.zeros(2, *self.shape_)
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the standardised values in a row, with 0 for NaN, cut or filled up to the length of `fit`."""
+        """Return what random kernels find, (B, 512); see `RandomKernels`."""
         standardized = (x - self.mean_.to(x.device)) / self.deviation_.to(x.device)
+        if self.kernels_ is not None:
+            return self.kernels_(standardized)
         return F.pad(standardized.nan_to_num(nan=0.0), (0, self.shape_[1] - x.shape[2])).flatten(1)
+
+    def n_features(self) -> int:
+        """Return the number of plain features."""
+        return math.prod(self.shape_) if self.kernels_ is None else self.kernels_.n_features
 
     def check_state(self) -> None:
         """See `Plain.check_state`."""
@@ -127,6 +144,8 @@ class Series(Modality):
         channels, _ = self.shape_
         check_learned_array("mean_", self.mean_, (channels, 1), torch.float32)
         check_learned_array("deviation_", self.deviation_, (channels, 1), torch.float32)
+        if self.kernels_ is not None:
+            self.kernels_.check_shape(self.shape_)
 
     def _read(self, X: Any) -> np.ndarray | Ragged:
         rows = self._read_list(X) if _is_list(X) else self._read_array(X)

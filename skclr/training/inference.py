@@ -49,25 +49,21 @@ def _embed_equal_shapes(
     positions: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    first, size = samples[:1], 1
+    blocks, size = [encoder] if extra is None else [encoder, extra], 1
     try:
-        size = rows_per_chunk(widest_output(encoder, first), samples.device)
+        size = rows_per_chunk(widest_output(lambda: [block(samples[:1]) for block in blocks]), samples.device)
         for start in range(0, len(samples), size):
             handle_ctrl_c()
-            x = samples[start : start + size]
-            n_rows = len(x)
-            if n_rows < size:
-                x = torch.cat([x, x.new_zeros(size - n_rows, *first.shape[1:])])
-            columns = [encoder(x), *([] if extra is None else [extra(x)])]
-            values = torch.cat([column[:n_rows].float() for column in columns], 1)
-            out[positions[start : start + size]] = values.cpu().numpy()
+            x, places = samples.chunk(start, size), positions[start : start + size]
+            values = torch.cat([block(x)[: len(places)].float() for block in blocks], 1)
+            out[places] = values.cpu().numpy()
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         release_tensors(error)
         raise MemoryError(
-            f"embedding {size} sample(s) of shape {tuple(first.shape[1:])} at once does not fit into memory. Shrink "
-            f"the samples, or fit a smaller encoder ({error})"
+            f"embedding {size} sample(s) of shape {tuple(samples.X.shape[1:])} at once does not fit into memory. "
+            f"Shrink the samples, or fit a smaller encoder ({error})"
         ) from error
 
 
@@ -90,11 +86,11 @@ def _power_of_two(n: float, least: int, most: int = 2_048) -> int:
     return int(2 ** round(math.log2(min(most, max(least, n)))))
 
 
-def widest_output(encoder: Callable[[Tensor], Tensor], x: Tensor) -> int:
-    """Return the number of values in the widest layer of the encoder for `x`."""
+def widest_output(function: Callable[[], Any]) -> int:
+    """Return the number of values in the largest tensor that a function computes."""
     with _WidestOutput() as seen:
-        encoder(x)
-    return max(x.numel(), seen.n_values)
+        function()
+    return seen.n_values
 
 
 class _WidestOutput(TorchFunctionMode):
@@ -106,7 +102,8 @@ class _WidestOutput(TorchFunctionMode):
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = function(*args, **(kwargs or {}))
-        if isinstance(result, Tensor):
+        # What is moved to the device belongs to no sample.
+        if isinstance(result, Tensor) and function is not Tensor.to:
             self.n_values = max(self.n_values, result.numel())
         return result
 

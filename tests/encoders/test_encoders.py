@@ -4,7 +4,13 @@ from torch import nn
 
 from skclr.encoders import ENCODERS, MLP, Conv, ResNet18, ResNet34, ResNet50
 
-SHAPES = [("mlp", (7,)), ("mlp", (2, 3, 4)), ("residual_mlp", (7,)), ("feature_transformer", (7,))] + [
+SHAPES = [
+    ("mlp", (7,)),
+    ("mlp", (2, 3, 4)),
+    ("residual_mlp", (7,)),
+    ("on_features", (7,)),
+    ("feature_transformer", (7,)),
+] + [
     (name, shape)
     for name in ("conv", "resnet18", "resnet34", "resnet50")
     for shape in [(1, 8, 8), (3, 32, 32), (3, 28, 20), (6, 5, 40), (3, 64, 64), (1, 1, 1)]

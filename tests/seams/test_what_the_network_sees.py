@@ -53,7 +53,12 @@ class Shown(Callback):
 
     def on_train_begin(self, net, **kwargs):
         Shown.batches = []
-        net.module_.encoder.register_forward_pre_hook(lambda module, args: Shown.batches.append(args[0].clone()))
+        net.module_.encoder.register_forward_pre_hook(self.record)
+
+    @staticmethod
+    def record(module, args):
+        if module.training:
+            Shown.batches.append(args[0].clone())
 
 
 def embedder(views="auto", **params):

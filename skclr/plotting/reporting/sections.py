@@ -58,7 +58,7 @@ def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
     data = {
         "samples": f"{len(X):,}",
         "modality": embedder.modality_,
-        "shape of one": " × ".join(map(str, embedder.model_.modality.shape_)),
+        "shape of one": " × ".join(map(str, embedder.model_.modality.base_modality.shape_)),
     }
     if y is not None:
         data["labels"] = _describe(y)

@@ -1,0 +1,45 @@
+"""Scale an embedding to the plain features that are appended to it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from skclr.files.plain import Plain, check_learned_array
+from skclr.modalities.principal import equal_columns, principal_components, scaled_to
+
+
+class Balance(Plain):
+    """Rotate an embedding to columns of one variance.
+
+    One factor scales all of it: a scale for each column would raise those that hardly vary, which are noise.
+    """
+
+    mean_: Tensor
+    axes_: Tensor
+
+    def fit(self, embedding: Tensor, total_variance: float) -> Self:
+        """Learn from training rows.
+
+        Parameters
+        ----------
+        embedding : (n, d).
+        total_variance : of all columns together.
+        """
+        width = embedding.shape[1]
+        self.mean_, axes, variances = principal_components(embedding, width)
+        self.axes_ = scaled_to(axes, variances, total_variance)
+        return self
+
+    def __call__(self, embedding: Tensor) -> Tensor:
+        """Return the (B, d) columns for an embedding (B, d)."""
+        components = (embedding.float() - self.mean_.to(embedding.device)) @ self.axes_.to(embedding.device)
+        return equal_columns(components, embedding.shape[1])
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        width = len(self.mean_)
+        check_learned_array("mean_", self.mean_, (width,), torch.float32)
+        check_learned_array("axes_", self.axes_, (width, min(self.axes_.shape[-1], width)), torch.float32)

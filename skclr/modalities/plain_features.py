@@ -1,0 +1,165 @@
+"""The plain features of a modality as samples: what a small network learns from where rows are few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from skclr.data.samples import SampleTensors
+from skclr.files.plain import check_learned_array
+from skclr.modalities.base import Modality
+from skclr.modalities.principal import principal_components
+
+# Rows that show where the plain features lie.
+_ANALYSED_ROWS = 1_024
+_SMALLEST_DEVIATION = 1e-6
+
+
+class PlainFeatures(Modality):
+    """The plain features of another modality, after their principal components: (n_components + n_features,).
+
+    Views and networks use the components, their variances evened out by half; the features stand beside the embedding.
+
+    Parameters
+    ----------
+    source : modality that reads X, fitted.
+    n_components : number of components; fewer where rows or features are fewer.
+    """
+
+    encoder = "on_features"
+    views = "neighbors"
+    passthrough = True
+    views_params: ClassVar[Mapping[str, Any]] = {"n_neighbors": 5, "on_top": None}
+    loss_params: ClassVar[Mapping[str, Mapping[str, Any]]] = {"nt_xent": {"temperature": 1.0}}
+    batch_size = 128
+    most_epochs = 250
+    n_steps = 250
+    # Where there are 512 plain features beside an embedding of 128, every column has the same variance.
+    embedding_weight = 0.25
+    mean_: Tensor
+    axes_: Tensor
+
+    def __init__(self, source: Modality, n_components: int = 64) -> None:
+        if not isinstance(source, Modality) or isinstance(source, PlainFeatures):
+            raise ValueError(f"source={source!r} is no modality that reads X")
+        self.source = source
+        self.n_components = n_components
+
+    @property
+    def base_modality(self) -> Modality:
+        """Return the modality that reads X."""
+        return self.source
+
+    @property
+    def any_length(self) -> bool:  # type: ignore[override]
+        """Return whether samples may be shorter than those of the fit."""
+        return self.source.any_length
+
+    def fit(self, rows: Any) -> Self:
+        """Learn the principal components of the plain features.
+
+        Parameters
+        ----------
+        rows : that `source` has read, as training rows.
+        """
+        step = -(-rows.shape[0] // _ANALYSED_ROWS)
+        samples = SampleTensors(rows, self.source.to_tensor, torch.device("cpu"), prepare=self.source.features)
+        samples = samples.subset(np.arange(0, len(samples), step))
+        features = torch.cat([samples[rows] for rows in np.array_split(np.arange(len(samples)), 16)])
+        self.mean_, axes, variances = principal_components(features, self.n_components)
+        # Half way to unit variance: a scale of its own would raise what is noise in few rows.
+        deviations = variances.sqrt().clamp(min=_SMALLEST_DEVIATION)
+        self.axes_ = axes / (deviations * deviations.mean()).sqrt()
+        self.shape_ = (sum(self.axes_.shape),)
+        return self
+
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        """See `Modality.read`; rows are those of `source`."""
+        rows = self.source.read(X, estimator, reset=reset)
+        if reset:
+            self.fit(rows)
+        return rows
+
+    def shortened(self, rows: Any) -> Any:
+        """See `Modality.shortened`."""
+        return self.source.shortened(rows)
+
+    def join(self, rows: Any, more: Any) -> Any:
+        """See `Modality.join`."""
+        return self.source.join(rows, more)
+
+    def to_tensor(self, rows: Any) -> Tensor:
+        """Return samples as `source` does."""
+        return self.source.to_tensor(rows)
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Return the components and the plain features, (B, n_components + n_features), of samples of `source`."""
+        features = self.source.features(x)
+        return torch.cat([(features - self.mean_.to(x.device)) @ self.axes_.to(x.device), features], 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the plain features of samples."""
+        return x[:, self.axes_.shape[1] :]
+
+    def preprocessing(self) -> nn.Module:
+        """Select the components."""
+        return FirstColumns(self.axes_.shape[1])
+
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """See `Modality.reader`."""
+        layer, example = self.source.reader()
+        return nn.Sequential(layer, Prepare(self)), example
+
+    def restore(self, x: Tensor, X: Any) -> Any:
+        """Return the components (B, n_components)."""
+        return self.preprocessing()(x).cpu().numpy()
+
+    def facts(self) -> dict[str, Any]:
+        """Let neighbours be those among the components."""
+        return {**super().facts(), "features": self.preprocessing()}
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        super().check_state()
+        n_features = self.source.n_features()
+        check_learned_array("mean_", self.mean_, (n_features,), torch.float32)
+        check_learned_array("axes_", self.axes_, (n_features, self.shape_[0] - n_features), torch.float32)
+
+
+class FirstColumns(nn.Module):
+    """Select the first columns.
+
+    Parameters
+    ----------
+    n_columns : how many.
+    """
+
+    def __init__(self, n_columns: int) -> None:
+        super().__init__()
+        self.n_columns = n_columns
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, n_columns) of (B, d)."""
+        return x[:, : self.n_columns]
+
+
+class Prepare(nn.Module):
+    """`PlainFeatures.prepare` as a layer.
+
+    Parameters
+    ----------
+    modality : fitted.
+    """
+
+    def __init__(self, modality: PlainFeatures) -> None:
+        super().__init__()
+        self.modality = modality
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return samples as networks take them."""
+        return self.modality.prepare(x)

@@ -1,0 +1,162 @@
+"""A network on plain features: every modality, and every verb."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+import skclr
+from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
+from skclr.encoders import OnFeatures
+from skclr.modalities import PlainFeatures, Series
+
+rng = np.random.default_rng(0)
+WORDS = np.array(["red", "green", "blue", "round", "square", "big", "small", "old", "new"])
+DATA = {
+    "tabular": rng.normal(size=(40, 6)),
+    "series": rng.normal(size=(40, 2, 30)).cumsum(2),
+    "ragged": [rng.normal(size=(1, length)).cumsum(1) for length in rng.integers(5, 40, size=40)],
+    "image": rng.integers(0, 256, size=(40, 8, 8, 3), dtype=np.uint8),
+    "audio": rng.normal(size=(40, 800)).astype(np.float32),
+    "text": [" ".join(rng.choice(WORDS, size=6)) for _ in range(40)],
+}
+PARAMS = {"audio": {"modality_params": {"sampling_rate": 1_000, "n_mels": 4}}, "ragged": {"modality": "series"}}
+
+
+def embedder(kind, **params):
+    return ContrastiveEmbedder(
+        **{"encoder": "on_features", "max_epochs": 1, "random_state": 0, **PARAMS.get(kind, {}), **params}
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return {kind: embedder(kind).fit(X) for kind, X in DATA.items()}
+
+
+def some(X, rows):
+    return [X[i] for i in rows] if isinstance(X, list) else X[rows]
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_the_network_sees_components_and_transform_shows_both(kind, fitted):
+    model = fitted[kind].model_
+    assert isinstance(model.modality, PlainFeatures)
+    assert fitted[kind].modality_ == ("series" if kind == "ragged" else kind)
+    features = fitted[kind].transform(DATA[kind])
+    plain = model.features(model.read(DATA[kind]))
+    source = model.modality.source
+    assert_allclose(features[:, -plain.shape[1] :], plain, atol=1e-4)
+    assert plain.shape[1] == source.n_features() == model.n_plain
+    assert model.encoder.network.stem.in_features == model.modality.axes_.shape[1] <= 64
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_columns_of_the_embedding_have_one_variance(kind, fitted):
+    model = fitted[kind].model_
+    features = fitted[kind].transform(DATA[kind])
+    width = model.encoder.out_features
+    variances = features[:, :width].var(0)
+    assert_allclose(variances, variances.mean(), rtol=1e-2)
+    assert_allclose(variances.sum(), 0.25 * features[:, width:].var(0).sum(), rtol=0.05)
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_a_row_is_the_same_alone_and_among_others(kind, fitted):
+    features = fitted[kind].transform(DATA[kind])
+    assert_array_equal(fitted[kind].transform(some(DATA[kind], [7, 3])), features[[7, 3]])
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_files_and_dumps_hold_all_of_it(kind, fitted, tmp_path):
+    features = fitted[kind].transform(DATA[kind])
+    fitted[kind].save(tmp_path / "model.skclr")
+    for other in (skclr.load(tmp_path / "model.skclr"), pickle.loads(pickle.dumps(fitted[kind]))):
+        assert_array_equal(other.transform(DATA[kind]), features)
+        assert other.partial_fit(DATA[kind]).transform(DATA[kind]).shape == features.shape
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_an_encoder_goes_on_from_the_features_that_it_knows(kind, fitted):
+    X = some(DATA[kind], range(20))
+    further = ContrastiveEmbedder(encoder=fitted[kind], max_epochs=0, **PARAMS.get(kind, {})).fit(X)
+    before, after = (e.model_.embed(e.model_.read(X)) for e in (fitted[kind], further))
+    assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("kind", ["tabular", "series", "text"])
+def test_every_other_verb(kind, fitted, tmp_path):
+    model, X = copy.deepcopy(fitted[kind]), DATA[kind]
+    assert np.isfinite(model.score(X))
+    assert all(len(view) == 40 for view in model.make_views(X))
+    assert_array_equal(model.transform_to(tmp_path / "features.npy", X), model.transform(X))
+    assert len(model.get_feature_names_out()) == model.transform(X).shape[1]
+    model.set_params(warm_start=True).fit(X)
+    y = np.where(np.arange(40) < 20, np.arange(40) % 2, -1)
+    for fine_tune in (False, True):
+        classifier = SemiSupervisedClassifier(embedder(kind), fine_tune=fine_tune).fit(X, y)
+        assert classifier.predict(X).shape == (40,)
+    pairs = embedder(kind).fit((X, X[::-1]))
+    assert pairs.transform(X).shape == model.transform(X).shape
+
+
+@pytest.mark.parametrize("kind", ["tabular", "series"])
+def test_exported_graphs_compute_the_same(kind, fitted):
+    X = torch.from_numpy(DATA[kind]).to(torch.float64 if kind == "tabular" else torch.float32)
+    assert_allclose(fitted[kind].to_exported_program().module()(X), fitted[kind].transform(DATA[kind]), atol=1e-3)
+
+
+# -- when it is chosen ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "chosen"),
+    [
+        ({}, True),
+        ({"encoder": "on_features"}, True),
+        ({"encoder": OnFeatures}, True),
+        ({"encoder": "tcn"}, False),
+        ({"views": "series"}, False),
+        ({"encoder_params": {"width": 4}}, False),
+    ],
+)
+def test_small_series_are_seen_through_plain_features_unless_samples_were_meant(params, chosen):
+    model = ContrastiveEmbedder(max_epochs=0, random_state=0, **params).fit(DATA["series"]).model_
+    assert isinstance(model.modality, PlainFeatures) is chosen
+
+
+def test_streams_pairs_and_many_rows_are_seen_as_they_are(monkeypatch):
+    X = DATA["series"]
+    auto = ContrastiveEmbedder(max_epochs=0, encoder_params=None, random_state=0)
+    assert isinstance(auto.fit((X, X)).model_.modality, Series)
+    assert isinstance(ContrastiveEmbedder(random_state=0).partial_fit(X).model_.modality, Series)
+    monkeypatch.setattr(Series, "few_rows", 60)
+    assert isinstance(auto.fit(X).model_.modality, PlainFeatures)
+    assert isinstance(auto.fit(X, unlabeled=X).model_.modality, Series)
+
+
+@pytest.mark.parametrize("views", ["series", "image", "text"])
+def test_views_of_samples_are_refused(views):
+    with pytest.raises(ValueError, match=views):
+        embedder("series", views=views).fit(DATA["series"])
+
+
+def test_the_plan_says_what_was_chosen():
+    plan = ContrastiveEmbedder(random_state=0).fit(DATA["series"][:8]).model_.plan
+    assert plan.views.arguments["n_neighbors"] == 5
+    assert plan.loss.arguments == {"temperature": 1.0}
+    assert plan.batch_size == 8
+    assert plan.max_epochs == 250
+
+
+@pytest.mark.parametrize("loss_params", [{"temperature": 0.3}, None])
+@pytest.mark.parametrize("loss", ["auto", "nt_xent", "info_nce"])
+def test_what_the_user_sets_comes_first(loss, loss_params):
+    params = {"loss": loss, "loss_params": loss_params, "views_params": {"n_neighbors": 7}}
+    plan = ContrastiveEmbedder(max_epochs=0, random_state=0, **params).fit(DATA["series"]).model_.plan
+    assert plan.views.arguments["n_neighbors"] == 7
+    temperature = (loss_params or {}).get("temperature", 0.2 if loss == "info_nce" else 1.0)
+    assert plan.loss.arguments["temperature"] == temperature
