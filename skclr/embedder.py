@@ -64,7 +64,8 @@ default=None
     projection_dim : int, default="auto"
         Width of the projections, on which the loss is computed; "auto" is the framework's default.
     max_epochs : int, default="auto"
-        Passes over the data; "auto" takes about 1,500 steps (3,000 for tables, 500 for audio), but at most 100 epochs.
+        Passes over the data; "auto" takes about 1,500 steps in at most 100 epochs (500 steps
+        for audio; for tables and plain features 250, in at most 250 epochs).
         With 0 the encoder is untrained, a baseline for every result.
     batch_size : int, default="auto"
         Samples per step; "auto" is 256, or all samples if there are fewer.

@@ -249,8 +249,9 @@ def choose_loss(
             f"loss='auto' and its parameters by framework_params; a loss can be chosen for {', '.join(takers)}"
         )
     part = look_up("loss", framework.default_loss if is_auto(loss) else loss, LOSSES)
-    arguments = {**_loss_arguments(part, modality), **(params or {})}
-    return choose_part("loss", part, arguments), f"{framework.__name__}'s own" if is_auto(loss) else ""
+    if is_auto(loss):
+        params = {**_loss_arguments(part, modality), **(params or {})}
+    return choose_part("loss", part, params), f"{framework.__name__}'s own" if is_auto(loss) else ""
 
 
 def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modality, *, given: bool) -> Choice:

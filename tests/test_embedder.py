@@ -152,7 +152,7 @@ def test_passthrough_gives_the_standardised_inputs(table, quick):
     # Rotated and scaled by one factor to the variance of the inputs: distances keep their ratios.
     ratios = pdist(beside) / pdist(without)
     np.testing.assert_allclose(ratios, ratios.mean(), rtol=1e-3)
-    np.testing.assert_allclose(beside.var(0).sum(), X.shape[1], rtol=0.05)
+    np.testing.assert_allclose(beside.var(0).sum(), X.shape[1] / 2, rtol=0.05)
     np.testing.assert_allclose(with_inputs[:, without.shape[1] :], (X - X.mean(0)) / X.std(0), rtol=1e-4, atol=1e-5)
 
 

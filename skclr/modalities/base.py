@@ -37,8 +37,7 @@ class Modality(Plain, ABC):
         the plain features beside the embedding. The last two may follow from what was read.
     told_by : name of a parameter that no other modality has, by which `modality="auto"` knows this one.
     sample_types : types of samples that no other modality takes; arrays of numbers are told apart by their shapes.
-    views_params : arguments of the default views.
-    loss_params : arguments of losses, by their names, unless the user sets any.
+    loss_params : arguments of default losses, by the names of these.
     batch_size, most_epochs : what "auto" is at most.
     n_steps : optimiser steps that `max_epochs="auto"` spends.
     embedding_weight : variance of the embedding, in that of the plain features that it stands beside.
@@ -52,7 +51,6 @@ class Modality(Plain, ABC):
     encoder: ClassVar[str]
     told_by: ClassVar[str | None] = None
     sample_types: ClassVar[tuple[type, ...]] = ()
-    views_params: ClassVar[Mapping[str, Any]] = {}
     loss_params: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     batch_size: ClassVar[int] = 256
     most_epochs: ClassVar[int] = 100
@@ -67,6 +65,11 @@ class Modality(Plain, ABC):
     @abstractmethod
     def views(self) -> str:
         """Return the name of the default views."""
+
+    @property
+    def views_params(self) -> Mapping[str, Any]:
+        """Return arguments of the default views."""
+        return {}
 
     @property
     def passthrough(self) -> bool:

@@ -34,7 +34,6 @@ class PlainFeatures(Modality):
     encoder = "on_features"
     views = "neighbors"
     passthrough = True
-    views_params: ClassVar[Mapping[str, Any]] = {"n_neighbors": 5, "on_top": None}
     loss_params: ClassVar[Mapping[str, Mapping[str, Any]]] = {"nt_xent": {"temperature": 1.0}}
     batch_size = 128
     most_epochs = 250
@@ -59,6 +58,11 @@ class PlainFeatures(Modality):
     def any_length(self) -> bool:  # type: ignore[override]
         """Return whether samples may be shorter than those of the fit."""
         return self.source.any_length
+
+    @property
+    def views_params(self) -> Mapping[str, Any]:
+        """Return arguments of the default views: neighbours close by, of which nothing is changed."""
+        return {"n_neighbors": 5, "on_top": None}
 
     def fit(self, rows: Any) -> Self:
         """Learn the principal components of the plain features.

@@ -158,5 +158,5 @@ def test_what_the_user_sets_comes_first(loss, loss_params):
     params = {"loss": loss, "loss_params": loss_params, "views_params": {"n_neighbors": 7}}
     plan = ContrastiveEmbedder(max_epochs=0, random_state=0, **params).fit(DATA["series"]).model_.plan
     assert plan.views.arguments["n_neighbors"] == 7
-    temperature = (loss_params or {}).get("temperature", 0.2 if loss == "info_nce" else 1.0)
+    temperature = (loss_params or {}).get("temperature", 1.0 if loss == "auto" else 0.2)
     assert plan.loss.arguments["temperature"] == temperature

@@ -99,7 +99,7 @@ def test_an_optimizer_has_the_recipe_of_its_name(framework, name, optimizer):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ({"loss": "auto"}, {"loss": NTXent()}),
+        ({"loss": "auto"}, {"loss": NTXent(1.0)}),
         ({"loss": NTXent(0.5)}, {"loss_params": {"temperature": np.float64(0.5)}}),
         ({"framework_params": {"loss": NTXent(0.5)}}, {"loss": NTXent(0.5)}),
         ({"projection_dim": 16}, {"framework_params": {"projection_dim": 16}}),
@@ -136,11 +136,11 @@ def test_another_value_is_another_plan(name):
 # One of each kind, and those where making and describing could differ.
 EQUAL = {
     "framework": ({"framework": "byol"}, {"framework": FRAMEWORKS["byol"]}),
-    "loss": ({"loss": "auto"}, {"loss": NTXent()}),
+    "loss": ({"loss": "auto"}, {"loss": NTXent(1.0)}),
     "encoder": ({"encoder": "feature_transformer"}, {"encoder": ENCODERS["feature_transformer"]}),
     "views": ({"views": "jitter"}, {"views": Jitter()}),
     "neighbors": ({"views": "neighbors"}, {"views": Neighbors()}),
-    "on_top": ({"views_params": {"on_top": Masking(1)}}, {"views": Neighbors(on_top=Masking(1))}),
+    "on_top": ({"views_params": {"on_top": Masking(1)}}, {"views": Neighbors(30, on_top=Masking(1))}),
     "modality": ({"modality": "auto"}, {"modality": MODALITIES["tabular"]}),
     "optimizer": ({"optimizer": "sgd"}, {"optimizer": torch.optim.SGD}),
     "lr_schedule": ({"lr_schedule": "linear"}, {"lr_schedule": LR_SCHEDULES["linear"]}),
@@ -203,9 +203,9 @@ def test_what_was_left_open_can_be_filled_in(kind):
 
 SHOWN = {
     "encoder=ResidualMLP(width=192, ": "the default for tabular data",
-    "loss=NTXent(temperature=0.2)": "SimCLR's own",
+    "loss=NTXent(temperature=1.0)": "the default for tabular data",
     "batch_size=54": "at most 256, and there are 54 training samples",
-    "max_epochs=100": "3,000 steps for tabular data, in at most 100 epochs",
+    "max_epochs=250": "250 steps for tabular data, in at most 250 epochs",
     "learning_rate=": "SimCLR's recipe for AdamW at batches of 54",
     "warmup_epochs=": "a twentieth of the run",
     "validation_fraction=0.1": "for early stopping",
@@ -332,11 +332,11 @@ def test_a_checkpoint_compares_plans(tmp_path):
     first = ContrastiveEmbedder(**params).fit(TABLE)
     rate = first.net_.plan.learning_rate
     # What "auto" stood for, and what computes the same.
-    same = {"learning_rate": rate, "loss": NTXent(), "modality": "tabular", "verbose": False, "on_interrupt": "keep"}
+    same = {"learning_rate": rate, "loss": NTXent(1.0), "modality": "tabular", "verbose": False, "on_interrupt": "keep"}
     again = ContrastiveEmbedder(**params, **same).fit(TABLE)
     assert again.history_ == first.history_
     for change, field in {
-        ("loss_params", "temperature"): r"loss__temperature \(0.2, now 0.7\)",
+        ("loss_params", "temperature"): r"loss__temperature \(1.0, now 0.7\)",
         ("encoder_params", "n_layers"): r"encoder__n_layers \(1, now 2\)",
     }.items():
         value = {"temperature": 0.7, "n_layers": 2, "width": 8}
