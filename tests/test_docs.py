@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import skclr
+from skclr.command_line import main
 
 ROOT = Path(__file__).parents[1]
 MODULES = [module.name for module in pkgutil.walk_packages(skclr.__path__, "skclr.") if module.name != "skclr.__main__"]
@@ -42,3 +43,16 @@ def test_every_public_name_has_an_example():
     shown = {example.name.rpartition(".")[2] for example in TESTS}
     assert [name for name in names if name not in shown] == []
     assert len(names) > 80
+
+
+@pytest.mark.parametrize("command", ["compare", "fit", "transform", "report"])
+def test_the_page_on_the_command_line_lists_every_option(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    offered = set(re.findall(r"^  (?:-h, )?(--\w+)", capsys.readouterr().out, re.MULTILINE))
+    page = (ROOT / "docs" / "command_line.rst").read_text()
+    shared, own = (
+        re.search(rf"^{title}\n-+\n(.*?)^---", page, re.M | re.S)[1] for title in (".*all commands", command)
+    )
+    shared = shared.partition("except ``transform``")[0] if command == "transform" else shared
+    assert set(re.findall(r"^``(--\w+)", shared + own, re.MULTILINE)) == offered
