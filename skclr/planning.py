@@ -63,7 +63,7 @@ def plan_fit(
     framework: type[Framework] = network["framework"][0].make
     fraction = (0.0, "") if endless else choose_validation(p["validation_fraction"], p["early_stopping"])
     n_train = n_samples - validation_size(n_samples, fraction[0]) if fraction[0] else n_samples
-    batch_size = choose_batch_size(p["batch_size"], n_train, modality)
+    batch_size = choose_batch_size(p["batch_size"], n_train, modality.batch_size)
     epochs = choose_epochs(p["max_epochs"], n_train // batch_size[0], modality, endless=endless)
     optimizer = choose_optimizer(framework, p["optimizer"], p["optimizer_params"], device)
     choices: dict[str, Choice] = {
@@ -118,9 +118,9 @@ def choose_patience(early_stopping: bool | int) -> Choice:
     )
 
 
-def choose_batch_size(batch_size: int | str, n_samples: int, modality: Modality) -> tuple[int, str]:
+def choose_batch_size(batch_size: int | str, n_samples: int, default: int) -> tuple[int, str]:
     """Choose the samples a step, over all ranks; a batch larger than the data is all of them."""
-    asked = modality.batch_size if isinstance(batch_size, str) else int(batch_size)
+    asked = default if isinstance(batch_size, str) else int(batch_size)
     size = min(asked, n_samples)
     if (not isinstance(batch_size, str) and batch_size % world.size) or size < world.size:
         raise ValueError(

@@ -193,8 +193,8 @@ def test_rank_that_hangs_is_named(monkeypatch):
 def test_batch_that_cannot_be_shared_out(monkeypatch):
     monkeypatch.setattr(world, "size", 4)
     with pytest.raises(ValueError, match="batch_size=30 of 60 samples cannot be shared out among 4 ranks"):
-        choose_batch_size(30, 60)
-    assert choose_batch_size("auto", 150)[0] == 148
+        choose_batch_size(30, 60, 256)
+    assert choose_batch_size("auto", 150, 256)[0] == 148
 
 
 @pytest.mark.parametrize("name", VIEWS)
