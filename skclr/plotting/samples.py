@@ -11,6 +11,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Rows
+from skclr.modalities import Modality
 from skclr.model import rows_of
 from skclr.plotting.base import COLORS, GREY, pyplot, remove_ticks
 
@@ -201,6 +202,15 @@ class Row(Drawing):
         return [(name, text, text != old) for name, text, old in zip(self.names, self.texts, before, strict=True)]
 
 
+class Components(Row):
+    """Principal components of plain features, where the network learns from these."""
+
+    @classmethod
+    def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:
+        """Return the numbers of the components."""
+        return {"names": [f"component {j}" for j in range(samples.shape[1])]}
+
+
 class Words(Drawing):
     """A text.
 
@@ -249,16 +259,19 @@ DRAWINGS: dict[str, type[Drawing]] = {
 
 def draw_samples(embedder: Any, X: Any) -> list[Drawing]:
     """Return a drawing of each row of X."""
-    X = Rows.of(X).single()
-    return _drawings(embedder, [X], [_read(embedder, X)])[0]
+    check_is_fitted(embedder)
+    X, modality = Rows.of(X).single(), embedder.model_.modality.base_modality
+    return _drawings(embedder, modality, [X], [_read(embedder, X)])[0]
 
 
 def draw_views(embedder: Any, X: Any, random_state: Any) -> tuple[list[Drawing], list[list[Drawing]]]:
     """Return a drawing of each row of X, and of each of its views, one list per view."""
     X = rows_of(embedder, X)
     views = [torch.from_numpy(view) for view in embedder.make_views(X.as_given(), random_state=random_state)]
-    sides = list(X.sides)
-    originals, *drawn = _drawings(embedder, sides, [_read(embedder, sides[0]), *views])
+    sides, modality = list(X.sides), embedder.model_.modality
+    first = _read(embedder, sides[0])
+    first = first if modality.prepare is None else modality.prepare(first)
+    originals, *drawn = _drawings(embedder, modality, sides, [first, *views])
     return originals, drawn
 
 
@@ -277,21 +290,21 @@ def some_rows(X: Rows, most: int, random_state: Any) -> np.ndarray:
 
 
 def _read(embedder: Any, X: Any) -> torch.Tensor:
-    check_is_fitted(embedder)
     modality = embedder.model_.modality
     rows = modality.read(X, embedder, reset=False)
     return modality.to_tensor(rows[np.arange(rows.shape[0])])
 
 
-def _drawings(embedder: Any, sides: list[Any], batches: list[torch.Tensor]) -> list[list[Drawing]]:
+def _drawings(embedder: Any, modality: Modality, sides: list[Any], batches: list[torch.Tensor]) -> list[list[Drawing]]:
     name = embedder.modality_
     if name not in DRAWINGS:
         raise ValueError(f"samples of modality {name!r} cannot be drawn. Add its Drawing to skclr.plotting.DRAWINGS.")
+    drawing = DRAWINGS[name] if modality.base_modality is modality else Components
     # For pairs, each view may come from another side.
     sides = [sides[0], *sides[: len(batches) - 1]] if len(sides) > 1 else sides * len(batches)
-    restored = [embedder.model_.modality.restore(x, side) for x, side in zip(batches, sides, strict=True)]
-    settings = DRAWINGS[name].settings(embedder, restored[0])
-    return [[DRAWINGS[name](sample, **settings) for sample in batch] for batch in restored]
+    restored = [modality.restore(x, side) for x, side in zip(batches, sides, strict=True)]
+    settings = drawing.settings(embedder, restored[0])
+    return [[drawing(sample, **settings) for sample in batch] for batch in restored]
 
 
 def readable(value: Any) -> str:

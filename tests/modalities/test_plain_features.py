@@ -12,6 +12,8 @@ import skclr
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
 from skclr.encoders import OnFeatures
 from skclr.modalities import PlainFeatures, Series
+from skclr.plotting import NeighborsDisplay, ViewsDisplay
+from skclr.plotting.samples import draw_samples, draw_views
 
 rng = np.random.default_rng(0)
 WORDS = np.array(["red", "green", "blue", "round", "square", "big", "small", "old", "new"])
@@ -30,6 +32,11 @@ def embedder(kind, **params):
     return ContrastiveEmbedder(
         **{"encoder": "on_features", "max_epochs": 1, "random_state": 0, **PARAMS.get(kind, {}), **params}
     )
+
+
+def embedder_of_samples(kind):
+    encoders = {"series": "tcn", "ragged": "tcn"}
+    return embedder(kind, encoder=encoders.get(kind, "auto"), max_epochs=0)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +108,22 @@ def test_every_other_verb(kind, fitted, tmp_path):
         assert classifier.predict(X).shape == (40,)
     pairs = embedder(kind).fit((X, X[::-1]))
     assert pairs.transform(X).shape == model.transform(X).shape
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_displays_show_samples_as_they_are_and_views_as_components(kind, fitted, tmp_path):
+    embedder, X = fitted[kind], DATA[kind]
+    raw = embedder_of_samples(kind).fit(X)
+    samples, others = draw_samples(embedder, X), draw_samples(raw, X)
+    assert type(samples[0]) is type(others[0])
+    assert all(repr(vars(one)) == repr(vars(other)) for one, other in zip(samples, others, strict=True))
+    originals, views = draw_views(embedder, X, 0)
+    assert originals[0].names[0] == "component 0"
+    assert [len(view) for view in views] == [40, 40]
+    ViewsDisplay.from_estimator(embedder, X, n_samples=2)
+    NeighborsDisplay.from_estimator(embedder, X, n_queries=2, n_neighbors=2)
+    if kind in ("tabular", "series"):
+        assert "component 0" in skclr.report(embedder, X, path=tmp_path / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("kind", ["tabular", "series"])
