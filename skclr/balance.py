@@ -30,7 +30,9 @@ class Balance(Plain):
         """
         width = embedding.shape[1]
         self.mean_, axes, variances = principal_components(embedding, width)
-        self.axes_ = scaled_to(axes, variances, total_variance)
+        # Directions in which few training rows are alike stay, for in others they may not be.
+        rest = torch.linalg.qr(axes, mode="complete").Q[:, axes.shape[1] :]
+        self.axes_ = scaled_to(torch.cat([axes, rest], 1), variances, total_variance)
         return self
 
     def __call__(self, embedding: Tensor) -> Tensor:

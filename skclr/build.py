@@ -19,8 +19,8 @@ from skclr.frameworks import Framework
 from skclr.hints import hint
 from skclr.modalities import Aligned, Modality, map_views, stack_views
 from skclr.parameters import PARAMETERS
-from skclr.part_choices import accepted_facts, plan_modality, reading_of
-from skclr.plan import Part, Plan
+from skclr.part_choices import accepted_facts, choose_modality, plan_modality, reading_of
+from skclr.plan import Part, Plan, same
 from skclr.randomness import LocalGenerators
 from skclr.ranks.collectives import world
 from skclr.training import (
@@ -99,6 +99,23 @@ def read_anew(modality: Modality, X: Any, estimator: BaseEstimator, encoder: Any
     if reading is None or not isinstance(reading.modality, type(modality)):
         return modality.read(X, estimator, reset=True)
     return modality.read_as(X, estimator, reading.modality, reading.names)
+
+
+def check_read_alike(modality: Any, params: Mapping[str, Any] | None, learned: Modality) -> None:
+    """Raise a ValueError if the user asks for another reading of X than that which a fitted encoder brings.
+
+    Parameters
+    ----------
+    modality, params : the parameters of the estimator; what they leave open is as it was.
+    learned : modality that read what the encoder was trained on.
+    """
+    asked = build_part("modality", choose_modality(modality, params, learned)[0])
+    before, now = learned.settings(), asked.settings()
+    if type(asked) is not type(learned) or any(not same(now[name], before[name]) for name in params or {}):
+        raise ValueError(
+            f"modality={modality!r} with modality_params={params} reads X in another way than encoder= has learned: "
+            "leave both out, or begin with a new encoder, encoder='auto'"
+        )
 
 
 def build_samples(

@@ -294,7 +294,8 @@ default=None
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train for one epoch on a part of a stream, at the base learning rate.
 
-        Statistics of columns or channels are those of the first part. `max_epochs`, `lr_schedule` and `warmup_epochs`
+        Statistics of columns or channels are those of the first part, and so is the scale of an embedding next to plain
+        features. `max_epochs`, `lr_schedule` and `warmup_epochs`
         are ignored, no samples are held out, and no checkpoints are written.
 
         Parameters

@@ -83,6 +83,9 @@ def train(
             model.net.continue_from(before.net, optimizer=endless)
         with watched(model, rows.as_given()):
             run(model, samples)
+        if endless and before is not None and before.balance is not None:
+            # Columns of a stream mean the same from piece to piece.
+            return replace(model, balance=before.balance)
         return model.balanced(samples if len(sides) == 1 else build_samples(sides[:1], reading.modality, device))
 
 

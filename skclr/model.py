@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skclr.balance import Balance
-from skclr.build import build_modality, build_samples, build_untrained, read_anew
+from skclr.build import build_modality, build_samples, build_untrained, check_read_alike, read_anew
 from skclr.data import Rows
 from skclr.encoders import Encoder
 from skclr.modalities import Modality, PlainFeatures, check_two_samples
@@ -32,6 +32,8 @@ from skclr.training import (
 
 # Rows that tell the scale of an embedding.
 _BALANCED_ROWS = 4_096
+# Variance of an embedding, in its mean square: below, it is rounding.
+_LEAST_SPREAD = 1e-10
 
 
 class InputFeatures(BaseEstimator):
@@ -77,6 +79,7 @@ class Reading:
         carried = reading_of(parameters["encoder"])
         if carried is not None and isinstance(carried.modality, PlainFeatures):
             # The encoder has learned what these very features mean.
+            check_read_alike(parameters["modality"], parameters["modality_params"], carried.modality.base_modality)
             return carried, carried.rows(first)
         modality = build_modality(first, parameters["modality"], parameters["modality_params"])
         features_in = InputFeatures()
@@ -237,13 +240,18 @@ class Model:
         return Model.of(self.parameters, self.reading, net, self.n_samples)
 
     def balanced(self, samples: SampleTensors) -> Model:
-        """Return the model with its embedding on the scale of the plain features, as both are of training samples."""
+        """Return the model with its embedding on the scale of the plain features, as both are of training samples.
+
+        Where all samples are alike there is no scale, and the embedding stays as it is.
+        """
         if not self.n_plain:
             return self
         step = -(-len(samples) // _BALANCED_ROWS)
         some = samples.subset(np.arange(0, len(samples), step))
         total = float(self.features(some).var(0).sum())
         embedding = torch.from_numpy(self.embed(some))
+        if not total or embedding.var(0).sum() <= _LEAST_SPREAD * embedding.square().mean(0).sum():
+            return self
         return replace(self, balance=Balance().fit(embedding, self.modality.embedding_weight * total))
 
     def snapshot(self) -> Model:

@@ -150,7 +150,7 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
         model = Model.of(then, Reading(modality, features_in), net, content.n_samples)
         if balance is not None:
             check_learned_array("balance", balance.mean_, (model.encoder.out_features,), torch.float32)
-        return replace(model, balance=balance), changed
+        return replace(model, balance=balance if model.n_plain else None), changed
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,32 @@ def test_exported_graphs_compute_the_same(kind, fitted):
     assert_allclose(fitted[kind].to_exported_program().module()(X), fitted[kind].transform(DATA[kind]), atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["tabular", "series"])
+def test_columns_mean_the_same_in_all_of_a_stream(kind, fitted):
+    embedder, X = copy.deepcopy(fitted[kind]), DATA[kind]
+    balance = embedder.model_.balance.state()
+    for piece in (X[:2], np.repeat(X[:1], 3, 0), X[20:]):
+        after = embedder.partial_fit(piece).model_.balance.state()
+        assert all(after[name] is value for name, value in balance.items())
+
+
+@pytest.mark.parametrize("X", [DATA["tabular"][:3], DATA["series"][:3], np.ones((4, 6)), np.ones((4, 2, 30))])
+def test_rows_of_a_first_piece_that_are_few_or_alike_hide_no_direction(X):
+    new = rng.normal(size=(30, *X.shape[1:]))
+    embedder = ContrastiveEmbedder(encoder="on_features", random_state=0).partial_fit(X)
+    embedding = embedder.model_.embed(embedder.model_.read(new))
+    balanced = embedder.transform(new)[:, : embedding.shape[1]]
+    one, other = (np.linalg.svd(z - z.mean(0), compute_uv=False) for z in (embedding, balanced))
+    assert_allclose(other / other[0], one / one[0], atol=1e-3)
+    assert other[0] < 1e3
+
+
+@pytest.mark.parametrize("params", [{"modality": "image"}, {"modality_params": {"channel_axis": -1}}])
+def test_another_reading_than_that_of_the_encoder_is_refused(params, fitted):
+    with pytest.raises(ValueError, match="reads X in another way"):
+        ContrastiveEmbedder(encoder=fitted["series"], max_epochs=0, **params).fit(DATA["series"])
+
+
 # -- when it is chosen ------------------------------------------------------------------------------
 
 
