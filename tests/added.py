@@ -46,7 +46,7 @@ def test_the_encoder_was_told_the_fact_that_it_declares():
 def test_counts_are_read_refused_and_drawn():
     embedder = fit(modality="counts")
     assert embedder.modality_ == "counts"
-    with pytest.raises(ValueError, match=r"X holds -1, which is no count"):
+    with pytest.raises(ValueError, match=r"X holds -1, which is not a count"):
         embedder.transform(-X.clip(1, 1))
     ViewsDisplay.from_estimator(embedder, X, n_samples=2)
 
