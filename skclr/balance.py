@@ -1,4 +1,4 @@
-"""Scale an embedding to the plain features that are appended to it."""
+"""Scaling of an embedding relative to the plain features that are appended to it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from skclr.modalities.principal import equal_columns, principal_components, scal
 
 
 class Balance(Plain):
-    """Rotate an embedding to columns of one variance.
+    """Rotate an embedding to columns of equal variance.
 
-    One factor scales all of it: a scale for each column would raise those that hardly vary, which are noise.
+    One factor scales all of it: a factor per column would amplify those that hardly vary, which are noise.
     """
 
     mean_: Tensor
     axes_: Tensor
 
     def fit(self, embedding: Tensor, total_variance: float) -> Self:
-        """Learn from training rows.
+        """Learn rotation and factor from the embedding of training rows.
 
         Parameters
         ----------
         embedding : (n, d).
-        total_variance : of all columns together.
+        total_variance : sum of the variances of the returned columns.
         """
         width = embedding.shape[1]
         self.mean_, axes, variances = principal_components(embedding, width)
@@ -36,7 +36,7 @@ class Balance(Plain):
         return self
 
     def __call__(self, embedding: Tensor) -> Tensor:
-        """Return the (B, d) columns for an embedding (B, d)."""
+        """Return the rotated columns (B, d) of an embedding (B, d)."""
         components = (embedding.float() - self.mean_.to(embedding.device)) @ self.axes_.to(embedding.device)
         return equal_columns(components, embedding.shape[1])
 

@@ -37,7 +37,7 @@ BAD_TABLES = {
     ),
     "same_name_twice": (
         lambda X: pd.DataFrame(X, columns=["a", "b", "a", "c", "d"]),
-        "X has more than one column named 'a': rename or drop",
+        "X has more than one column named 'a'. Rename or drop",
     ),
     "words_among_numbers": (
         lambda X: np.where(np.arange(5) == 1, np.array("warm", object), X.astype(object)),
@@ -45,7 +45,7 @@ BAD_TABLES = {
     ),
     "one_dimension": (lambda X: X[:, 0], "Reshape your data"),
     "nan_in_sparse": (lambda X: sparse.csr_array(nan_at(X, 7, 2)), "NaN or infinity"),
-    "names_of_files": (lambda X: [__file__] * 10, "is the name of a file: set modality='image'.*or modality='text'"),
+    "names_of_files": (lambda X: [__file__] * 10, "is the path of a file. Set modality='image'.*or modality='text'"),
     "ambiguous": (lambda X: X[:, :4].reshape(15, 4, 4), "modality='image'.*modality='series'"),
 }
 
@@ -97,8 +97,8 @@ BAD_PARAMETERS = {
         r"categorical_features=\['age'\] does not fit X of 5 columns",
     ),
     "categorical_mask": ({"modality_params": {"categorical_features": [True, False]}}, "one boolean per column"),
-    "categorical_word": ({"modality_params": {"categorical_features": "auto"}}, "give 'from_dtype', None"),
-    "max_categories": ({"modality_params": {"max_categories": 1}}, "max_categories=1: give 2 or more"),
+    "categorical_word": ({"modality_params": {"categorical_features": "auto"}}, "pass 'from_dtype', None"),
+    "max_categories": ({"modality_params": {"max_categories": 1}}, "max_categories=1: pass 2 or more"),
     "labels_without_y": ({"positives": "labels"}, "positives='labels' needs y"),
     "own_loss_has_no_choice": ({"framework": "byol", "loss": "triplet"}, "objective of its own.*simclr"),
     "object_with_params": (

@@ -6,11 +6,11 @@ from skclr.encoders.residual_mlp import ResidualMLP
 
 
 class OnFeatures(ResidualMLP):
-    """A `ResidualMLP` that learns from the plain features of samples, and not from the samples themselves.
+    """A `ResidualMLP` that learns from the plain features of samples instead of the samples themselves.
 
-    Plain features are what the field computes without training: of series the shares of random convolution kernels,
-    of texts TF-IDF. The network gets their principal components, and views are rows that are near among them. It
-    trains in seconds, and from some hundred rows on it adds to the features what they do not say.
+    Plain features need no training: for series, the shares of random convolution kernels; for texts, TF-IDF. The
+    network receives their principal components, and views are rows that are neighbours among them. It trains in
+    seconds, and from a few hundred rows on it learns information that the features alone do not show.
 
     Parameters
     ----------

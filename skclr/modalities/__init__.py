@@ -1,4 +1,4 @@
-"""Modalities: how X is read. To add one, write its file and its line here."""
+"""Modalities: how X is read. To add one, write its module and add a line here."""
 
 from skclr.data.aligned import Aligned, map_views, stack_views
 from skclr.data.parquet import ParquetRows

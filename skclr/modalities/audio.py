@@ -1,4 +1,4 @@
-"""Audio: clips of mono sound, heard as log-mel spectrograms."""
+"""Audio: mono clips, converted to log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from skclr.files.plain import check_learned_array
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples, check_unmasked
 from skclr.modalities.mel import LogMel, time_bins
 
-# As many clips tell a band's mean and deviation.
+# Clips that suffice for a band's mean and deviation.
 _STATISTICS_CLIPS = 256
-# Samples a second that no microphone reaches, and samples of which no spectrum can be made: another unit was meant.
+# Samples per second beyond any microphone, and samples per frame too few for a spectrum: the user meant another unit.
 _HIGHEST_RATE = 1_000_000
 _SHORTEST_FRAME = 8
-# The energy of what is louder has no float32.
+# The energy of louder samples overflows float32.
 _LOUDEST = np.float64(1e15)
-# Of the plain features: enough to tell the beginning of a word from its end.
+# For the plain features: enough to distinguish the beginning of a word from its end.
 _TIME_BINS = 8
 
 
@@ -35,14 +35,14 @@ class Audio(Modality):
 
     Parameters
     ----------
-    sampling_rate : samples a second; it must be given.
+    sampling_rate : samples per second; required.
     n_mels : number of bands of the spectrogram.
-    window, hop : length of a frame, and from the start of one to that of the next, in seconds.
-    min_frequency, max_frequency : where the bands begin and end, in hertz; None is half the sampling rate.
-    dynamic_range : decibels down to which differences are heard.
-    normalize_level : whether they count from the loudest moment of each clip, or, where loudness itself matters, from
-        full scale.
-    max_seconds : clips lose what comes after; None is the longest clip of the fit.
+    window, hop : length of a frame, and distance between the starts of two frames, in seconds.
+    min_frequency, max_frequency : range of the bands, in hertz; None is half the sampling rate.
+    dynamic_range : range of levels that are distinguished, in decibels below the reference.
+    normalize_level : whether the reference is the loudest moment of each clip, or full scale, for data where loudness
+        itself matters.
+    max_seconds : length to which clips are cut; None is the longest clip of the fit.
 
     Raises
     ------
@@ -50,8 +50,8 @@ class Audio(Modality):
 
     Notes
     -----
-    All clips are padded to the longest in `transform`, so one long recording among short ones costs time: set
-    max_seconds there.
+    All clips are padded to the longest in `transform`, so one long recording among short ones costs time; set
+    max_seconds to avoid that.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class Audio(Modality):
     told_by = "sampling_rate"
     views = "audio"
     any_length = True
-    # A step costs several times an image's: some 5 minutes for clips of a second, on one core.
+    # A step takes several times as long as one of images: about 5 minutes in all for clips of a second, on one core.
     n_steps = 500
     mean_: Tensor
     deviation_: Tensor
@@ -85,8 +85,8 @@ class Audio(Modality):
     ) -> None:
         if sampling_rate is None:
             raise ValueError(
-                "sampling_rate is missing, without which no sound has a pitch: give samples a second, for example "
-                "modality_params={'sampling_rate': 16000}"
+                "sampling_rate is missing, but audio needs it. Pass the samples per second, for example "
+                "modality_params={'sampling_rate': 16000}."
             )
         self.sampling_rate = sampling_rate
         self.n_mels = n_mels
@@ -114,23 +114,23 @@ class Audio(Modality):
         return rows
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
-        """Take (B, T) float32 to a tensor; NaN is after a clip's end."""
+        """Convert rows (B, T), float32, to a tensor; NaN follows a clip's end."""
         return torch.from_numpy(rows)
 
     def restore(self, x: Tensor, X: Any) -> np.ndarray:
-        """Return log-mel spectrograms (B, n_mels, frames), not standardised; NaN is after a clip's end."""
+        """Return log-mel spectrograms (B, n_mels, frames), not standardised; NaN follows a clip's end."""
         return self._log_mel()(x.cpu())[:, 0].numpy()
 
     def join(self, rows: Any, more: Any) -> Any:
-        """Put clips of two calls of `read` into one."""
+        """Return the clips of two calls of `read`, concatenated."""
         return super().join(rows, more) if Stored in {type(rows), type(more)} else rows.join(more)
 
     def example(self) -> Tensor:
-        """Return two clips of silence, the second of one sample: views end early even where all clips are as long."""
+        """Return two silent clips, the second of one sample: views end early even if all clips have one length."""
         return with_short_last(super().example())
 
     def preprocessing(self) -> LogMel:
-        """Return the log-mel spectrogram, each band standardised to what the fit has heard."""
+        """Return the layer that computes log-mel spectrograms, standardised by the bands' statistics in `fit`."""
         return self._log_mel(self.mean_, self.deviation_)
 
     def reader(self) -> tuple[nn.Module, Tensor]:
@@ -142,7 +142,7 @@ class Audio(Modality):
         return time_bins(self.preprocessing().to(x.device)(x)[:, 0], _TIME_BINS).flatten(1)
 
     def facts(self) -> dict[str, Any]:
-        """Return the sampling rate too, which views ask for."""
+        """Return the facts of `Modality.facts` and the sampling rate, which views request."""
         return {**super().facts(), "sampling_rate": self.sampling_rate}
 
     def check_state(self) -> None:
@@ -151,7 +151,7 @@ class Audio(Modality):
         (_,) = self.shape_
         with torch.device("meta"):
             if self._log_mel().filters.numel() > LARGEST_SAMPLE:
-                raise ValueError(f"window={self.window} or n_mels={self.n_mels} makes filters of too large a size")
+                raise ValueError(f"window={self.window} with n_mels={self.n_mels} makes filters that are too large")
         check_learned_array("mean_", self.mean_, (self.n_mels,), torch.float32)
         check_learned_array("deviation_", self.deviation_, (self.n_mels,), torch.float32)
 
@@ -167,11 +167,11 @@ class Audio(Modality):
     def _learn_statistics(self, clips: Any) -> None:
         chosen = np.arange(0, len(clips), max(1, len(clips) // _STATISTICS_CLIPS))
         log_mel, few = self._log_mel(), np.array_split(chosen, -(-len(chosen) // 16))
-        # A few at a time: spectra are many times as large as their bands.
+        # In small batches: spectra are many times as large as their bands.
         bands = torch.cat([log_mel(self.to_tensor(clips[rows]))[:, 0] for rows in few])
         self.mean_ = bands.nanmean((0, 2))
         deviation = (bands - self.mean_[:, None]).square().nanmean((0, 2)).sqrt()
-        # What is smaller is rounding, as in a band that has nothing but silence.
+        # Smaller deviations are rounding errors, as in a silent band.
         self.deviation_ = torch.where(deviation > 1e-3, deviation, 1.0)
 
     def _check(self) -> None:
@@ -183,8 +183,8 @@ class Audio(Modality):
                 check_number(name, getattr(self, name), 1 / _HIGHEST_RATE)
         if self.window * self.sampling_rate < _SHORTEST_FRAME:
             raise ValueError(
-                f"sampling_rate={self.sampling_rate} gives frames of window={self.window} seconds less than "
-                f"{_SHORTEST_FRAME} samples: give samples a second (16000 for 16 kHz), or a longer window"
+                f"sampling_rate={self.sampling_rate} with window={self.window} seconds makes frames of fewer than "
+                f"{_SHORTEST_FRAME} samples. Pass samples per second (16000 for 16 kHz), or a longer window."
             )
         if self.max_frequency is not None:
             check_number("max_frequency", self.max_frequency, 1, self.sampling_rate / 2)
@@ -195,12 +195,12 @@ class Audio(Modality):
 
 
 class Clips(Ragged):
-    """Clips in the dtype they came in; a slice is float32 on the scale of full scale, NaN after a clip's end."""
+    """Clips in their original dtype; a slice is float32, scaled to [-1, 1], with NaN after a clip's end."""
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         starts, ends = self.offsets[:-1][rows], self.offsets[1:][rows]
         batch = np.full((len(starts), self.length), np.nan, np.float32)
-        # A copy for each clip: an index for each sample would take eight bytes of memory for every two of sound.
+        # Clips are copied one by one: an index per sample would take eight bytes of memory for every two of sound.
         for row, start, end in zip(batch, starts, ends, strict=True):
             wave = self.values[start : min(end, start + self.length)]
             row[: len(wave)] = wave
@@ -209,11 +209,11 @@ class Clips(Ragged):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of what indexing gives."""
+        """Dtype of the slices."""
         return np.dtype(np.float32)
 
     def join(self, more: Ragged) -> Clips:
-        """Put the clips of two into one, of the first's length; in float32 where their dtypes differ."""
+        """Return the clips of both, padded to the length of the first; in float32 if their dtypes differ."""
         values = [self.values, more.values]
         if self.values.dtype != more.values.dtype:
             values = [part * np.float32(full_scale(part.dtype)) for part in values]
@@ -222,7 +222,7 @@ class Clips(Ragged):
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:
-    """Return the factor that takes a dtype's range to [-1, 1]; 1 for floats."""
+    """Return the factor that scales a dtype's range to [-1, 1]; 1 for floats."""
     return 1 / -float(np.iinfo(dtype).min) if dtype.kind == "i" else 1.0
 
 
@@ -236,48 +236,48 @@ def _read_clips(X: Any) -> Clips:
     if hasattr(X, "__array__") and (array := np.asarray(X)).dtype.kind != "O":
         if array.ndim != 2:
             raise ValueError(
-                f"X of shape {array.shape} holds no mono clips: give (n, samples), X[None] for a single clip, or a "
-                "list of (samples_i,) arrays; average stereo over its channels first, X.mean(axis=1)"
+                f"X of shape {array.shape} is not mono clips. Pass (n, samples), X[None] for a single clip, or a list "
+                "of (samples_i,) arrays; average stereo over its channels first, X.mean(axis=1)."
             )
         return Clips(array.reshape(-1), np.arange(len(array) + 1) * array.shape[1], array.shape[1], np.nan)
     if isinstance(X, str) or not isinstance(X, Sequence | np.ndarray):
-        raise TypeError(f"X is a {type(X).__name__}: give an array (n, samples) or a list of (samples_i,) arrays")
+        raise TypeError(f"X is a {type(X).__name__}. Pass an array (n, samples) or a list of (samples_i,) arrays.")
     clips = [np.asarray(clip) for clip in X]
     for row, clip in enumerate(clips):
         if clip.ndim == 0:
             raise TypeError(
-                f"clip {row} of X is {X[row]!r}: give arrays (samples,); files have to be read first, for example with "
-                "scipy.io.wavfile.read"
+                f"clip {row} of X is {X[row]!r}, not an array. Pass arrays (samples,); read files first, for example "
+                "with scipy.io.wavfile.read."
             )
         if clip.ndim != 1:
             raise ValueError(
-                f"clip {row} of X has shape {clip.shape}: give (samples,); average stereo over its channels first"
+                f"clip {row} of X has shape {clip.shape}. Pass (samples,); average stereo over its channels first."
             )
     dtypes = sorted({str(clip.dtype) for clip in clips})
     if len(dtypes) > 1:
-        raise ValueError(f"X has clips of dtypes {' and '.join(dtypes)}, whose scales differ: give all in one dtype")
+        raise ValueError(f"X has clips of dtypes {' and '.join(dtypes)}, whose scales differ. Pass all in one dtype.")
     if not clips:
-        raise ValueError("X has 0 sample(s) (n_samples=0): give a clip or more")
+        raise ValueError("X has 0 sample(s) (n_samples=0). Pass at least one clip.")
     return Clips.of(clips, max(map(len, clips)), np.nan)
 
 
 def _check_clips(clips: Clips) -> None:
-    """Raise a ValueError for what is no sound: another dtype, no samples, NaN or infinity."""
+    """Raise a ValueError for clips of another dtype, without samples, or with NaN or infinity."""
     values = clips.values
     if values.dtype.kind != "f" and values.dtype not in (np.int16, np.int32):
         raise ValueError(
-            f"X has dtype {values.dtype}, whose scale is not known: give int16, int32, or floats in [-1, 1], for "
-            "example X.astype(np.int16)"
+            f"X has dtype {values.dtype}, whose scale is unknown. Pass int16, int32, or floats in [-1, 1], for "
+            "example X.astype(np.int16)."
         )
     if not clips.lengths.all():
-        raise ValueError(f"clip {clips.lengths.argmin()} of X has no samples: drop it")
+        raise ValueError(f"clip {clips.lengths.argmin()} of X has no samples. Drop it.")
     if values.dtype.kind == "f" and len(values):
         _check_finite(clips)
 
 
 def _check_finite(clips: Clips) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
-        # One sum tells in most cases, and needs no array of X's size.
+        # One sum decides in most cases, and needs no array of X's size.
         if np.isfinite(clips.values.sum(dtype=np.float64)) and max(clips.values.max(), -clips.values.min()) < _LOUDEST:
             return
     wrong = np.flatnonzero(~(np.abs(clips.values) < _LOUDEST))
@@ -285,8 +285,8 @@ def _check_finite(clips: Clips) -> None:
         return
     row = np.searchsorted(clips.offsets, wrong[0], side="right") - 1
     value = clips.values[wrong[0]]
-    what = "NaN" if np.isnan(value) else f"{value:.0e}, which is no sound," if np.isfinite(value) else "infinity"
+    what = "NaN" if np.isnan(value) else f"{value:.0e}, which is too large," if np.isfinite(value) else "infinity"
     raise ValueError(
-        f"Input X contains {what} in clip {row}, sample {wrong[0] - clips.offsets[row]}: cut or repair it; clips of "
-        "unequal lengths are a list of arrays, without padding"
+        f"Input X contains {what} in clip {row}, sample {wrong[0] - clips.offsets[row]}. Cut or repair it; pass clips "
+        "of unequal lengths as a list of arrays, without padding."
     )

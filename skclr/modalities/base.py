@@ -1,4 +1,4 @@
-"""How a modality reads X: the one place that knows what the user's array looks like."""
+"""The base class of modalities, which read X: only they know the layout of the user's array."""
 
 from __future__ import annotations
 
@@ -21,30 +21,33 @@ from skclr.data.stored import Joined, Stored
 from skclr.files.plain import Plain
 from skclr.views import VIEWS
 
-# Of one sample: an hour of audio, or an image of 67 megapixels. A stranger's model asks for no more memory than that.
+# Values per sample: an hour of audio, or an image of 67 megapixels. It bounds the memory that an untrusted file can ask
+# for.
 LARGEST_SAMPLE = 2**26
 
 
 class Modality(Plain, ABC):
-    """A way to read X into tensors.
+    """Base class of modalities, which read X into tensors.
 
-    In a tensor of floats NaN is what is not there: a missing value, the end of a series that others outlast. Settings
-    are kept under their names and what was learned in annotated attributes, for files: see `skclr.files.plain.Plain`.
+    In tensors of floats, NaN marks what is absent: a missing value, or the steps after the end of a shorter series.
+    For saving, settings are stored under their names and learned values in annotated attributes: see
+    `skclr.files.plain.Plain`.
 
     Attributes
     ----------
-    encoder, views, passthrough : defaults: names of the encoder and of the view maker, and whether `transform` returns
-        the plain features beside the embedding. The last two may follow from what was read.
-    told_by : name of a parameter that no other modality has, by which `modality="auto"` knows this one.
-    sample_types : types of samples that no other modality takes; arrays of numbers are told apart by their shapes.
-    loss_params : arguments of default losses, by the names of these.
-    batch_size, most_epochs : what "auto" is at most.
-    n_steps : optimiser steps that `max_epochs="auto"` spends.
-    embedding_weight : variance of the embedding, in that of the plain features that it stands beside.
-    few_rows : up to so many rows a network learns from the plain features by default, and not from the samples.
+    encoder, views, passthrough : defaults: names of the encoder and of the view maker, and whether `transform` appends
+        the plain features to the embedding. The last two may depend on the data.
+    told_by : name of a parameter that no other modality has; if it is passed, `modality="auto"` chooses this
+        modality.
+    sample_types : types of samples that no other modality takes; arrays of numbers are distinguished by their shapes.
+    loss_params : arguments of default losses, by loss name.
+    batch_size, most_epochs : upper limits of "auto".
+    n_steps : optimiser steps of `max_epochs="auto"`.
+    embedding_weight : variance of the embedding, relative to that of the plain features appended to it.
+    few_rows : up to this number of rows, networks learn from the plain features by default instead of the samples.
     any_length : whether `features` takes samples shorter than those of the fit.
-    prepare : takes samples of `to_tensor` to samples as views and networks see them, on the device and without
-        gradients; None where they are the same.
+    prepare : converts samples from `to_tensor` to samples as views and networks see them, on the device and without
+        gradients; None if they are the same.
     shape_ : shape of one sample as views see it; set by the first `read`.
     """
 
@@ -68,65 +71,65 @@ class Modality(Plain, ABC):
 
     @property
     def views_params(self) -> Mapping[str, Any]:
-        """Return arguments of the default views."""
+        """Return the arguments of the default views."""
         return {}
 
     @property
     def passthrough(self) -> bool:
-        """Return whether plain features are beside the embedding by default."""
+        """Return whether the plain features are appended to the embedding by default."""
         return False
 
     @property
     def base_modality(self) -> Modality:
-        """Return the modality that reads X: itself, where it does not stand on the features of another."""
+        """Return the modality that reads X: self, unless this one is based on the features of another."""
         return self
 
     @abstractmethod
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
-        """Check X and give its rows on the host, without a copy where that is possible.
+        """Check X and return its rows in host memory, without a copy if possible.
 
         Parameters
         ----------
         X : what the user passed, `opened`.
-        estimator : on which scikit-learn's validation records the features and whom errors name.
-        reset : True learns shape and statistics from X, False holds X against what was learned.
+        estimator : scikit-learn's validation records the features on it, and errors name it.
+        reset : True learns shape and statistics from X; False checks X against what was learned.
 
         Returns
         -------
-        An array (n, ...), or what has its length, takes index arrays and says by `shape` what it would be as one.
+        Array (n, ...), or an object that has its length and its `shape` and takes index arrays.
 
         Raises
         ------
-        ValueError, TypeError : where X cannot be read; the message says what to do.
+        ValueError, TypeError : if X cannot be read; the message says what to do.
         """
 
     def read_as(self, X: Any, estimator: BaseEstimator, learned: Self, names: Any) -> Any:
-        """Learn from X as `read` does, but keep what categories, tokens and pixels mean to a trained encoder.
+        """Learn from X as `read` does, but keep the codes of categories, tokens and pixels for a trained encoder.
 
-        Statistics are learned anew. By default nothing is kept: to most encoders a number is a number.
+        Statistics are learned again. By default nothing is kept, since plain numbers need no codes.
 
         Parameters
         ----------
         X, estimator : as for `read`.
-        learned : modality that read what the encoder was trained on.
-        names : of its columns; None if they had none.
+        learned : modality that read the training data of the encoder.
+        names : its column names; None if it had none.
 
         Raises
         ------
-        ValueError : if X cannot mean the same to the encoder.
+        ValueError : if X cannot have the same meaning to the encoder.
         """
         return self.read(X, estimator, reset=True)
 
     def shortened(self, rows: Any) -> Any:
-        """Return what `read` returned, padded no longer than its own samples need, if views ignore the padding."""
+        """Return the rows that `read` returned, without padding beyond their longest sample if views ignore it."""
         return rows
 
     @abstractmethod
     def to_tensor(self, rows: Any) -> Tensor:
-        """Take a slice of what `read` gave to (B, *shape_), float32 or, where samples are tokens, int64."""
+        """Convert a slice of the rows to a tensor (B, *shape_), float32, or int64 if samples are tokens."""
 
     def join(self, rows: Any, more: Any) -> Any:
-        """Put rows of two calls of `read` into one."""
+        """Return the rows of two calls of `read`, concatenated."""
         if isinstance(rows, Stored) or isinstance(more, Stored):
             return Joined(rows, more)
         return np.concatenate([rows, more])
@@ -134,7 +137,7 @@ class Modality(Plain, ABC):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """See `Plain.from_state`."""
-        # Earlier versions wrote `views` and `passthrough` beside what they follow from.
+        # Earlier versions stored `views` and `passthrough`, although they follow from other attributes.
         if state.get("views", "neighbors") not in VIEWS:
             raise ValueError(f"views={state['views']!r} is unknown")
         return super().from_state({name: v for name, v in state.items() if name not in ("views", "passthrough")})
@@ -143,12 +146,12 @@ class Modality(Plain, ABC):
         """See `Plain.check_state`."""
         missing = [name for name in get_type_hints(type(self)) if not hasattr(self, name)]
         if missing:
-            raise ValueError(f"{', '.join(missing)} is missing")
+            raise ValueError(f"the learned {', '.join(missing)} is missing")
         if not self.shape_ or min(self.shape_) < 1 or math.prod(self.shape_) > LARGEST_SAMPLE:
-            raise ValueError(f"samples of shape {self.shape_} are empty, or larger than {LARGEST_SAMPLE:,} values")
+            raise ValueError(f"samples of shape {self.shape_} are empty or have more than {LARGEST_SAMPLE:,} values")
 
     def example(self) -> Tensor:
-        """Return two empty samples, as `to_tensor` would; of the second there is as little as can be of any."""
+        """Return two blank samples in the format of `to_tensor`; the second is as short as a sample can be."""
         return torch.zeros(2, *self.shape_)
 
     def preprocessing(self) -> nn.Module:
@@ -156,24 +159,24 @@ class Modality(Plain, ABC):
         return nn.Identity()
 
     def reader(self) -> tuple[nn.Module, Tensor]:
-        """Return what `read` and `to_tensor` do, checks aside, as a layer, for networks that leave Python.
+        """Return `read` and `to_tensor` as a layer, without their checks, for exported networks.
 
         Returns
         -------
-        The layer, and two samples (2, ...) as tensors that it takes.
+        The layer, and an example input: two samples (2, ...) as a tensor.
 
         Raises
         ------
-        ValueError : where X holds what no tensor does; the message says what.
+        ValueError : if X holds what a tensor cannot hold; the message says what.
         """
-        raise ValueError(f"modality={type(self).__name__} has no reader() that an exported network could begin with")
+        raise ValueError(f"{type(self).__name__} cannot be exported. Implement its reader().")
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the plain features of samples: the baseline of an embedding, and where neighbours are looked for.
+        """Return the plain features of samples: the baseline of an embedding, and the space of neighbour searches.
 
         Parameters
         ----------
-        x : (B, *shape_), as `to_tensor` makes it.
+        x : (B, *shape_), as `to_tensor` returns it.
 
         Returns
         -------
@@ -188,7 +191,7 @@ class Modality(Plain, ABC):
             return plan.features(plan.example()).shape[1]
 
     def on_meta(self) -> Self:
-        """Return a copy whose tensors have shapes but no values, and take no memory."""
+        """Return a copy with tensors on the meta device: they have shapes, but no values, and take no memory."""
         return _on_meta(self)
 
     def settings(self) -> dict[str, Any]:
@@ -196,30 +199,30 @@ class Modality(Plain, ABC):
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def restore(self, x: Tensor, X: Any) -> Any:
-        """Take samples, or views of them, back to what a person would look at.
+        """Convert samples, or views of them, back to a form for people.
 
         Parameters
         ----------
-        x : (B, *shape), as `to_tensor` or a view maker makes them.
-        X : the rows of the user's X that they were made of.
+        x : (B, *shape), as `to_tensor` or a view maker returns them.
+        X : the rows of the user's X that they come from.
 
         Returns
         -------
-        Of length B: images (B, H, W) or (B, H, W, C), series (B, C, T), spectrograms (B, n_mels, frames), values
-        (B, d) as objects, texts as lists of tokens.
+        A sequence of length B: images (B, H, W) or (B, H, W, C), series (B, C, T), spectrograms (B, n_mels, frames),
+        values (B, d) as objects, or lists of tokens.
         """
         return x.cpu().numpy()
 
     def facts(self) -> dict[str, Any]:
-        """Return what encoders and view makers may ask to know of the data, by name.
+        """Return the facts about the data that encoders and view makers can request, by name.
 
-        A class that wants one declares its name in `facts` and has an argument of that name in its constructor.
+        A class requests a fact by its name in `facts`, and takes it as the constructor argument of that name.
         """
         return {"features": self.features}
 
 
 def _on_meta(part: Any) -> Any:
-    """Return a copy of a plain part, and of the parts that it holds, whose tensors have no values."""
+    """Return a copy of a plain part, and of the parts that it holds, with tensors on the meta device."""
     if isinstance(part, Tensor):
         return part.to("meta")
     if not isinstance(part, Plain):
@@ -230,11 +233,11 @@ def _on_meta(part: Any) -> Any:
 
 
 def first_sample(X: Any) -> Any:
-    """Return the first sample of a sequence that is not missing; None if X is no sequence of samples."""
+    """Return the first sample that is not missing; None if X is not a sequence of samples."""
     if isinstance(X, str | bytes | os.PathLike):
-        # One that should have been a list of them, which the modality says.
+        # A single sample instead of a list: the modality raises the error.
         return X
-    # A Series of polars has no number of dimensions, nor has a column that is no Series.
+    # Neither a polars Series nor a column of another library has ndim.
     is_sequence = isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and hasattr(X, "__getitem__"))
     if is_sequence or (hasattr(X, "to_list") and not hasattr(X, "columns")):
         return next((sample for sample in X if not is_missing(sample)), None)
@@ -242,47 +245,49 @@ def first_sample(X: Any) -> Any:
 
 
 def check_finite(X: Any, names: Any = None, *, allow_nan: bool = False) -> None:
-    """Raise a ValueError that names the first infinity of X, or NaN where it is not allowed, by its place."""
+    """Raise a ValueError if X contains infinity, or NaN unless it is allowed; the message names the first one."""
     values = X.data if issparse(X) else X
     if values.dtype.kind != "f":
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        # One sum tells in most cases, and needs no array of X's size.
+        # One sum decides in most cases, and needs no array of X's size.
         if np.isfinite(values.sum(dtype=np.float64)):
             return
     wrong = np.isinf(values) if allow_nan else ~np.isfinite(values)
     if not wrong.any():
         return
     if issparse(X):
-        raise ValueError("Input X contains NaN or infinity: fill or drop such values first")
+        raise ValueError("Input X contains NaN or infinity. Fill or drop such values first.")
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
     what = "NaN" if np.isnan(X[place]) else "infinity"
     column = f"column {place[1]}" if X.ndim == 2 else f"index {place[1:]}"
     name = f" ({names[place[1]]!r})" if names is not None and X.ndim == 2 else ""
     remedy = "" if what == "infinity" else ", for example with sklearn.impute.SimpleImputer"
     raise ValueError(
-        f"Input X contains {what} in row {place[0]}, {column}{name}: fill or drop such values first{remedy}"
+        f"Input X contains {what} in row {place[0]}, {column}{name}. Fill or drop such values first{remedy}."
     )
 
 
 def check_no_dates(X: Any) -> None:
     """Raise a ValueError for a polars DataFrame with dates or durations, which numpy converts to numbers."""
     if any(getattr(dtype, "is_temporal", bool)() for dtype in getattr(X, "dtypes", ())):
-        raise ValueError("X holds dates or durations where numbers are needed: convert them first")
+        raise ValueError("X holds dates or durations. Convert them to numbers first.")
 
 
 def check_two_samples(X: Any, caller: str = "fit needs", remedy: str = "") -> None:
-    """Raise a ValueError where there is nothing to contrast a sample with."""
+    """Raise a ValueError if X has fewer than two samples, since a sample is contrasted with others."""
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     if n_samples < 2:
-        raise ValueError(f"X has {n_samples} sample(s) (n_samples={n_samples}): {caller} 2 or more to contrast{remedy}")
+        raise ValueError(
+            f"X has {n_samples} sample(s) (n_samples={n_samples}), but {caller} 2 or more to contrast{remedy}."
+        )
 
 
 def unmasked(X: Any) -> Any:
-    """Return a masked array as a plain one, with NaN where it is masked; return anything else as it is.
+    """Return a masked array as a plain one, with NaN at masked entries; return anything else unchanged.
 
-    Masked whole numbers become float64, because an integer dtype has no NaN. In an array of objects or strings None
-    marks what was masked.
+    Masked integers become float64, because integer dtypes have no NaN. In arrays of objects or strings, None marks
+    masked entries.
     """
     if not isinstance(X, np.ma.MaskedArray):
         return X
@@ -300,7 +305,7 @@ def unmasked(X: Any) -> Any:
 
 
 def check_unmasked(X: Any, reason: str) -> None:
-    """Raise a ValueError if something is masked in X, an array or a list of arrays, where NaN has no meaning."""
+    """Raise a ValueError if X, an array or a list of arrays, has masked entries, for data without NaN."""
     for samples in X if isinstance(X, list | tuple) else [X]:
         if isinstance(samples, np.ma.MaskedArray) and np.ma.is_masked(samples):
             raise ValueError(f"X has masked values, but {reason}. Fill them first, for example with X.filled(0).")

@@ -1,4 +1,4 @@
-"""Categories as codes, column by column."""
+"""Encoding of categories as codes, column by column."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import numpy as np
 from skclr.data.columns import is_missing
 from skclr.files.plain import Plain
 
-# Most values of a column that are kept by name: the rest are too rare to learn from, and a file would hold them all.
+# Most values of a column that are stored by name: others are too rare to learn from, and would enlarge every file.
 _MOST_NAMES = 2**16
 _BOOLEANS = {"true": True, "false": False}
 
 
 class Categories(Plain):
-    """Codes of the categories of each column, from 0 on; NaN for a missing value and for one that `fit` has not seen.
+    """Encode the categories of each column as codes from 0; missing values and unseen ones are NaN.
 
-    The values seen in `fit` settle the kind of a column, and its codes show it later. Where all were numbers or
-    booleans, a value is looked up as a number, and so is text that spells one. Otherwise the column holds text: text is
-    looked up as it is ("01" is not "1"), and a number by its spelling as an integer, else as a float.
+    The values seen in `fit` determine the kind of a column, which later follows from its codes. If all were numbers or
+    booleans, values are looked up as numbers, and so is text that spells one. Otherwise the column holds text: text is
+    looked up unchanged ("01" is not "1"), and a number by its spelling as an integer, else as a float.
 
     Parameters
     ----------
-    max_categories : most codes of a column; the rarest categories beyond that share the last one.
+    max_categories : maximum number of codes per column; the rarest categories beyond that share the last one.
     """
 
     codes_: tuple[dict[Any, int], ...] = ()
@@ -54,7 +54,7 @@ class Categories(Plain):
         return encoded
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
-        """Take codes (n, k) to categories, None where there is none; of several that share a code to the first."""
+        """Return the categories of codes (n, k): the first of those that share a code, None for unknown codes."""
         table = np.empty(encoded.shape, dtype=object)
         for j, codes in enumerate(self.codes_):
             names = {code: value for value, code in reversed(codes.items())}
@@ -70,12 +70,12 @@ class Categories(Plain):
         """See `Plain.check_state`."""
         for codes, size in zip(self.codes_, self.sizes, strict=True):
             if set(codes.values()) != set(range(size)):
-                raise ValueError("codes of categories do not count from 0 on")
+                raise ValueError("the codes of categories are not consecutive from 0")
 
     def _codes(self, times: Counter[Any]) -> dict[Any, int]:
         known = sorted(times)
         n_rare = len(known) - self.max_categories + 1 if len(known) > self.max_categories else 0
-        # As OrdinalEncoder breaks ties.
+        # Ties are broken as in OrdinalEncoder.
         by_count = sorted(known, key=times.__getitem__)
         rare, forgotten = set(by_count[:n_rare]), set(by_count[: max(0, len(known) - _MOST_NAMES)])
         codes = {value: code for code, value in enumerate(value for value in known if value not in rare)}
@@ -98,30 +98,30 @@ def count_values(tables: Iterable[np.ndarray]) -> list[Counter[Any]]:
 
 
 def warn_of_unseen(names: list[Any], categories: np.ndarray, codes: np.ndarray) -> None:
-    """Warn of columns in which there are values, but none that fit has seen; of a single value nothing is said."""
+    """Warn about columns with two or more values, none of which was seen in `fit`."""
     empty = np.flatnonzero(np.isnan(codes).all(axis=0))
     unseen = [repr(names[j]) for j in empty if sum(not is_missing(value) for value in categories[:, j]) > 1]
     if unseen:
         warnings.warn(
-            f"no value of column{'s' * (len(unseen) > 1)} {', '.join(unseen)} was seen in fit, so that all count as "
-            "missing: check that X holds the same columns, spelled alike",
+            f"no value of column{'s' * (len(unseen) > 1)} {', '.join(unseen)} was seen in fit, so all of them count as "
+            "missing. Check that X has the same columns and spellings.",
             UserWarning,
             stacklevel=2,
         )
 
 
 def holds_text(values: Iterable[Any]) -> bool:
-    """Return whether the categories of a column are text, by the first: either all are or none is."""
+    """Return whether the categories of a column are text; the first decides, since all are of one kind."""
     return isinstance(next(iter(values), None), str)
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number or a boolean, of Python's or of numpy's."""
+    """Return whether a value is a number or a boolean of Python or numpy."""
     return isinstance(value, Real | Decimal | np.bool_)
 
 
 def parse_number(text: str) -> Any:
-    """Return the number or boolean that a text spells; raise a ValueError where it spells none."""
+    """Return the number or boolean that a text spells; raise a ValueError if it spells none."""
     if "_" in text:
         raise ValueError(f"could not convert string to float: {text!r}")
     if (word := text.strip().lower()) in _BOOLEANS:
@@ -133,7 +133,7 @@ def parse_number(text: str) -> Any:
 
 
 def _typed(value: Any) -> tuple[type, Any]:
-    # True is equal to 1, but no other spelling of it.
+    # True equals 1, but is a different category.
     if is_number(value):
         value = _plain_number(value)
         return (bool if isinstance(value, bool) else float), value
@@ -151,7 +151,7 @@ def _of_one_kind(times: Counter[tuple[type, Any]]) -> Counter[Any]:
 def _code(codes: dict[Any, int], value: Any, is_text: bool) -> float:
     try:
         return codes[value]
-    except (KeyError, TypeError):  # TypeError: lists have no hash.
+    except (KeyError, TypeError):  # TypeError: lists cannot be hashed.
         if is_missing(value):
             return np.nan
     keys = _spellings(value) if is_text else _numbers(value)
@@ -159,7 +159,7 @@ def _code(codes: dict[Any, int], value: Any, is_text: bool) -> float:
 
 
 def _spellings(value: Any) -> list[str]:
-    """Return how a value of a column of text may be written, the preferred way first."""
+    """Return the possible spellings of a value in a column of text, the preferred one first."""
     if not is_number(value):
         return [str(value)]
     number = _plain_number(value)
@@ -174,7 +174,7 @@ def _spellings(value: Any) -> list[str]:
 
 
 def _numbers(value: Any) -> list[Hashable]:
-    """Return the number that a value of a column of numbers is, or none."""
+    """Return a value of a column of numbers as a number, in a list that is empty if it is not one."""
     try:
         return [_plain_number(value) if is_number(value) else parse_number(value)]
     except (TypeError, ValueError, AttributeError):
@@ -182,7 +182,7 @@ def _numbers(value: Any) -> list[Hashable]:
 
 
 def _plain_number(value: Any) -> bool | int | float:
-    """Return one of Python's own numbers; integers beyond float64 keep all their digits."""
+    """Return a built-in number; integers beyond float64 keep all their digits."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     return int(value) if isinstance(value, Integral) else float(value)

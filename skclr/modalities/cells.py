@@ -1,4 +1,4 @@
-"""What the cells of a table hold: numbers, categories, or neither."""
+"""Reading the cells of a table: numbers, categories, or neither."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from skclr.modalities.base import unmasked
 from skclr.modalities.categories import is_number, parse_number
 
 _CATEGORY_NAMES = {"category", "bool", "boolean", "str", "string", "String", "Boolean", "Categorical", "Enum"}
-# As Arrow calls them, in pandas.
+# The names of Arrow types in pandas.
 _CATEGORY_NAMES |= {"large_string", "string_view", "dictionary<values=string, indices=int32, ordered=0>"}
 _NUMBERS: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "accept_sparse": "csr"}
 
 
 def is_frame(X: Any) -> bool:
-    """Return whether X is a DataFrame of pandas or polars."""
+    """Return whether X is a pandas or polars DataFrame."""
     return hasattr(X, "dtypes") and hasattr(X, "columns")
 
 
 def as_table(X: Any) -> Any:
-    """Return a table as a DataFrame, a sparse matrix or an array; its cells are as they were.
+    """Return a table as a DataFrame, a sparse matrix or an array, with its cells unchanged.
 
     Raises
     ------
-    ValueError, TypeError : where it is no table.
+    ValueError, TypeError : if X is not a table.
     """
     X = unmasked(X)
     if is_frame(X):
@@ -41,19 +41,19 @@ def as_table(X: Any) -> Any:
         return _listed(X)
     if hasattr(X, "to_list"):
         kind = type(X).__name__
-        raise ValueError(f"X is one column, a {kind}: pass a DataFrame, or set modality to say what the column holds")
+        raise ValueError(f"X is one column, a {kind}. Pass a DataFrame, or set modality to what the column holds.")
     return X if issparse(X) else _two_dimensional(np.asarray(X))
 
 
 def _two_dimensional(X: np.ndarray) -> np.ndarray:
     if X.dtype.kind in "mMV":
         raise ValueError(
-            f"X of dtype {X.dtype} holds no numbers: convert dates and records to columns of numbers first"
+            f"X of dtype {X.dtype} is not a table of numbers. Convert dates and records to columns of numbers first."
         )
     if X.ndim != 2:
         raise ValueError(
-            f"X of shape {X.shape} is not a table: Expected 2D array, got {X.ndim}D array instead. Reshape your data, "
-            "with X.reshape(-1, 1) if it is one column, or X.reshape(1, -1) if it is one row"
+            f"X of shape {X.shape} is not a table: Expected 2D array, got {X.ndim}D array instead. Reshape your data "
+            "with X.reshape(-1, 1) if it is one column, or X.reshape(1, -1) if it is one row."
         )
     return np.char.decode(X, "utf-8", "replace") if X.dtype.kind == "S" else X
 
@@ -62,12 +62,12 @@ def _listed(X: list[Any] | tuple[Any, ...]) -> np.ndarray:
     try:
         array = np.asarray(X)
     except ValueError as error:
-        raise ValueError(f"X is a list whose rows are no table ({error}): pass rows of one length") from error
-    # As an array of strings, 1 and "1" would be one.
+        raise ValueError(f"X is a list whose rows do not form a table ({error}). Pass rows of one length.") from error
+    # In an array of strings, 1 and "1" would be the same.
     return _two_dimensional(array if array.dtype.kind in "biufcmM" else np.asarray(X, dtype=object))
 
 
-# -- which columns hold what ------------------------------------------------------------------------
+# -- kinds of columns ---------------------------------------------------------------------------------
 
 
 def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
@@ -75,8 +75,8 @@ def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
 
     Parameters
     ----------
-    X : table of d columns.
-    chosen : as `Tabular` takes categorical_features.
+    X : table with d columns.
+    chosen : categorical_features of `Tabular`.
 
     Returns
     -------
@@ -84,18 +84,18 @@ def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
 
     Raises
     ------
-    ValueError : for columns that X does not have or has twice, and for dtypes that are neither numbers nor categories.
+    ValueError : for missing or duplicate columns, and for dtypes that are neither numbers nor categories.
     """
     names = list(X.columns) if is_frame(X) else []
     repeated = [name for name, times in Counter(map(str, names)).items() if times > 1]
     if repeated:
-        raise ValueError(f"X has more than one column named {repeated[0]!r}: rename or drop all but one")
+        raise ValueError(f"X has more than one column named {repeated[0]!r}. Rename or drop all but one.")
     n_columns = X.shape[1] if getattr(X, "ndim", 2) == 2 and hasattr(X, "shape") else 0
     if chosen is None or len(chosen) == 0 or (isinstance(chosen, str) and not names):
         return np.zeros(n_columns, dtype=bool)
     if isinstance(chosen, str):
         return _by_dtype(X, np.zeros(n_columns, dtype=bool))
-    # Of objects: in an array of text, names that are numbers would be none.
+    # An array of objects: in an array of text, names that are numbers would become text.
     listed = np.asarray(chosen, dtype=object)
     values = listed.ravel().tolist()
     is_mask = all(isinstance(value, bool | np.bool_) for value in values)
@@ -105,15 +105,15 @@ def categorical_columns(X: Any, chosen: Any) -> np.ndarray:
     places = list(range(n_columns)) if by_number else names
     if listed.ndim != 1 or is_mask or any(value not in places for value in values):
         raise ValueError(
-            f"categorical_features={chosen!r} does not fit X of {n_columns} columns: pass their names, their numbers "
-            "from 0, or one boolean per column"
+            f"categorical_features={chosen!r} does not fit X of {n_columns} columns. Pass their names, their positions "
+            "from 0, or one boolean per column."
         )
     is_listed = np.array([place in values for place in places], dtype=bool)
     return _by_dtype(X, is_listed) if names else is_listed
 
 
 def _by_dtype(X: Any, chosen: np.ndarray) -> np.ndarray:
-    """Return whether each column of a DataFrame holds categories: it is `chosen`, or its dtype says so."""
+    """Return whether each column of a DataFrame holds categories, by `chosen` or by its dtype."""
     is_category = chosen.copy()
     wrong = []
     for place, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
@@ -125,14 +125,14 @@ def _by_dtype(X: Any, chosen: np.ndarray) -> np.ndarray:
             wrong.append(f"{name!r} ({kind})")
     if wrong:
         raise ValueError(
-            f"X has columns that are neither numbers nor categories: {', '.join(wrong)}; turn them into numbers "
-            "first, for example with skrub.TableVectorizer, or drop them"
+            f"X has columns that are neither numbers nor categories: {', '.join(wrong)}. Drop them, or convert them to "
+            "numbers first, for example with skrub.TableVectorizer."
         )
     return is_category
 
 
 def _kind(dtype: Any, column: Any) -> str:
-    """Return "category", "number" or, where a column holds neither, what it holds instead."""
+    """Return "category", "number" or, if a column holds neither, what it holds instead."""
     name = str(dtype)
     if name.split("(")[0].split("[")[0] in _CATEGORY_NAMES:
         return "category"
@@ -140,7 +140,7 @@ def _kind(dtype: Any, column: Any) -> str:
         return "number"
     if getattr(dtype, "kind", "O") in "mM":
         return name
-    # What an unfamiliar dtype means is seen from its values.
+    # Unknown dtypes are classified by their values.
     found = {_kind_of_value(value) for value in column.to_list() if not is_missing(value)}
     if "category" in found:
         return "category"
@@ -164,10 +164,10 @@ def _is_numeric(dtype: Any) -> bool:
 
 
 def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Split a DataFrame into a DataFrame of its numbers and an object array of its categories."""
+    """Split a DataFrame into a DataFrame of the numbers and an object array of the categories."""
     names = list(X.columns)
     numeric = [name for name, c in zip(names, is_categorical, strict=True) if not c]
-    # Of polars, no columns would be no rows.
+    # A polars DataFrame without columns has no rows.
     numbers = X[numeric] if numeric else np.empty((len(X), 0))
     columns = [X[name].to_list() for name, c in zip(names, is_categorical, strict=True) if c]
     categories = np.empty((len(X), len(columns)), dtype=object)
@@ -178,7 +178,7 @@ def split_frame(X: Any, is_categorical: np.ndarray) -> tuple[Any, np.ndarray]:
 
 
 def column_names(X: Any) -> list[Any]:
-    """Return the names of a table's columns, or their numbers where they have none."""
+    """Return the column names of a table, or their positions if it has none."""
     return list(X.columns) if is_frame(X) else list(range(X.shape[1] if getattr(X, "ndim", 0) == 2 else 0))
 
 
@@ -188,13 +188,13 @@ def read_numbers(X: Any, names: list[Any], estimator: BaseEstimator | None = Non
     Parameters
     ----------
     X : as `as_table` returns it.
-    names : of its columns, for errors.
-    estimator : on which scikit-learn's validation records the features; None does without.
+    names : column names, for errors.
+    estimator : scikit-learn's validation records the features on it; None skips that.
     reset : as for `Modality.read`.
 
     Raises
     ------
-    ValueError, TypeError : for a value that is no number; the message names its row and column.
+    ValueError, TypeError : for a value that is not a number; the message names its row and column.
     """
     if is_frame(X) and not _is_sparse_frame(X):
         if estimator is not None:
@@ -209,7 +209,7 @@ def read_numbers(X: Any, names: list[Any], estimator: BaseEstimator | None = Non
 
 
 def _is_sparse_frame(X: Any) -> bool:
-    """Return whether all columns are sparse ones of pandas, zero where nothing is stored."""
+    """Return whether all columns are sparse pandas columns whose fill value is zero."""
     return len(X.columns) > 0 and all(getattr(dtype, "fill_value", None) == 0 for dtype in X.dtypes)
 
 
@@ -226,10 +226,10 @@ def _numbers_of_column(column: Any, name: Any, dtype: Any) -> np.ndarray:
     kind = getattr(dtype, "kind", "O")
     if kind in "mM":
         raise TypeError(
-            f"X holds {dtype} in column {name!r}, where a table needs numbers: convert dates and durations to numbers"
+            f"X holds {dtype} in column {name!r}, where a table needs numbers. Convert dates and durations to numbers."
         )
     if kind in "biuf":
-        # With gaps, of pandas' own dtypes and of Arrow's.
+        # pandas dtypes with missing values, Arrow's included.
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     if hasattr(dtype, "is_float") and (dtype.is_float() or dtype.is_integer()):
         return column.cast(float).to_numpy()
@@ -260,11 +260,11 @@ def _not_a_number(value: Any, place: str, error: Exception) -> Exception:
     shown = reprlib.repr(value)
     if isinstance(value, str):
         return ValueError(
-            f"X holds text where a table needs numbers, {shown} {place}: pass a number or NaN there, or, before fit, "
-            "name the column in modality_params={'categorical_features': ...}"
+            f"X holds text where a table needs numbers, {shown} {place}. Pass a number or NaN there or, before fit, "
+            "name the column in modality_params={'categorical_features': ...}."
         )
     if isinstance(error, OverflowError):
-        return ValueError(f"X holds {shown} {place}, which is too large for a float: rescale the column")
+        return ValueError(f"X holds {shown} {place}, which is too large for a float. Rescale the column.")
     return TypeError(
-        f"X holds {shown} {place}, where a table needs numbers: convert it to a number, or drop the column ({error})"
+        f"X holds {shown} {place}, where a table needs numbers ({error}). Convert it to a number, or drop the column."
     )

@@ -1,4 +1,4 @@
-"""Columns of a table that are no features: identifiers, dates as text, constants, and copies of the target."""
+"""Columns of a table that are not features: identifiers, dates as text, constants, and copies of the target."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from skclr.data.columns import is_missing
 from skclr.modalities.base import unmasked
 from skclr.modalities.categories import holds_text
 
-# A column of text with more distinct values than this, nearly one a row, tells rows apart and nothing else.
+# A column of text with more distinct values than this, and in nearly every row another one, identifies rows.
 _MOST_CATEGORIES = 50
 _NEARLY_ALL = 0.9
-# Values that are looked at to recognise dates.
+# Number of values that are inspected to recognise dates.
 _FIRST_VALUES = 100
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _TIME = r"([T ,]+\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([ap]m)?\s*(z|utc|gmt|[+-]\d{2}:?\d{2})?)?"
@@ -30,13 +30,13 @@ _DATE = re.compile(
 
 
 class DoubtfulColumns(NamedTuple):
-    """Columns that are no features, each list by the columns' names, or by their numbers where they have none.
+    """Names of columns that are not features, or their positions if the table has no names.
 
     Attributes
     ----------
-    identifiers : text with a value of its own in nearly every row.
+    identifiers : text that is different in nearly every row.
     dates : text that spells dates.
-    constants : one value in every row.
+    constants : columns with the same value in every row.
     targets : the target itself, or values that determine it.
     """
 
@@ -47,17 +47,16 @@ class DoubtfulColumns(NamedTuple):
 
 
 def doubtful_columns(X: Any, y: Any = None) -> DoubtfulColumns:
-    """Find the columns of a table that are no features.
+    """Find the columns of a table that are not features.
 
     Parameters
     ----------
-    X : DataFrame of pandas or polars, or (n, d) array, dense or sparse.
-    y : (n,) classes, to look for columns that determine them; None does without. Rows without a class are left out by
-        the caller.
+    X : pandas or polars DataFrame, or (n, d) array, dense or sparse.
+    y : (n,) classes, to look for columns that determine them; None skips that. The caller drops rows without a class.
 
     Returns
     -------
-    Their names, or their numbers, by the kind of doubt.
+    Names or positions of the columns, by reason.
 
     Examples
     --------
@@ -85,7 +84,7 @@ def doubtful_columns(X: Any, y: Any = None) -> DoubtfulColumns:
 
 
 def warn_of_doubtful(names: list[Any], counts: Sequence[Counter[Any]]) -> None:
-    """Warn of columns of text that are no features: identifiers and dates."""
+    """Warn about columns of text that are not features: identifiers and dates."""
     texts = [(name, times) for name, times in zip(names, counts, strict=True) if holds_text(times)]
     dates = [name for name, times in texts if are_dates(times)]
     ids = [name for name, times in texts if name not in dates and is_identifier(len(times), times.total())]
@@ -95,15 +94,15 @@ def warn_of_doubtful(names: list[Any], counts: Sequence[Counter[Any]]) -> None:
     ]
     if found:
         warnings.warn(
-            f"X has columns of {' and of '.join(found)}. As categories they say nothing of new rows: drop them, or "
-            "turn them into numbers",
+            f"X has columns of {' and of '.join(found)}, which carry no information about new rows as categories. "
+            "Drop them, or convert them to numbers.",
             UserWarning,
             stacklevel=2,
         )
 
 
 def named_columns(X: Any) -> list[tuple[Any, np.ndarray]]:
-    """Return the columns of a table, each with its name, or its number where it has none."""
+    """Return the columns of a table with their names, or their positions if it has none."""
     if hasattr(X, "columns"):
         names = list(X.columns)
         columns = [np.empty(len(X), dtype=object) for _ in names]
@@ -115,12 +114,12 @@ def named_columns(X: Any) -> list[tuple[Any, np.ndarray]]:
 
 
 def is_identifier(n_distinct: int, n_values: int) -> bool:
-    """Return whether a column of text with so many distinct values among its values tells rows apart."""
+    """Return whether a column of text with that many distinct values among its values identifies rows."""
     return n_distinct > _MOST_CATEGORIES and n_distinct >= _NEARLY_ALL * n_values
 
 
 def are_dates(texts: Iterable[str]) -> bool:
-    """Return whether the first texts, and there are some, all spell dates."""
+    """Return whether there are texts and the first ones all spell dates."""
     first = [text for text, _ in zip(texts, range(_FIRST_VALUES), strict=False)]
     return bool(first) and all(_DATE.fullmatch(text) for text in first)
 
@@ -128,10 +127,10 @@ def are_dates(texts: Iterable[str]) -> bool:
 def determines(column: np.ndarray, y: np.ndarray) -> bool:
     """Return whether one column determines the class of every row.
 
-    It does where each of its values, seen twice on average, comes with one class, and where a tree of twice as many
-    leaves as there are classes, over numbers or texts in their order, is right about every row.
+    It does if each of its values, which occur twice on average, comes with one class, or if a decision tree with twice
+    as many leaves as there are classes, over the ordered numbers or texts, predicts every row.
     """
-    # Imported here: it brings all linear models along, for which `import skclr` need not wait.
+    # Imported here: it imports all linear models, which would slow down `import skclr`.
     from sklearn.tree import DecisionTreeClassifier
 
     classes, codes = np.unique(y, return_inverse=True)

@@ -21,7 +21,7 @@ from skclr.modalities.pixels import SCALES, WHITE, PixelScale, as_pixels, fracti
 
 _USUAL_CHANNELS = (1, 3, 4)
 _LARGEST = np.float64(1e15)
-# Enough for a mean and a deviation; reading more would only cost time, and memory where images are large.
+# Enough for a mean and a deviation; more would only cost time, and memory for large images.
 _STATISTICS_ROWS = 1_000
 _STATISTICS_VALUES = 2**26
 
@@ -29,22 +29,22 @@ _STATISTICS_VALUES = 2**26
 class Image(Modality):
     """Images (n, H, W), (n, H, W, C) or (n, C, H, W) of real numbers, such images as flat rows, or image files.
 
-    A list of paths, or the path of a folder, is images that Pillow decodes batch by batch, to grey or RGB as the first
-    of them are.
+    Image files, as a list of paths or the path of a folder, are decoded by Pillow batch by batch, to grey or RGB,
+    depending on the first files.
 
-    Pixels mean what they meant in `fit`, whatever their dtype, and images that are plainly on another scale are an
-    error. Whole numbers from 0 to 255 of any dtype are divided by 255; after a fit on uint8, floats are taken as
-    divided already. After a fit on floats from 0 to 1, uint8 is divided. All other numbers are taken as they are: whole
-    numbers of more than 8 bits or below 0, booleans, images of 0 and 1 alone, and floats on any other scale.
+    Pixels keep the scale of `fit`, whatever their dtype; images that are clearly on another scale raise an error. Whole
+    numbers from 0 to 255 of any dtype are divided by 255; after a fit on uint8, floats are assumed to be divided
+    already. After a fit on floats from 0 to 1, uint8 is divided. All other numbers stay as they are: whole numbers of
+    more than 8 bits or below 0, booleans, images of only 0 and 1, and floats on any other scale.
 
     Parameters
     ----------
-    image_shape : shape of one image where X is 2-D with an image a row: (H, W), (H, W, C) or (C, H, W).
-    channels : number of channels, where it is not 1, 3 or 4.
-    channel_axis : 1 or -1, where the shape alone does not tell.
-    rgb : whether the channels are red, green and blue, so that views may turn hues; "auto" believes it of
-        three. Other channels are never mixed, RGBA's neither: give X[..., :3] for views that change colours.
-    size : (H, W) to which image files are resized; None takes them as they are, which must be alike.
+    image_shape : shape of one image if X is 2-D with one image per row: (H, W), (H, W, C) or (C, H, W).
+    channels : number of channels, if it is not 1, 3 or 4.
+    channel_axis : 1 or -1, if the shape alone is ambiguous.
+    rgb : whether the channels are red, green and blue, so that views may shift hues; "auto" assumes it for three
+        channels. Other channels are never mixed, including RGBA: pass X[..., :3] for views that change colours.
+    size : (H, W) to which image files are resized; None keeps their size, which must be the same for all.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Image(Modality):
     input_shape_: tuple[int, ...]
     axis_: int | None
     rgb_: bool
-    # Models saved before these were learned have `uint8_` at most; without it, pixels are taken for floats.
+    # Models saved before these were learned have `uint8_` at most; without it, pixels are assumed to be floats.
     scale_: str = "unknown"
     range_: tuple[float, ...] = ()
     whole_: bool = False
@@ -79,13 +79,13 @@ class Image(Modality):
         size: tuple[int, int] | None = None,
     ) -> None:
         if image_shape is not None and len(image_shape) not in (2, 3):
-            raise ValueError(f"image_shape={image_shape}: give (H, W), (H, W, C) or (C, H, W)")
+            raise ValueError(f"image_shape={image_shape}: pass (H, W), (H, W, C) or (C, H, W)")
         if channel_axis not in (None, 1, -1):
-            raise ValueError(f"channel_axis={channel_axis}: give 1 for (n, C, H, W) or -1 for (n, H, W, C)")
+            raise ValueError(f"channel_axis={channel_axis}: pass 1 for (n, C, H, W), -1 for (n, H, W, C)")
         if rgb not in (True, False, "auto"):
-            raise ValueError(f"rgb={rgb!r}: give True, False or 'auto'")
+            raise ValueError(f"rgb={rgb!r}: pass True, False or 'auto'")
         if size is not None and not _is_size(size):
-            raise ValueError(f"size={size!r}: give (H, W), in pixels")
+            raise ValueError(f"size={size!r}: pass (H, W), in pixels")
         self.image_shape = image_shape
         self.channels = channels
         self.channel_axis = channel_axis
@@ -102,41 +102,41 @@ class Image(Modality):
 
     def _read(self, X: Any, estimator: BaseEstimator, *, reset: bool, scale: PixelScale | None = None) -> Any:
         if not reset and self.image_shape is None and getattr(X, "shape", None) == self.input_shape_:
-            raise ValueError(f"X of shape {X.shape} is a single image: give X[None]")
+            raise ValueError(f"X of shape {X.shape} is a single image. Pass X[None].")
         rows = self._open(X, estimator, reset=reset)
         shape = tuple(self.image_shape if self.image_shape and len(rows.shape) == 2 else rows.shape[1:])
         if reset:
             check_two_samples(rows)
             if math.prod(shape) > LARGEST_SAMPLE:
                 raise ValueError(
-                    f"X has images of shape {shape}, more than {LARGEST_SAMPLE:,} values each. Resize them, files with "
-                    "modality_params={'size': (H, W)}, or cut them into pieces."
+                    f"X has images of shape {shape}, more than {LARGEST_SAMPLE:,} values each. Resize or cut them; for "
+                    "files, set modality_params={'size': (H, W)}."
                 )
             self.input_shape_ = shape
             self.axis_ = self._find_channels((rows.shape[0], *shape))
             self._learn_statistics(rows, scale)
-            self._know_colors()
+            self._learn_rgb()
         elif shape != self.input_shape_:
             raise ValueError(
                 f"X has images of shape {shape}, but this embedder was fitted on "
-                f"{self.input_shape_}: resize them, or fit again"
+                f"{self.input_shape_}. Resize them, or fit again."
             )
         return self._to_scale(rows)
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
-        """Take rows, on the scale of `fit`, to (B, C, H, W) with uint8 divided by 255."""
+        """Convert rows, on the scale of `fit`, to (B, C, H, W), with uint8 divided by 255."""
         images = rows.reshape(len(rows), *self.input_shape_)
         if self.axis_ is None:
             images = images[:, None]
         elif self.axis_ == -1:
             images = np.moveaxis(images, -1, 1)
         if images.dtype == np.uint8:
-            # In one pass.
+            # A tensor of float32 converts and divides in one pass.
             return torch.from_numpy(images) / torch.tensor(WHITE, dtype=torch.float32)
         return torch.from_numpy(images.astype(np.float32))
 
     def reader(self) -> tuple[nn.Module, Tensor]:
-        """See `Modality.reader`; X is uint8 where that of `fit` was, else float32, and files are to be decoded."""
+        """See `Modality.reader`; X is uint8 if it was in `fit`, else float32; files have to be decoded before."""
         shape = self.input_shape_ if self.image_shape is None else (math.prod(self.input_shape_),)
         example = torch.zeros(2, *shape, dtype=torch.uint8 if self._scale.kind == "uint8" else torch.float32)
         return ReadPixels(self.input_shape_, self.axis_, self._scale.white), example
@@ -147,7 +147,7 @@ class Image(Modality):
         return images[..., 0] if images.shape[-1] == 1 else images
 
     def join(self, rows: Any, more: Any) -> Any:
-        """See `Modality.join`; images are too large to be copied for it."""
+        """See `Modality.join`; images are too large to copy, so they are joined lazily."""
         if (rows.dtype == np.uint8) != (more.dtype == np.uint8):
             rows, more = Converted(rows, fractions), Converted(more, fractions)
         return Joined(rows, more)
@@ -165,9 +165,11 @@ class Image(Modality):
         super().check_state()
         shape = self.input_shape_ if self.axis_ else (*self.input_shape_, 1)
         if self.axis_ not in (None, 1, -1) or self.shape_ != (shape if self.axis_ == 1 else (shape[-1], *shape[:-1])):
-            raise ValueError(f"images of shape {self.input_shape_} are none of {self.shape_} by axis {self.axis_}")
+            raise ValueError(
+                f"images of shape {self.input_shape_}, channels on axis {self.axis_}, do not have shape {self.shape_}"
+            )
         if self.scale_ not in SCALES or len(self.range_) not in (0, 2):
-            raise ValueError(f"pixels of the scale {self.scale_!r} {self.range_} are unknown")
+            raise ValueError(f"the pixel scale {self.scale_!r} with range {self.range_} is unknown")
         height, width = self.shape_[1:]
         if self.size is not None and tuple(self.size) != (height, width):
             raise ValueError(f"files are resized to {self.size}, but images are {height} × {width}")
@@ -190,11 +192,11 @@ class Image(Modality):
 
     def _open(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         if isinstance(X, str | os.PathLike):
-            raise ValueError(f"X={str(X)!r} is one path: give a list of paths, or pathlib.Path of a folder")
+            raise ValueError(f"X={str(X)!r} is one path. Pass a list of paths, or pathlib.Path of a folder.")
         if holds_paths(X):
             return self._open_files(to_paths(X), reset=reset)
         if self.size is not None and reset:
-            raise ValueError(f"size={self.size}, but X is no list of paths: resize the array before")
+            raise ValueError(f"size={self.size} is for paths of files, but X is an array. Resize the array before.")
         check_unmasked(X, "images have no missing pixels")
         stored = isinstance(X, Stored)
         if self.image_shape is not None:
@@ -216,27 +218,27 @@ class Image(Modality):
         odd = next((row for row, shape in enumerate(shapes) if shape != shapes[0]), None)
         if odd is not None:
             raise ValueError(
-                f"X holds images of shapes {shapes[0]} in row 0 and {shapes[odd]} in row {odd}: resize them to one, or "
-                "give their paths and modality_params={'size': (H, W)}"
+                f"X holds images of shapes {shapes[0]} in row 0 and {shapes[odd]} in row {odd}. Resize them to one "
+                "shape, or pass their paths and modality_params={'size': (H, W)}."
             )
         if not stored:
             X = as_pixels(X, allow_nd=True)
         if len(X.shape) not in (3, 4):
             raise ValueError(
-                f"X of shape {tuple(X.shape)} holds no images: give (n, H, W), (n, H, W, C) or (n, C, H, W), "
-                "or name the shape of flattened ones with modality_params={'image_shape': (H, W)}"
+                f"X of shape {tuple(X.shape)} is not images. Pass (n, H, W), (n, H, W, C) or (n, C, H, W), "
+                "or set modality_params={'image_shape': (H, W)} for flattened ones."
             )
         return X
 
     def _check_flat(self, X: Any, estimator: BaseEstimator, *, reset: bool, stored: bool) -> Any:
         rows = X if stored else as_pixels(X)
-        # Of X, which has the names of its columns; scikit-learn would read all of an array on disk.
+        # X and not rows, for its column names; checks are skipped, since they would read all of an array on disk.
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         n_values = math.prod(self.image_shape or ())
         if n_values != rows.shape[1]:
             raise ValueError(
-                f"image_shape={self.image_shape} has {n_values} values, but a row of X has "
-                f"{rows.shape[1]}: give the shape whose sizes multiply to that"
+                f"image_shape={self.image_shape} has {n_values} values, but a row of X has {rows.shape[1]}. Pass a "
+                "shape whose sizes multiply to that."
             )
         return rows
 
@@ -249,8 +251,8 @@ class Image(Modality):
         axes = [axis for axis in (1, -1) if shape[axis] in usual]
         if len(axes) != 1:
             raise ValueError(
-                f"X of shape {shape} does not tell which axis holds the channels: "
-                "set modality_params={'channels': C} or {'channel_axis': 1} or {'channel_axis': -1}"
+                f"X of shape {shape} does not show which axis holds the channels. "
+                "Set modality_params={'channels': C} or {'channel_axis': 1} or {'channel_axis': -1}."
             )
         return axes[0]
 
@@ -265,34 +267,34 @@ class Image(Modality):
         deviation, self.mean_ = torch.std_mean(sample, dim=(0, 2, 3), correction=0)
         self.deviation_ = torch.where(deviation > 0, deviation, 1.0)
 
-    def _know_colors(self) -> None:
+    def _learn_rgb(self) -> None:
         n_channels = self.shape_[0]
         if self.rgb is True and n_channels != 3:
-            raise ValueError(f"rgb=True, but X has {n_channels} channels: drop the others, or leave rgb at 'auto'")
+            raise ValueError(f"rgb=True, but X has {n_channels} channels. Drop the others, or leave rgb at 'auto'.")
         self.rgb_ = n_channels == 3 if self.rgb == "auto" else self.rgb
 
 
 class ReadPixels(nn.Module):
-    """Bring images to (B, C, H, W) float32.
+    """Convert images to (B, C, H, W) float32.
 
     Parameters
     ----------
-    shape : of one image, which may come flat.
-    axis : of the channels; None where there are none.
-    full : the pixel that becomes 1.
+    shape : shape of one image, which may be flattened in the input.
+    axis : channel axis; None if images have none.
+    white : the pixel value that becomes 1.
     """
 
-    def __init__(self, shape: tuple[int, ...], axis: int | None, full: int) -> None:
+    def __init__(self, shape: tuple[int, ...], axis: int | None, white: int) -> None:
         super().__init__()
         self.shape = shape
         self.axis = axis
-        self.full = full
+        self.white = white
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, *shape) or (B, values) to (B, C, H, W)."""
+        """Return images (B, *shape) or (B, values) as (B, C, H, W)."""
         images = x.reshape(-1, *self.shape)
         images = images[:, None] if self.axis is None else images.movedim(self.axis, 1)
-        return images.float() / self.full
+        return images.float() / self.white
 
 
 class StandardizeChannels(nn.Module):
@@ -312,18 +314,18 @@ class StandardizeChannels(nn.Module):
         self.register_buffer("deviation", deviation.view(-1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, H, W) to the same shape, channels last in memory: convolutions run faster so."""
-        # The kernel of batch normalisation does it in one pass; sums over three channels in a row are slow.
+        """Return the standardised (B, C, H, W), channels last in memory, which makes convolutions faster."""
+        # Batch normalisation does it in one pass; broadcasting over three channels in a row is slow.
         x = batch_norm(x, self.mean.flatten(), self.deviation.flatten().square(), eps=0.0)
         return x.contiguous(memory_format=torch.channels_last)
 
 
 def _checked(images: np.ndarray) -> np.ndarray:
     if images.dtype.kind not in "buif":
-        raise ValueError(f"X has dtype {images.dtype}: give an array of numbers")
+        raise ValueError(f"X has dtype {images.dtype}. Pass an array of numbers.")
     check_finite(images)
     if images.dtype.kind == "f" and images.size and max(images.max(), -images.min()) > _LARGEST:
-        raise ValueError(f"X has pixels beyond {_LARGEST:.0e}, whose variance has no float32. Rescale X.")
+        raise ValueError(f"X has pixels beyond {_LARGEST:.0e}, whose variance overflows float32. Rescale X.")
     return images
 
 

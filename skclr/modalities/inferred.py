@@ -1,4 +1,4 @@
-"""Which modality X has, inferred from its samples, its shape and its dtype."""
+"""Inference of the modality of X from its samples, its shape and its dtype."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from skclr.modalities.base import first_sample
 
 
 def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
-    """Return the name of the modality by which X should be read.
+    """Return the name of the modality that should read X.
 
-    A parameter that only one modality has decides first, then the type of a sample, then shape and dtype.
+    Parameters that only one modality has decide first, then the type of a sample, then shape and dtype.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
 
     Raises
     ------
-    ValueError : if X could have several modalities, or has none.
+    ValueError : if several modalities, or none, could read X.
     """
     for name, modality in MODALITIES.items():
         if modality.told_by in modality_params:
@@ -34,29 +34,29 @@ def infer_modality(X: Any, modality_params: Mapping[str, Any]) -> str:
     first = first_sample(X)
     if isinstance(first, str) and _is_file(first):
         raise ValueError(
-            f"X holds str, and the first, {first!r}, is the name of a file: set modality='image' for images to be "
-            "read from there, or modality='text' for texts"
+            f"X holds strings, and the first, {first!r}, is the path of a file. Set modality='image' to read image "
+            "files, or modality='text' for texts."
         )
     for name, modality in MODALITIES.items():
         if isinstance(first, modality.sample_types):
             return name
-    return _of_shape(X)
+    return _infer_from_shape(X)
 
 
 def _is_file(text: str) -> bool:
     try:
         return os.path.isfile(text)
     except ValueError:
-        # Some texts can be no name.
+        # Some texts cannot be a path.
         return False
 
 
-def _of_shape(X: Any) -> str:
+def _infer_from_shape(X: Any) -> str:
     """Return the name of the modality that the shape and dtype of X suggest.
 
     Raises
     ------
-    ValueError : if X could have several modalities, or has none; the message says which and how to choose.
+    ValueError : if several modalities, or none, could read X; the message says which, and how to choose.
     """
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
@@ -65,8 +65,8 @@ def _of_shape(X: Any) -> str:
     shape, dtype = _shape_and_dtype(X)
     if len(shape) > 4:
         raise ValueError(
-            f"X of shape {tuple(shape)} holds no samples that are known: give tables (n, d), series (n, channels, "
-            "time), images (n, H, W, C), or, where it holds several views of each, set views='paired'"
+            f"X of shape {tuple(shape)} has too many dimensions. Pass tables (n, d), series (n, channels, time) or "
+            "images (n, H, W, C), or set views='paired' if it holds several views of each sample."
         )
     if len(shape) == 3:
         return _infer_3d(shape, dtype)
@@ -74,7 +74,7 @@ def _of_shape(X: Any) -> str:
 
 
 def _shape_and_dtype(X: Any) -> tuple[tuple[int, ...], Any]:
-    """Return what a stack of samples would have; a list is uint8 if all of its samples are, and else of floats."""
+    """Return shape and dtype of the stacked samples; for a list, uint8 if all samples are, otherwise floats."""
     if hasattr(X, "shape"):
         return tuple(X.shape), getattr(X, "dtype", np.dtype(float))
     dtypes = {getattr(sample, "dtype", None) for sample in X} if isinstance(X, list) else {np.asarray(X).dtype}
@@ -87,8 +87,8 @@ def _shape(sample: Any) -> tuple[int, ...]:
         return np.shape(sample)
     except ValueError as error:
         raise ValueError(
-            f"X holds a {type(sample).__name__} whose own entries have unequal lengths: pass one number a cell of a "
-            "table, and series as arrays (channels, time)"
+            f"X holds a {type(sample).__name__} whose entries have unequal lengths. Pass one number per cell of a "
+            "table, and series as arrays (channels, time)."
         ) from error
 
 
@@ -98,25 +98,25 @@ def _infer_3d(shape: tuple[int, ...], dtype: Any) -> str:
     if np.dtype(dtype).kind == "f" and shape[1] != shape[2]:
         return "series"
     raise ValueError(
-        f"X of shape {tuple(shape)} and dtype {dtype} could be greyscale images or time series: set "
-        "modality='image' for (n, H, W) images or modality='series' for (n, channels, time) series"
+        f"X of shape {tuple(shape)} and dtype {dtype} could be greyscale images or time series. Set "
+        "modality='image' for (n, H, W) images or modality='series' for (n, channels, time) series."
     )
 
 
 def _infer_ragged(X: Sequence[Any]) -> str:
     dimensions = {np.ndim(sample) for sample in X}
     if dimensions <= {2, 3} and all(getattr(sample, "dtype", None) == np.uint8 for sample in X):
-        # Series have as many channels each; pictures of unequal sizes seldom have a side in common.
+        # Series all have the same number of channels; images of unequal sizes seldom have a side in common.
         lengths = [{np.shape(sample)[axis] for sample in X} for axis in (0, -1)]
         return "image" if dimensions != {2} or min(map(len, lengths)) > 1 else "series"
     if dimensions == {2}:
         return "series"
     if dimensions == {1}:
         raise ValueError(
-            "X holds 1-D arrays of unequal lengths, which could be time series or audio: set modality='series', or "
-            "modality_params={'sampling_rate': ...} for audio"
+            "X holds 1-D arrays of unequal lengths, which could be time series or audio. Set modality='series', or "
+            "modality_params={'sampling_rate': ...} for audio."
         )
     raise ValueError(
-        f"X holds samples of {', '.join(map(str, sorted(dimensions)))} dimensions and unequal shapes: give tables as "
-        "one 2-D array, series as (channels, time) arrays, and images of one size, or set modality"
+        f"X holds samples of {', '.join(map(str, sorted(dimensions)))} dimensions and unequal shapes. Pass a table as "
+        "one 2-D array, series as (channels, time) arrays, images of one size, or set modality."
     )

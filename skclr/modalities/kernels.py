@@ -17,18 +17,18 @@ KERNEL_LENGTH, N_KERNELS = 9, 84
 _MAX_DILATIONS = 32
 _GOLDEN_RATIO = (5**0.5 + 1) / 2
 _SEED = 0
-# A share that varies less among the training series is rounding.
+# Shares that vary less among the training series vary by rounding errors only.
 _SMALLEST_DEVIATION = 1e-6
-# Of a column. With less, the usual penalties of linear models are too strong for what so many columns share.
+# Variance of a column. With less, the usual penalties of linear models are too strong for this many columns.
 _VARIANCE = 16.0
-# Of the step from below a bias to above it, for channels of unit variance.
+# Slope of the step at a bias, for channels of unit variance.
 _STEEPNESS = 1e3
-# Steps of all series that are convolved at once.
+# Number of steps that are convolved at once, over all series.
 _CHUNK_STEPS = 2**14
 
 
 def all_kernels() -> Tensor:
-    """Return the (84, 9) kernels: all ways to place three weights of 2 among -1, so that each sums to zero."""
+    """Return the (84, 9) kernels: all placements of three weights of 2 among weights of -1, which sum to zero."""
     weights = torch.full((N_KERNELS, KERNEL_LENGTH), -1.0)
     for kernel, places in enumerate(combinations(range(KERNEL_LENGTH), 3)):
         weights[kernel, list(places)] = 2.0
@@ -39,26 +39,26 @@ KERNELS = all_kernels()
 
 
 class RandomKernels(Plain):
-    """Share of the outputs of 84 fixed kernels, at several dilations, that lie above a bias, in fewer columns.
+    """Compute the shares of the outputs of 84 fixed dilated kernels above biases, compressed to fewer columns.
 
-    Shares go through arcsin(sqrt(share)), which evens out their variances, and are standardised. Their principal
-    components are rotated to columns of one variance: a StandardScaler behind changes nothing, and raises no noise
-    where there were few series in training.
+    Shares are transformed by arcsin(sqrt(share)), which stabilises their variances, and standardised. Their principal
+    components are rotated to columns of equal variance: a StandardScaler after it changes nothing, and does not amplify
+    noise if there are few training series.
 
     Parameters
     ----------
-    n_biases : shares of each kernel, which are spread over the dilations.
+    n_biases : number of shares per kernel, spread over the dilations.
     n_features : number of columns.
 
     Notes
     -----
-    NaN within a series takes the value before it. NaN in all channels up to the last step is the end of a shorter
-    series, of which existing steps alone count. Steps outside a series are 0, so channels should be centred.
+    NaN within a series is replaced by the value before it. NaN in all channels up to the last step marks the end of a
+    shorter series; only the steps before it count. Steps outside a series are 0, so channels should be centred.
 
     References
     ----------
     Dempster, Schmidt and Webb 2021 (MiniRocket). Differs: there are fewer biases, and their shares are compressed;
-    series of unequal lengths are taken.
+    series may have unequal lengths.
     """
 
     dilations_: tuple[int, ...]
@@ -73,7 +73,7 @@ class RandomKernels(Plain):
         self.n_features = n_features
 
     def fit(self, x: Tensor) -> Self:
-        """Draw the channels of each kernel, its biases from quantiles of its outputs, and find the components.
+        """Draw the channels of each kernel and its biases, from quantiles of its outputs, and learn the components.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class RandomKernels(Plain):
         return equal_columns(components, self.n_features)
 
     def shares(self, x: Tensor) -> Tensor:
-        """Return the (B, 84 * n_biases) shares of series (B, C, T), of even variances."""
+        """Return the (B, 84 * n_biases) shares of series (B, C, T), after arcsin(sqrt(share))."""
         lengths = lengths_of(x)
         x = fill_gaps(x, lengths)
         biases = torch.split(self.biases_.to(x.device), [*self.n_biases_], 1)
@@ -115,9 +115,9 @@ class RandomKernels(Plain):
         """See `Plain.check_state`."""
         n, n_channels = len(self.dilations_), self.channels_.shape[-1]
         if not 0 < n == len(self.n_biases_) or min(*self.dilations_, *self.n_biases_) < 1:
-            raise ValueError(f"dilations {self.dilations_} have {self.n_biases_} biases")
+            raise ValueError(f"dilations {self.dilations_} do not match numbers of biases {self.n_biases_}")
         if sum(self.n_biases_) != self.n_biases:
-            raise ValueError(f"{sum(self.n_biases_)} biases of each kernel are not {self.n_biases}")
+            raise ValueError(f"each kernel has {sum(self.n_biases_)} biases instead of {self.n_biases}")
         check_learned_array("channels_", self.channels_, (n, N_KERNELS, n_channels), torch.float32)
         check_learned_array("biases_", self.biases_, (N_KERNELS, self.n_biases), torch.float32)
         check_learned_array("mean_", self.mean_, (N_KERNELS * self.n_biases,), torch.float32)
@@ -125,38 +125,38 @@ class RandomKernels(Plain):
         check_learned_array("axes_", self.axes_, (N_KERNELS * self.n_biases, n_components), torch.float32)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise a ValueError where the kernels are not for series (C, T), or longer than these."""
+        """Raise a ValueError if the kernels are for another number of channels than (C, T), or longer than T."""
         if self.channels_.shape[-1] != shape[0] or max(self.dilations_) * (KERNEL_LENGTH - 1) >= max(
             shape[1], KERNEL_LENGTH
         ):
             raise ValueError(f"kernels of dilations {self.dilations_} are not for series of shape {shape}")
 
     def _outputs(self, i: int, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the (B, 84, T) outputs at the i-th dilation, -inf where they do not count, and (B, 84) how many do."""
+        """Return the outputs (B, 84, T) at the i-th dilation, -inf if they do not count, and how many do (B, 84)."""
         dilation, padding = self.dilations_[i], self.dilations_[i] * (KERNEL_LENGTH // 2)
         weights = self.channels_[i].to(x.device)[:, :, None] * KERNELS.to(x.device)[:, None]
         outputs = F.conv1d(x, weights, dilation=dilation, padding=padding)
         counted = counted_steps(lengths, x.shape[2], padding).roll(i % 2, 1)
-        # Every other kernel counts all steps, at the next dilation the rest of them.
+        # Every other kernel counts all steps; at the next dilation, the remaining kernels do.
         left_out = torch.where(counted, 0.0, -torch.inf)[:, None]
         outputs = (outputs.view(-1, N_KERNELS // 2, 2, x.shape[2]) + left_out).flatten(1, 2)
         return outputs, counted.sum(2).repeat(1, N_KERNELS // 2)
 
     def _biases(self, i: int, examples: Tensor, quantiles: Tensor) -> Tensor:
-        """Return (84, m) biases: the quantiles[k] of the output of kernel k on example k."""
+        """Return the biases (84, m): the quantiles[k] of the output of kernel k on example k."""
         lengths, own = lengths_of(examples), torch.arange(N_KERNELS)
         outputs, n_counted = self._outputs(i, fill_gaps(examples, lengths), lengths)
         ranked = outputs[own, own].sort(1).values
         places = ranked.shape[1] - 1 - (1 - quantiles) * (n_counted[own, own, None].clamp(min=1) - 1)
         below = places.floor().long()
         low, high = ranked.gather(1, below), ranked.gather(1, places.ceil().long())
-        # Between two outputs: whether one that is equal to a bias counts would be up to the machine's rounding.
+        # Interpolated between two outputs: if an output equalled the bias, rounding would decide whether it counts.
         return torch.lerp(low, high, (places - below).float())
 
     def _shares_of(self, i: int, x: Tensor, lengths: Tensor, biases: Tensor) -> Tensor:
-        """Return the (B, 84 * m) shares at the i-th dilation of outputs above each of (84, m) biases."""
+        """Return the shares (B, 84 * m) of the outputs at the i-th dilation above the biases (84, m)."""
         outputs, n_counted = self._outputs(i, x, lengths)
-        # A step would let rounding decide where outputs are equal to a bias; booleans are summed more slowly, too.
+        # With a hard step, rounding would decide for outputs equal to a bias; sums of booleans are slower, too.
         outputs = outputs * _STEEPNESS
         signs = torch.stack([F.hardtanh(outputs - bias[:, None]).sum(2) for bias in _STEEPNESS * biases.T])
         shares = (signs + outputs.shape[2]) / 2 / n_counted.clamp(min=1)
@@ -164,24 +164,24 @@ class RandomKernels(Plain):
 
 
 def spread_over_dilations(n_steps: int, n_biases: int) -> dict[int, int]:
-    """Spread the biases of a kernel over dilations 2^0, ..., 2^e, the largest of which spans the series.
+    """Spread the biases of a kernel over dilations 2^0, ..., 2^e, where the largest spans the series.
 
     Returns
     -------
-    dict from dilation to its number of biases, which sum to `n_biases`.
+    Number of biases by dilation; they sum to `n_biases`.
     """
     largest = np.log2(max(1.0, (n_steps - 1) / (KERNEL_LENGTH - 1)))
     dilations, counts = np.unique(
         (2 ** np.linspace(0.0, largest, min(n_biases, _MAX_DILATIONS))).astype(int), return_counts=True
     )
-    # Rounded cumulatively, so that none is lost.
+    # Rounded cumulatively, so that the numbers sum to n_biases.
     ends = np.round(np.cumsum(counts) * n_biases / counts.sum()).astype(int)
     each = zip(dilations, np.diff(ends, prepend=0), strict=True)
     return {int(dilation): int(n) for dilation, n in each if n}
 
 
 def draw_channels(n_channels: int, generator: torch.Generator) -> Tensor:
-    """Return the (84, C) choice, 0 or 1, of the channels that each kernel adds up: few more often than many."""
+    """Return which channels each kernel sums, as 0 or 1, (84, C): few channels are more probable than many."""
     largest = np.log2(min(n_channels, KERNEL_LENGTH) + 1)
     sizes = (2 ** (torch.rand(N_KERNELS, generator=generator) * largest)).long().clamp(1, n_channels)
     ranks = torch.rand(N_KERNELS, n_channels, generator=generator).argsort(1).argsort(1)
@@ -189,16 +189,16 @@ def draw_channels(n_channels: int, generator: torch.Generator) -> Tensor:
 
 
 def lengths_of(x: Tensor) -> Tensor:
-    """Return the (B,) lengths of series (B, C, T): steps up to the last that has a value in some channel."""
+    """Return the lengths (B,) of series (B, C, T): steps up to the last that has a value in some channel."""
     steps = torch.arange(1, x.shape[2] + 1, device=x.device)
     return (~x.isnan().all(1) * steps).amax(1)
 
 
 def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:
-    """Replace NaN in (B, C, T) by the value before it, and by 0 where there is none or the series has ended."""
+    """Replace NaN in (B, C, T) by the value before it, and by 0 at the start and after the end of the series."""
     n_steps, reach = x.shape[2], 1
     while reach < n_steps:
-        # Each pass reaches twice as far back; a running maximum of places would not be found in ONNX.
+        # Each pass reaches twice as far back; ONNX has no cumulative maximum.
         x = torch.where(x.isnan(), F.pad(x, (reach, 0), value=torch.nan)[:, :, :n_steps], x)
         reach *= 2
     steps = torch.arange(n_steps, device=x.device)
@@ -208,7 +208,7 @@ def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:
 def counted_steps(lengths: Tensor, n_steps: int, margin: int) -> Tensor:
     """Return which outputs count, (B, 2, T): those of all steps of a series, and those that need no padding.
 
-    Of a series that is too short for any output without padding, the latter are all too.
+    If a series is too short for any output without padding, both are all steps.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From waves to log-mel spectrograms."""
+"""Log-mel spectrograms of waves."""
 
 import math
 
@@ -9,27 +9,27 @@ from torch import Tensor, nn
 from skclr.pitch import hertz, mel
 from skclr.precision import without_autocast
 
-# 100 dB below a full-scale sine, about where 16 bits end: what stays below is silence, and is not made louder.
+# 100 dB below a full-scale sine, about the resolution of 16 bits: clips below it are silence, and are not amplified.
 _SILENCE = 1e-10
 
 
 class LogMel(nn.Module):
-    """The logarithm of a wave's energy in bands of equal width on the mel scale, standardised band by band.
+    """Compute the logarithm of a wave's energy in bands of equal width on the mel scale, standardised by band.
 
     Parameters
     ----------
-    sampling_rate : samples a second.
+    sampling_rate : samples per second.
     n_mels : number of bands.
-    window, hop : length of a frame, and from the start of one to that of the next, in seconds.
-    min_frequency, max_frequency : where the bands begin and end, in hertz.
-    dynamic_range : decibels down to which differences are heard.
-    normalize_level : whether they count from the loudest band and frame of the clip, or from full scale.
-    mean, deviation : (n_mels,) of each band's logarithm, or a number for all.
+    window, hop : length of a frame, and distance between the starts of two frames, in seconds.
+    min_frequency, max_frequency : range of the bands, in hertz.
+    dynamic_range : range of levels that are distinguished, in decibels below the reference.
+    normalize_level : whether the reference is the loudest band and frame of the clip, or full scale.
+    mean, deviation : (n_mels,) statistics of each band's logarithm, or one number for all.
 
     Notes
     -----
-    A frame is there if it ends before the clip does. Of a clip shorter than a frame the first one is there, filled
-    up with silence. A full-scale sine has an energy of 1 in its bin, at any sampling rate.
+    A frame exists if it ends before the clip does; a clip shorter than a frame has one, padded with silence. A
+    full-scale sine has an energy of 1 in its bin, at any sampling rate.
     """
 
     taper: Tensor
@@ -56,7 +56,7 @@ class LogMel(nn.Module):
         self.floor = 10 ** (-dynamic_range / 10)
         self.normalize_level = normalize_level
         edges = mel_edges(n_mels, min_frequency, max_frequency)
-        # Bins closer than the narrowest band, the first, is wide: no band falls between two.
+        # Bins are closer than the first and narrowest band is wide, so no band falls between two bins.
         low, high = mel(min_frequency), mel(max_frequency)
         narrowest = hertz(low + 2 * (high - low) / (n_mels + 1)) - min_frequency
         self.n_fft = 2 ** math.ceil(math.log2(max(self.window, 1.001 * sampling_rate / narrowest)))
@@ -67,20 +67,20 @@ class LogMel(nn.Module):
         self.register_buffer("deviation", torch.as_tensor(deviation).view(-1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take waves (B, T), NaN after a clip's end, to (B, 1, n_mels, frames), NaN after its last frame."""
+        """Return spectrograms (B, 1, n_mels, frames) of waves (B, T); NaN follows a clip's end in both."""
         missing = x.isnan()
-        # Half precision has neither the digits for a spectrum nor the range for its energies.
+        # Half precision has too few digits for a spectrum, and too small a range for its energies.
         with without_autocast(x.device):
             energy = self.filters @ self._energy(x.float().masked_fill(missing, 0.0))  # (B, n_mels, frames)
             ends = self.window + self.hop * torch.arange(energy.shape[2], device=x.device)
-            there = ends <= (~missing).sum(1, keepdim=True).clamp(min=self.window)
-            energy = energy.masked_fill(~there[:, None], torch.nan)
+            exists = ends <= (~missing).sum(1, keepdim=True).clamp(min=self.window)
+            energy = energy.masked_fill(~exists[:, None], torch.nan)
             if self.normalize_level:
                 energy = energy / energy.nan_to_num(0.0).amax((1, 2), keepdim=True).clamp(min=_SILENCE)
             return (((energy + self.floor).log() - self.mean) / self.deviation)[:, None]
 
     def _energy(self, x: Tensor) -> Tensor:
-        # torch centres the window in the stretch that it transforms.
+        # torch centres the window in the segment that it transforms.
         before = (self.n_fft - self.window) // 2
         after = self.n_fft - self.window - before
         x = F.pad(x, (before, after + max(0, self.window - x.shape[1])))
@@ -91,18 +91,18 @@ class LogMel(nn.Module):
 
 
 def mel_edges(n_mels: int, min_frequency: float, max_frequency: float) -> Tensor:
-    """Return n_mels + 2 frequencies, equally far apart on the mel scale; band i reaches from i to i + 2."""
+    """Return n_mels + 2 frequencies, equidistant on the mel scale; band i spans frequencies i to i + 2."""
     return hertz(torch.linspace(mel(min_frequency), mel(max_frequency), n_mels + 2, dtype=torch.float64))
 
 
 def mel_filters(edges: Tensor, n_fft: int, sampling_rate: float) -> Tensor:
-    """Return triangles over the bins of a spectrum, each of sum 1: a band's energy is a mean over its bins.
+    """Return triangular filters over the bins of a spectrum, each of sum 1: a band's energy is a weighted mean.
 
     Parameters
     ----------
-    edges : (n_mels + 2,) float64, as `mel_edges` gives them.
-    n_fft : samples that one spectrum is made of.
-    sampling_rate : samples a second.
+    edges : (n_mels + 2,) float64, as `mel_edges` returns them.
+    n_fft : samples per spectrum.
+    sampling_rate : samples per second.
 
     Returns
     -------
@@ -116,12 +116,12 @@ def mel_filters(edges: Tensor, n_fft: int, sampling_rate: float) -> Tensor:
 
 
 def time_bins(x: Tensor, n_bins: int) -> Tensor:
-    """Average over equal parts of the time that is there.
+    """Average over equal parts of each sample's existing steps.
 
     Parameters
     ----------
     x : (B, d, T), NaN after a sample's end.
-    n_bins : number of parts; a step that lies in two counts for each by its share.
+    n_bins : number of parts; a step that overlaps two contributes its share to each.
 
     Returns
     -------

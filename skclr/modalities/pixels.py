@@ -1,4 +1,4 @@
-"""What numbers mean as pixels: the scale that `fit` has seen, and what other dtypes are on it."""
+"""The scale of pixels: it is learned in `fit`, and images of other dtypes are converted to it."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from skclr.modalities.base import check_no_dates
 
 SCALES = ("uint8", "integer", "unit", "raw", "unknown")
 WHITE = 255
-# How far fractions of white may leave [0, 1], as resampling makes them; what lies beyond is on another scale. In `fit`,
-# which decides the scale, less is taken for that.
+# How far fractions of white may leave [0, 1], as after resampling; values beyond are on another scale. In `fit`, which
+# determines the scale, the tolerance is smaller.
 _LOWEST, _HIGHEST = -0.25, 1.25
 _OVERSHOOT = 0.1
-# Values that are looked at in one piece.
+# Number of values that are inspected at once.
 _BLOCK = 2**20
 
 
 @dataclass(frozen=True)
 class PixelScale:
-    """The scale of the pixels in `fit`; calling it brings images to that scale, or raises a ValueError.
+    """The scale of the pixels in `fit`; calling it converts images to that scale, or raises a ValueError.
 
-    Images of the same values come out as the same numbers whatever their dtype, and each is judged by its own values,
-    never by those beside it. What comes out is uint8, of which 255 is white, or floats as the network sees them.
+    Images of equal values give equal numbers whatever their dtype, and each image is checked by its own values,
+    independently of the others. Results are uint8, where 255 is white, or floats as the network sees them.
 
     Parameters
     ----------
-    kind : "uint8", 8-bit pixels from 0 to 255, beside which floats are fractions of white; "integer", such pixels in
-        another dtype of whole numbers; "unit", fractions of white, beside which uint8 is from 0 to 255; "raw", any
-        other numbers (more than 8 bits, negative, standardised, nothing but 0 and 1), which are taken as they are;
-        "unknown", of models that were saved before the scale was.
+    kind : "uint8", 8-bit pixels from 0 to 255, where later floats are fractions of white; "integer", such pixels in
+        another dtype of whole numbers; "unit", fractions of white, where later uint8 is from 0 to 255; "raw", any
+        other numbers (more than 8 bits, negative, standardised, only 0 and 1), which stay as they are; "unknown", for
+        models saved before the scale was stored.
     low, high : extremes in `fit`.
     whole : whether all values in `fit` were whole numbers.
     """
@@ -52,26 +52,26 @@ class PixelScale:
             low, high = min(low, float(block.min())), max(high, float(block.max()))
             whole = whole and _is_whole(block)
             if images.dtype == np.uint8 and high > 1:
-                # Whatever the other images hold.
+                # The remaining images cannot change this.
                 return cls("uint8", 0.0, float(WHITE), True)
         return cls(_kind(images.dtype, low, high, whole), low, high, whole)
 
     @property
     def white(self) -> int:
-        """The value in X that the network sees as 1."""
+        """The pixel value in X that the network sees as 1."""
         return WHITE if self.kind in ("uint8", "integer") else 1
 
     def keeps(self, dtype: np.dtype[Any]) -> bool:
-        """Return whether images of a dtype are on this scale as they are, whatever their values."""
+        """Return whether images of a dtype need no conversion or check, whatever their values."""
         return self.kind == "unknown" or (dtype == np.uint8 and self.kind in ("uint8", "integer", "unit"))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Take images (n, ...) of any real dtype to this scale."""
+        """Return images (n, ...) of any real dtype on this scale."""
         if self.keeps(images.dtype) or not len(images):
             return images
         integers = images.dtype.kind in "iu"
         if integers and self.kind in ("uint8", "integer"):
-            self._check(images, 0, WHITE, "Bring X to that range, or fit on such images.")
+            self._check(images, 0, WHITE, "Rescale X to that range, or fit on such images.")
             return images.astype(np.uint8)
         if self.kind == "uint8":
             self._check(images, _LOWEST, _HIGHEST, "Pass X.astype('uint8'), or fractions of white, X / 255.")
@@ -84,7 +84,7 @@ class PixelScale:
         return _as_floats(images) / np.float32(WHITE) if self.kind == "integer" else _as_floats(images)
 
     def _check_raw(self, images: np.ndarray) -> None:
-        """Refuse images that were divided since `fit`, or are whole numbers of a far wider range."""
+        """Raise a ValueError for images that were divided since `fit`, or whole numbers of a far wider range."""
         low, high = _extremes(images)
         if images.dtype == np.uint8 and self.whole and self.high > 2 * WHITE:
             raise self._error(images, 0, "Scale X as in fit, or fit on such images.")
@@ -119,12 +119,12 @@ class PixelScale:
 
 
 def fractions(images: np.ndarray) -> np.ndarray:
-    """Take images to float32 on the scale that the network sees: uint8 is divided by 255."""
+    """Return images as float32 on the scale that the network sees: uint8 is divided by 255."""
     return images.astype(np.float32) / np.float32(WHITE) if images.dtype == np.uint8 else _as_floats(images)
 
 
 def as_pixels(X: Any, **rules: Any) -> np.ndarray:
-    """Return X as an array of numbers; an object array gets the dtype that a list of its numbers has.
+    """Return X as an array of numbers; an object array gets the dtype of its numbers.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def as_pixels(X: Any, **rules: Any) -> np.ndarray:
 
     Raises
     ------
-    ValueError : if X holds no numbers, or too few dimensions of them.
+    ValueError : if X is not numeric, or has too few dimensions.
     """
     check_no_dates(X)
     try:
@@ -145,7 +145,7 @@ def as_pixels(X: Any, **rules: Any) -> np.ndarray:
 
 def _unboxed(X: Any) -> Any:
     if hasattr(X, "to_numpy"):
-        # scikit-learn would make floats of a DataFrame's whole numbers.
+        # scikit-learn would convert a DataFrame's integers to floats.
         X = X.to_numpy()
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim > 1:
         numbers = np.array(X.tolist())
@@ -162,7 +162,7 @@ def _kind(dtype: np.dtype[Any], low: float, high: float, whole: bool) -> str:
 
 
 def _as_floats(images: np.ndarray) -> np.ndarray:
-    # In its own precision float64 takes longer, and half precision cannot be summed.
+    # float64 is slower, and half precision cannot be summed.
     return images.astype(np.float32, copy=False)
 
 
@@ -172,7 +172,7 @@ def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _extremes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the greatest value (n,) of each image."""
+    """Return the minimum and the maximum (n,) of each image."""
     axes = tuple(range(1, images.ndim))
     return images.min(axis=axes), images.max(axis=axes)
 

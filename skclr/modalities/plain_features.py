@@ -1,4 +1,4 @@
-"""The plain features of a modality as samples: what a small network learns from where rows are few."""
+"""The plain features of a modality as samples, from which a small network learns if there are few rows."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality
 from skclr.modalities.principal import principal_components
 
-# Rows that show where the plain features lie.
+# Number of rows from which the components are learned.
 _ANALYSED_ROWS = 1_024
 _SMALLEST_DEVIATION = 1e-6
 
 
 class PlainFeatures(Modality):
-    """The plain features of another modality, after their principal components: (n_components + n_features,).
+    """The principal components of another modality's plain features, then these: (n_components + n_features,).
 
-    Views and networks use the components, their variances evened out by half; the features stand beside the embedding.
+    Views and networks use the components, halfway to unit variance; the features are appended to the embedding.
 
     Parameters
     ----------
-    source : modality that reads X, fitted.
-    n_components : number of components; fewer where rows or features are fewer.
+    source : fitted modality that reads X.
+    n_components : number of components; fewer if there are fewer rows or features.
     """
 
     encoder = "on_features"
@@ -38,14 +38,14 @@ class PlainFeatures(Modality):
     batch_size = 128
     most_epochs = 250
     n_steps = 250
-    # Where there are 512 plain features beside an embedding of 128, every column has the same variance.
+    # With 512 plain features next to an embedding of 128, every column has the same variance.
     embedding_weight = 0.25
     mean_: Tensor
     axes_: Tensor
 
     def __init__(self, source: Modality, n_components: int = 64) -> None:
         if not isinstance(source, Modality) or isinstance(source, PlainFeatures):
-            raise ValueError(f"source={source!r} is no modality that reads X")
+            raise ValueError(f"source={source!r} is not a modality that reads X")
         self.source = source
         self.n_components = n_components
 
@@ -61,7 +61,7 @@ class PlainFeatures(Modality):
 
     @property
     def views_params(self) -> Mapping[str, Any]:
-        """Return arguments of the default views: neighbours close by, of which nothing is changed."""
+        """Return the arguments of the default views: near neighbours, without further changes."""
         return {"n_neighbors": 5, "on_top": None}
 
     def fit(self, rows: Any) -> Self:
@@ -69,21 +69,21 @@ class PlainFeatures(Modality):
 
         Parameters
         ----------
-        rows : that `source` has read, as training rows.
+        rows : training rows that `source` has read.
         """
         step = -(-rows.shape[0] // _ANALYSED_ROWS)
         samples = SampleTensors(rows, self.source.to_tensor, torch.device("cpu"), prepare=self.source.features)
         samples = samples.subset(np.arange(0, len(samples), step))
         features = torch.cat([samples[rows] for rows in np.array_split(np.arange(len(samples)), 16)])
         self.mean_, axes, variances = principal_components(features, self.n_components)
-        # Half way to unit variance: a scale of its own would raise what is noise in few rows.
+        # Halfway to unit variance: full standardisation would amplify noise if there are few rows.
         deviations = variances.sqrt().clamp(min=_SMALLEST_DEVIATION)
         self.axes_ = axes / (deviations * deviations.mean()).sqrt()
         self.shape_ = (sum(self.axes_.shape),)
         return self
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
-        """See `Modality.read`; rows are those of `source`."""
+        """See `Modality.read`; the rows are those of `source`."""
         rows = self.source.read(X, estimator, reset=reset)
         if reset:
             self.fit(rows)
@@ -98,11 +98,11 @@ class PlainFeatures(Modality):
         return self.source.join(rows, more)
 
     def to_tensor(self, rows: Any) -> Tensor:
-        """Return samples as `source` does."""
+        """Return samples (B, ...) in the format of `source`."""
         return self.source.to_tensor(rows)
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Return the components and the plain features, (B, n_components + n_features), of samples of `source`."""
+        """Return components and plain features (B, n_components + n_features) of samples of `source`."""
         features = self.source.features(x)
         return torch.cat([(features - self.mean_.to(x.device)) @ self.axes_.to(x.device), features], 1)
 
@@ -111,7 +111,7 @@ class PlainFeatures(Modality):
         return x[:, self.axes_.shape[1] :]
 
     def preprocessing(self) -> nn.Module:
-        """Select the components."""
+        """Return the layer that selects the components."""
         return FirstColumns(self.axes_.shape[1])
 
     def reader(self) -> tuple[nn.Module, Tensor]:
@@ -124,7 +124,7 @@ class PlainFeatures(Modality):
         return self.preprocessing()(x).cpu().numpy()
 
     def facts(self) -> dict[str, Any]:
-        """Let neighbours be those among the components."""
+        """Return the facts of `Modality.facts`; neighbours are searched among the components."""
         return {**super().facts(), "features": self.preprocessing()}
 
     def check_state(self) -> None:
@@ -140,7 +140,7 @@ class FirstColumns(nn.Module):
 
     Parameters
     ----------
-    n_columns : how many.
+    n_columns : number of columns.
     """
 
     def __init__(self, n_columns: int) -> None:
@@ -148,16 +148,16 @@ class FirstColumns(nn.Module):
         self.n_columns = n_columns
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, n_columns) of (B, d)."""
+        """Return the first (B, n_columns) of (B, d)."""
         return x[:, : self.n_columns]
 
 
 class Prepare(nn.Module):
-    """`PlainFeatures.prepare` as a layer.
+    """Apply `PlainFeatures.prepare`, as a layer.
 
     Parameters
     ----------
-    modality : fitted.
+    modality : fitted modality.
     """
 
     def __init__(self, modality: PlainFeatures) -> None:
@@ -165,5 +165,5 @@ class Prepare(nn.Module):
         self.modality = modality
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return samples as networks take them."""
+        """Return samples in the format of networks."""
         return self.modality.prepare(x)

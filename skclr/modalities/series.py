@@ -18,27 +18,27 @@ from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality, check_no_dates, check_two_samples, unmasked
 from skclr.modalities.kernels import RandomKernels
 
-# Enough for a mean and a deviation; reading more would only cost time.
+# Enough for a mean and a deviation; more would only cost time.
 _STATISTICS_ROWS = 256
-# Twice as many as there are components of the kernels' outputs.
+# Twice the number of components of the kernels' outputs.
 _KERNELS_ROWS = 1_024
-# Series longer than those of `fit` are padded by a fifth at most.
-_LENGTHS_AN_OCTAVE = 4
+# Series longer than those of `fit` are padded by at most a fifth.
+_LENGTHS_PER_OCTAVE = 4
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Series(Modality):
     """Series (n, channels, time), (n, time), or a list of (channels, time_i) or (time_i,) of unequal lengths.
 
-    NaN is a missing value; a step that is NaN in all channels is not there, as after the end of a series that is
-    shorter than others. A series of any length can be embedded, whatever lengths `fit` has seen.
+    NaN is a missing value; a step that is NaN in all channels does not exist, as after the end of a shorter series.
+    Series of any length can be embedded, whatever the lengths in `fit`.
 
     The plain features are shares of the outputs of random convolution kernels.
 
     Parameters
     ----------
-    channel_axis : 1 for (n, channels, time), -1 for (n, time, channels); None is 1, and an error where X has more
-        channels than steps that way.
+    channel_axis : 1 for (n, channels, time), -1 for (n, time, channels); None is 1, but raises an error if X then has
+        more channels than steps.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Series(Modality):
     def __init__(self, channel_axis: int | None = None) -> None:
         if channel_axis not in (None, 1, -1):
             raise ValueError(
-                f"channel_axis={channel_axis!r}: give 1 for (n, channels, time) or -1 for (n, time, channels)"
+                f"channel_axis={channel_axis!r}: pass 1 for (n, channels, time) or -1 for (n, time, channels)"
             )
         self.channel_axis = channel_axis
 
@@ -82,31 +82,31 @@ class Series(Modality):
         elif channels != self.shape_[0]:
             single = "a single series as X[None], " if getattr(X, "ndim", 0) == 2 else ""
             raise ValueError(
-                f"X has series of {channels} channel(s), but this embedder was fitted on {self.shape_[0]}: give "
-                f"{single}the same channels in the same order, or fit again"
+                f"X has series of {channels} channel(s), but this embedder was fitted on {self.shape_[0]}. Pass "
+                f"{single}the same channels in the same order, or fit again."
             )
         elif isinstance(rows, Ragged):
             rows.padded = self.padded_lengths(rows.lengths)
         return rows
 
     def padded_lengths(self, lengths: np.ndarray) -> np.ndarray:
-        """Return the lengths (n,) to which series of `lengths` (n,) are padded, each of which follows from one alone.
+        """Return the padded lengths (n,) of series of `lengths` (n,); each depends on its own length only.
 
-        A kernel that is chosen by the length would otherwise let a series' bits depend on the longest beside it.
+        Some implementations choose a kernel by the length; a series' bits would depend on the longest in the batch.
         """
         if not self.gaps_:
-            # The network may know nothing of NaN.
+            # The network may not support NaN.
             return lengths
         longest = self.shape_[1]
-        steps = np.ceil(_LENGTHS_AN_OCTAVE * np.log2(np.maximum(1.0, lengths / longest)))
-        return np.maximum(lengths, np.ceil(longest * 2 ** (steps / _LENGTHS_AN_OCTAVE)).astype(int))
+        steps = np.ceil(_LENGTHS_PER_OCTAVE * np.log2(np.maximum(1.0, lengths / longest)))
+        return np.maximum(lengths, np.ceil(longest * 2 ** (steps / _LENGTHS_PER_OCTAVE)).astype(int))
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
-        """Take rows (B, T, C) to (B, C, T)."""
+        """Return rows (B, T, C) as a tensor (B, C, T)."""
         return torch.from_numpy(np.moveaxis(rows, 2, 1).astype(np.float32, order="C"))
 
     def join(self, rows: Any, more: Any) -> Any:
-        """Put rows of two calls of `read` into one, padded to the longest of both."""
+        """Return the rows of two calls of `read`, concatenated and padded to the longest of both."""
         kinds = {type(rows), type(more)}
         if Stored in kinds or (rows.shape[1:] == more.shape[1:] and Ragged not in kinds):
             return super().join(rows, more)
@@ -114,21 +114,21 @@ class Series(Modality):
         return Ragged(joined.values, joined.offsets, max(rows.shape[1], more.shape[1]), np.nan)
 
     def example(self) -> Tensor:
-        """Return two series of zeros, the second of one step where X had gaps or unequal lengths."""
+        """Return two series of zeros; the second has one step if X had gaps or unequal lengths."""
         return with_short_last(super().example()) if self.gaps_ else super().example()
 
     def preprocessing(self) -> nn.Module:
-        """Standardise the channels; NaN stays."""
+        """Return the layer that standardises the channels; NaN stays."""
         return StandardizeSeries(self.mean_, self.deviation_)
 
     def reader(self) -> tuple[nn.Module, Tensor]:
-        """See `Modality.reader`; X is float32 with channels, as long as the longest of `fit`, NaN after an end."""
+        """See `Modality.reader`; X is float32 with channels, of the longest length in `fit`, NaN after an end."""
         if self.channel_axis == -1:
             return TimeLast(), torch.zeros(2, *self.shape_[::-1])
         return nn.Identity(), torch.zeros(2, *self.shape_)
 
     def features(self, x: Tensor) -> Tensor:
-        """Return what random kernels find, (B, 512); see `RandomKernels`."""
+        """Return the features (B, 512) of `RandomKernels`; files of earlier versions have the values instead."""
         standardized = (x - self.mean_.to(x.device)) / self.deviation_.to(x.device)
         if self.kernels_ is not None:
             return self.kernels_(standardized)
@@ -156,8 +156,8 @@ class Series(Modality):
         series = check_array(_numbers(X), allow_nd=True, ensure_2d=False, ensure_all_finite=False, input_name="X")
         if series.ndim not in (2, 3) or not series.size:
             raise ValueError(
-                f"X of shape {series.shape} holds no series: give (n, channels, time), (n, time) for one channel, "
-                "X[None] for a single series, or a list of arrays (channels, time_i)"
+                f"X of shape {series.shape} is not series. Pass (n, channels, time), (n, time) for one channel, "
+                "X[None] for a single series, or a list of arrays (channels, time_i)."
             )
         if series.ndim == 2:
             return series[:, :, None]
@@ -166,35 +166,35 @@ class Series(Modality):
     def _read_list(self, X: Sequence[Any]) -> Ragged:
         samples = [self._read_one(row, sample) for row, sample in enumerate(X)]
         if not samples:
-            raise ValueError("X has 0 sample(s) (n_samples=0): give 2 or more series")
+            raise ValueError("X has 0 sample(s) (n_samples=0). Pass 2 or more series.")
         channels = [sample.shape[1] for sample in samples]
         odd = next((row for row, n in enumerate(channels) if n != channels[0]), None)
         if odd is not None:
             time_first = self.channel_axis != -1 and len({len(sample) for sample in samples}) == 1
             remedy = (
-                "set modality_params={'channel_axis': -1} if they are (time_i, channels)"
+                "Set modality_params={'channel_axis': -1} if they are (time_i, channels)."
                 if time_first
-                else "give (channels, time_i) arrays that have all channels, with NaN for what was not measured"
+                else "Pass (channels, time_i) arrays with all channels, and NaN for missing values."
             )
             raise ValueError(
-                f"X has series of {channels[0]} channel(s) in row 0 and of {channels[odd]} in row {odd}: {remedy}"
+                f"X has series of {channels[0]} channel(s) in row 0 and of {channels[odd]} in row {odd}. {remedy}"
             )
         return Ragged.of(samples, max(map(len, samples)), np.nan)
 
     def _read_one(self, row: int, sample: Any) -> np.ndarray:
-        """Take (C, T) or (T,) to (T, C)."""
+        """Return a series (C, T) or (T,) as (T, C)."""
         try:
             series = _numbers(sample)
         except ValueError as error:
-            raise ValueError(f"series in row {row} of X is no array of numbers: {error}") from error
+            raise ValueError(f"series in row {row} of X is not an array of numbers: {error}") from error
         if series.ndim not in (1, 2):
             raise ValueError(
-                f"series in row {row} of X has shape {series.shape}: give a list of (channels, time_i) or (time_i,) "
-                "arrays"
+                f"series in row {row} of X has shape {series.shape}. Pass a list of (channels, time_i) or (time_i,) "
+                "arrays."
             )
         if not series.size:
-            raise ValueError(f"series in row {row} of X is empty, of shape {series.shape}: drop it")
-        # Whole numbers have no NaN to pad with.
+            raise ValueError(f"series in row {row} of X is empty, of shape {series.shape}. Drop it.")
+        # Integers have no NaN for padding.
         series = series.astype(np.result_type(series, np.float32), copy=False)
         if series.ndim == 1:
             return series[:, None]
@@ -203,14 +203,13 @@ class Series(Modality):
     def _check_axes(self, length: int, channels: int) -> None:
         if self.channel_axis is None and channels > length:
             raise ValueError(
-                f"X has {channels} channels of {length} step(s) when read as (n, channels, time), which looks like "
-                "(n, time, channels): set modality_params={'channel_axis': -1} if it is that, or "
-                "{'channel_axis': 1} if it is not"
+                f"X has {channels} channels of {length} step(s) if it is (n, channels, time), but looks like (n, time, "
+                "channels). Set modality_params={'channel_axis': -1} if it is, otherwise {'channel_axis': 1}."
             )
 
 
 class TimeLast(nn.Module):
-    """Take (B, T, C) to (B, C, T)."""
+    """Move the time axis from (B, T, C) to the end, (B, C, T)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Swap the last two axes."""
@@ -222,7 +221,7 @@ class StandardizeSeries(nn.Module):
 
     Parameters
     ----------
-    mean, deviation : (C, 1).
+    mean, deviation : (C, 1) statistics of the channels.
     """
 
     mean: Tensor
@@ -234,17 +233,17 @@ class StandardizeSeries(nn.Module):
         self.register_buffer("deviation", deviation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, C, T) to the same shape."""
+        """Return the standardised (B, C, T)."""
         return (x - self.mean) / self.deviation
 
 
 def _is_list(X: Any) -> bool:
-    """Tell lists of series, and object arrays that hold one series an entry, from arrays of numbers."""
+    """Return whether X is a list of series, or an object array with one series per entry."""
     return isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)
 
 
 def _numbers(X: Any) -> np.ndarray:
-    """Return an array of real numbers; raise a ValueError that says what X holds instead."""
+    """Return X as an array of real numbers; raise a ValueError if it holds anything else."""
     check_no_dates(X)
     array = np.asarray(unmasked(X))
     if array.dtype.kind == "O":
@@ -252,11 +251,11 @@ def _numbers(X: Any) -> np.ndarray:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"X holds objects where series need numbers ({error}): give (n, channels, time) numbers, or a list "
-                "of (channels, time_i) arrays"
+                f"X holds objects where series need numbers ({error}). Pass (n, channels, time) numbers, or a list "
+                "of (channels, time_i) arrays."
             ) from error
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"X holds {array.dtype} values where series need real numbers: convert or encode them first")
+        raise ValueError(f"X holds {array.dtype} values where series need real numbers. Convert or encode them first.")
     return array
 
 
@@ -268,22 +267,22 @@ def _as_ragged(rows: np.ndarray | Ragged) -> Ragged:
 
 
 def _check_values(rows: np.ndarray | Ragged) -> None:
-    """Raise a ValueError for an infinite value, and for a series in which nothing is there."""
-    # Both pass over NaN, and need no array of the size of X.
-    low, high = (_of_each(extreme, rows).astype(np.float64) for extreme in (np.fmin, np.fmax))
+    """Raise a ValueError for infinite values, and for series that are NaN throughout."""
+    # fmin and fmax ignore NaN, and need no array of X's size.
+    low, high = (_extremes(extreme, rows).astype(np.float64) for extreme in (np.fmin, np.fmax))
     infinite = (low < -_LARGEST) | (high > _LARGEST)
     if infinite.any():
         raise ValueError(
-            f"X contains infinity, or a number beyond float32, in row {infinite.argmax()}: put NaN where a value is "
-            "missing, or rescale X"
+            f"X contains infinity, or a number beyond float32, in row {infinite.argmax()}. Use NaN for missing "
+            "values, or rescale X."
         )
-    nothing = np.isnan(high)
-    if nothing.any():
-        raise ValueError(f"series in row {nothing.argmax()} of X is NaN throughout: drop it")
+    empty = np.isnan(high)
+    if empty.any():
+        raise ValueError(f"series in row {empty.argmax()} of X is NaN throughout. Drop it.")
 
 
-def _of_each(extreme: np.ufunc, rows: np.ndarray | Ragged) -> np.ndarray:
-    """Return the extreme (n,) of each series."""
+def _extremes(extreme: np.ufunc, rows: np.ndarray | Ragged) -> np.ndarray:
+    """Return the minimum or maximum (n,) of each series, by np.fmin or np.fmax."""
     if isinstance(rows, Ragged):
         return extreme.reduceat(extreme.reduce(rows.values, axis=1), rows.offsets[:-1])
     return extreme.reduce(rows, axis=(1, 2))

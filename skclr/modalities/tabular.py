@@ -24,21 +24,21 @@ from skclr.modalities.cells import as_table, categorical_columns, column_names, 
 from skclr.modalities.doubtful import warn_of_doubtful
 from skclr.views import MarginalCorruption
 
-# Larger numbers have a variance beyond float64.
+# The variance of larger numbers overflows float64.
 _LARGEST = 1e150
-# A number farther from the mean than this has a square beyond float32, in which networks compute.
+# Beyond this distance from the mean, squares overflow float32, in which networks compute.
 _MOST_DEVIATIONS = 2.0**63
 
 
 class Tabular(Modality):
-    """Rows of numbers, standardised column by column, and of categories, each a code; NaN where there is none.
+    """Tables of numbers, standardised by column, and of categories, encoded as integers; NaN for missing values.
 
     Parameters
     ----------
-    categorical_features : "from_dtype" takes the columns of a DataFrame that hold categories, strings or booleans; a
-        list of column names or numbers adds to those; one boolean per column decides for each; None is for none.
-    max_categories : most categories of a column; the rarest beyond that share one, and of more than 65,536 the
-        rarest are missing values.
+    categorical_features : "from_dtype" selects the columns of a DataFrame that hold categories, strings or booleans;
+        a list of column names or positions adds to those; one boolean per column decides for each; None selects none.
+    max_categories : maximum number of categories per column; the rarest beyond that share one code, and beyond 65,536
+        the rarest count as missing.
 
     Examples
     --------
@@ -51,12 +51,12 @@ class Tabular(Modality):
     """
 
     encoder = "residual_mlp"
-    # Four thousand steps teach no more.
+    # Four thousand steps gave no better embedding.
     n_steps = 250
     most_epochs = 250
     loss_params: ClassVar[Mapping[str, Mapping[str, Any]]] = {"nt_xent": {"temperature": 1.0}}
     embedding_weight = 0.5
-    # Where the rows of the fit were: in memory, on disk, or in a sparse matrix.
+    # Storage of the training rows: "memory", "disk" or "sparse".
     storage_: str = "memory"
     is_categorical_: np.ndarray
     categories_: Categories
@@ -70,11 +70,11 @@ class Tabular(Modality):
         listed = isinstance(categorical_features, Iterable) and not isinstance(categorical_features, str | Mapping)
         if not (categorical_features is None or listed or (named and categorical_features == "from_dtype")):
             raise ValueError(
-                f"categorical_features={categorical_features!r}: give 'from_dtype', None, or a list of column names, "
-                "of column numbers or of booleans"
+                f"categorical_features={categorical_features!r}: pass 'from_dtype', None, or a list of column names, "
+                "of column positions or of booleans"
             )
         if max_categories < 2:
-            raise ValueError(f"max_categories={max_categories}: give 2 or more")
+            raise ValueError(f"max_categories={max_categories}: pass 2 or more")
         self.categorical_features = categorical_features
         self.max_categories = max_categories
 
@@ -82,41 +82,42 @@ class Tabular(Modality):
         """See `Modality.read`; X is 2-D."""
         X = X if isinstance(X, Stored) else as_table(X)
         if not reset:
-            return self._coded(X, estimator, reset=False)
+            return self._encode(X, estimator, reset=False)
         self._find_categorical(X)
         self._learn_categories(X, estimator)
-        return self._learned(X, estimator)
+        return self._encode_and_learn(X, estimator)
 
     def read_as(self, X: Any, estimator: BaseEstimator, learned: Self, names: Any) -> Any:
         """See `Modality.read_as`: categories keep their codes."""
         X = X if isinstance(X, Stored) else as_table(X)
         self._find_categorical(X)
-        self._take_over(as_table(next(pieces(X))), learned, names)
-        return self._learned(X, estimator)
+        self._keep_categories(as_table(next(pieces(X))), learned, names)
+        return self._encode_and_learn(X, estimator)
 
     @property
     def views(self) -> str:
-        """Return the name of the default views: neighbours would be looked for among all rows, and read one by one.
+        """Return the name of the default views: "neighbors" for rows in memory, otherwise "corruption".
 
-        Wide, sparse rows are no neighbours of each other.
+        Neighbours are searched among all rows, which would be read one by one from disk; wide, sparse rows have no
+        meaningful neighbours.
         """
         return "neighbors" if self.storage_ == "memory" else "corruption"
 
     @property
     def views_params(self) -> Mapping[str, Any]:
-        """Return arguments of the default views."""
+        """Return the arguments of the default views."""
         return {"n_neighbors": 30} if self.views == "neighbors" else {}
 
     @property
     def passthrough(self) -> bool:
-        """Return whether plain features are beside the embedding by default: sparse rows would become dense ones."""
+        """Return whether the plain features are appended to the embedding by default: not if they were sparse."""
         return self.storage_ != "sparse"
 
     def to_tensor(self, rows: Any) -> Tensor:
-        """Standardise (B, d) rows; in float64, since a time stamp loses its seconds in float32."""
+        """Return the standardised rows (B, d), computed in float64: time stamps lose their seconds in float32."""
         dense = rows.toarray() if sparse.issparse(rows) else rows
         standardized = np.empty(dense.shape, np.float32)
-        # As many rows as stay in a core's cache.
+        # That many rows fit into a core's cache.
         n_rows = max(1, 2**16 // dense.shape[1])
         for start in range(0, len(dense), n_rows):
             few = slice(start, start + n_rows)
@@ -124,30 +125,30 @@ class Tabular(Modality):
         return torch.from_numpy(standardized)
 
     def join(self, rows: Any, more: Any) -> Any:
-        """Put rows of two calls of `read` into one."""
+        """Return the rows of two calls of `read`, concatenated."""
         if not (sparse.issparse(rows) or sparse.issparse(more)):
             return super().join(rows, more)
         return sparse.vstack([sparse.csr_matrix(rows), sparse.csr_matrix(more)], format="csr")
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the standardised numbers, a gap being the mean, then one column for each category."""
+        """Return the standardised numbers, with gaps filled by the mean, then one column per category."""
         columns = [x[:, np.flatnonzero(~self.is_categorical_).tolist()].nan_to_num(0.0)]
         for place, n in enumerate(self.cardinalities_):
             if n:
-                # NaN is equal to none.
+                # NaN equals no category.
                 columns.append((x[:, place, None] == torch.arange(n, device=x.device)).float())
         return torch.cat(columns, 1)
 
     def reader(self) -> tuple[nn.Module, Tensor]:
-        """See `Modality.reader`; X is (B, d) float64, dense, and its categories are numbers."""
+        """See `Modality.reader`; X is a dense (B, d) array of float64, whose categories are numbers."""
         places = np.flatnonzero(self.is_categorical_).tolist()
         layer = ReadColumns(self.mean_, self.scale_, dict(zip(places, self.categories_.codes_, strict=True)))
         return layer, torch.zeros(2, *self.shape_, dtype=torch.float64)
 
     def restore(self, x: Tensor, X: Any) -> np.ndarray:
-        """Return the numbers in their own units and the categories by name, (B, d) objects."""
+        """Return the numbers in their original units and the categories by name, as (B, d) objects."""
         values = x.cpu().numpy() * self.scale_ + self.mean_
-        # Float32 keeps seven digits of the standardised number; the rest would be noise.
+        # float32 keeps seven digits of the standardised number; the rest would be noise.
         grid = 10.0 ** (np.floor(np.log10(self.scale_)) - 5)
         values = (np.round(values / grid) * grid + 0.0).astype(object)
         if self.is_categorical_.any():
@@ -156,7 +157,7 @@ class Tabular(Modality):
         return values
 
     def facts(self) -> dict[str, Any]:
-        """Say of each column how many categories it has, 0 for a number, and whether it has gaps."""
+        """Return the facts of `Modality.facts`, each column's number of categories, 0 for numbers, and its gaps."""
         return {
             **super().facts(),
             "cardinalities": self.cardinalities_,
@@ -168,25 +169,25 @@ class Tabular(Modality):
         """See `Plain.check_state`."""
         super().check_state()
         if self.storage_ not in ("memory", "disk", "sparse"):
-            raise ValueError(f"rows of the storage {self.storage_!r} are unknown")
+            raise ValueError(f"the storage {self.storage_!r} of rows is unknown")
         check_learned_array("is_categorical_", self.is_categorical_, self.shape_, bool)
         check_learned_array("mean_", self.mean_, self.shape_, np.float64)
         check_learned_array("scale_", self.scale_, self.shape_, np.float64)
         if not (np.isfinite(self.mean_).all() and np.isfinite(self.scale_).all() and (self.scale_ > 0).all()):
-            raise ValueError("means are not finite, or scales not above 0")
+            raise ValueError("the means are not finite, or the scales are not positive")
         if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):
-            raise ValueError(f"columns of {self.cardinalities_} categories do not have the codes")
+            raise ValueError(f"the codes do not match columns of {self.cardinalities_} categories")
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """See `Plain.from_state`."""
-        # Earlier versions wrote what followed from the storage.
+        # Earlier versions stored `views` and `passthrough`, which follow from the storage.
         storage = "memory" if state.get("views", "neighbors") == "neighbors" else "disk"
         storage = storage if state.get("passthrough", True) else "sparse"
         return super().from_state({**state, "storage_": state.get("storage_", storage)})
 
     def _find_categorical(self, X: Any) -> None:
-        _refuse_one_text_column(X[:1] if isinstance(X, Stored) else X)
+        _check_not_one_text_column(X[:1] if isinstance(X, Stored) else X)
         self.is_categorical_ = categorical_columns(as_table(next(pieces(X))), self.categorical_features)
 
     def _learn_categories(self, X: Any, estimator: BaseEstimator) -> None:
@@ -195,50 +196,50 @@ class Tabular(Modality):
         if self.is_categorical_.any():
             if sparse.issparse(first):
                 raise ValueError(
-                    f"categorical_features={self.categorical_features!r} with a sparse X, which holds numbers: pass "
-                    "X.toarray(), or leave categories as the indicators that they are"
+                    f"categorical_features={self.categorical_features!r} needs a dense X, but X is sparse. Pass "
+                    "X.toarray(), or keep the categories as indicator columns."
                 )
             counts = count_values(self._split(as_table(rows), estimator, reset=True)[1] for rows in pieces(X))
             self.categories_.learn(counts)
             warn_of_doubtful(self._categorical(column_names(first)), counts)
 
-    def _take_over(self, first: Any, learned: Tabular, names: Any) -> None:
-        """Keep the categories of a table that an encoder was trained on, after a look whether this one is alike."""
+    def _keep_categories(self, first: Any, learned: Tabular, names: Any) -> None:
+        """Take over the categories of the encoder's training table if this one has the same columns."""
         here, before = column_names(first), learned.is_categorical_
         if names is not None and is_frame(first) and len(here) == len(names):
             other = [place for place, (name, now) in enumerate(zip(names, here, strict=True)) if name != now]
             if other:
                 raise ValueError(
                     f"encoder= was fitted on other columns: column {other[0]} was {names[other[0]]!r}, but X has "
-                    f"{here[other[0]]!r}. Pass the same columns in the same order"
+                    f"{here[other[0]]!r}. Pass the same columns in the same order."
                 )
         if len(here) != len(before):
             raise ValueError(
-                f"encoder= was fitted on other samples than those of shape ({len(here)},) that X holds: pass the same "
-                f"{len(before)} columns, or begin with a new encoder, encoder='auto'"
+                f"encoder= was fitted on {len(before)} columns, but X has {len(here)}. Pass the same columns, or use a "
+                "new encoder, encoder='auto'."
             )
         if not is_frame(first) and isinstance(self.categorical_features, str):
-            # Nothing but the encoder knows what the columns of an array hold.
+            # Only the encoder knows which columns of an array hold categories.
             self.is_categorical_ = before
         odd = np.flatnonzero(self.is_categorical_ != before)
         if len(odd):
             was, now = ("categories", "numbers") if before[odd[0]] else ("numbers", "categories")
             raise ValueError(
                 f"encoder= was fitted on other columns: {here[odd[0]]!r} held {was}, but holds {now} in X. Convert it, "
-                "or name the columns of categories in modality_params={'categorical_features': ...}"
+                "or list the columns of categories in modality_params={'categorical_features': ...}."
             )
         self.categories_ = learned.categories_
 
-    def _coded(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
-        """Return X with categories as codes; of rows on disk, the first is read now and the rest when it is needed."""
+    def _encode(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
+        """Return X with categories as codes; rows on disk are read when needed, except the first."""
         if not isinstance(X, Stored):
             return self._read(X, estimator, reset=reset)
         self._read(X[:1], estimator, reset=reset)
         return X.parsed(partial(self._read, estimator=estimator, reset=False))
 
-    def _learned(self, X: Any, estimator: BaseEstimator) -> Any:
-        """Return X with categories as codes, whose statistics are learned."""
-        table = self._coded(X, estimator, reset=True)
+    def _encode_and_learn(self, X: Any, estimator: BaseEstimator) -> Any:
+        """Return X with categories as codes, and learn its statistics."""
+        table = self._encode(X, estimator, reset=True)
         check_two_samples(table)
         _check_two_columns(table)
         self._learn_statistics(table)
@@ -264,7 +265,7 @@ class Tabular(Modality):
             if numbers.shape[1]:
                 others = [name for name, c in zip(names, self.is_categorical_, strict=True) if not c]
                 table[:, ~self.is_categorical_] = read_numbers(numbers, others)
-        # Gaps are for the encoder; only in a sparse matrix they would not be seen.
+        # The encoder handles gaps, but a sparse matrix cannot show them.
         check_finite(table, names if is_frame(X) else None, allow_nan=not sparse.issparse(table))
         self._check_range(table, names)
         return table
@@ -275,7 +276,7 @@ class Tabular(Modality):
     def _check_range(self, table: Any, names: list[Any]) -> None:
         """Raise a ValueError for a number too large to be standardised; the message names its column."""
         fitted = hasattr(self, "scale_")
-        # Of float64: in float32 the bound would be infinite.
+        # Arrays of float64: in float32 the bound would be infinite.
         mean, scale = (self.mean_, self.scale_) if fitted else (np.zeros(1), np.ones(1))
         with np.errstate(all="ignore"):
             farthest = np.maximum(np.abs(_highest(table) - mean), np.abs(_lowest(table) - mean)) / scale
@@ -284,13 +285,13 @@ class Tabular(Modality):
             what = "standard deviations from the mean of fit" if fitted else "in magnitude"
             raise ValueError(
                 f"column {names[wrong[0]]!r} of X holds a number that is {farthest[wrong[0]]:.3g} {what}, too large to "
-                "be standardised: rescale the column, or replace such values by NaN"
+                "be standardised. Rescale the column, or replace such values by NaN."
             )
 
     def _learn_statistics(self, table: Any) -> None:
         self.shape_ = table.shape[1:]
         if sparse.issparse(table):
-            # What is 0 stays 0.
+            # Without centring, zeros stay zeros.
             self.storage_ = "sparse"
             gaps, mean = np.zeros(self.shape_, dtype=bool), np.zeros(self.shape_)
             scale = StandardScaler(with_mean=False).fit(table).scale_
@@ -315,7 +316,7 @@ def _statistics(table: Any) -> tuple[np.ndarray, ...]:
     for rows in pieces(table):
         gaps |= np.isnan(rows).any(axis=0)
         if hasattr(scaler, "mean_"):
-            # Of a column that had no value so far there is no mean to go on from.
+            # A column without a value so far has a mean of NaN, which cannot be updated.
             scaler.mean_, scaler.var_ = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.var_)
         with np.errstate(invalid="ignore"):
             scaler.partial_fit(rows)
@@ -323,16 +324,16 @@ def _statistics(table: Any) -> tuple[np.ndarray, ...]:
 
 
 class ReadColumns(nn.Module):
-    """Standardise columns of numbers, and give the codes of numbers that are categories.
+    """Standardise columns of numbers, and encode numbers that are categories.
 
     Parameters
     ----------
     mean, scale : (d,) float64 arrays.
-    codes : of each column of categories, by its place: category to code.
+    codes : codes by category, for each column of categories by its position.
 
     Raises
     ------
-    ValueError : where a category is no number.
+    ValueError : if a category is not a number.
     """
 
     mean: Tensor
@@ -346,14 +347,14 @@ class ReadColumns(nn.Module):
         for place, column in codes.items():
             if any(isinstance(category, str) for category in column):
                 raise ValueError(
-                    f"column {place} of X holds text, which is no tensor: turn such columns into numbers before the "
-                    "embedder, for example with OrdinalEncoder, and name them in categorical_features"
+                    f"column {place} of X holds text, which no tensor can hold. Convert such columns to numbers before "
+                    "the embedder, for example with OrdinalEncoder, and list them in categorical_features."
                 )
             self.register_buffer(f"categories_{place}", torch.tensor(list(column), dtype=torch.float64))
             self.register_buffer(f"codes_{place}", torch.tensor(list(column.values()), dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take (B, d) float64 to float32; what is no category that was seen is NaN."""
+        """Return (B, d) float64 as standardised float32, with unseen categories as NaN."""
         standardized = (x - self.mean) / self.scale
         columns = list(standardized.unbind(1))
         for place in self.places:
@@ -371,8 +372,8 @@ def _lowest(table: Any) -> np.ndarray:
     return table.min(axis=0).toarray().ravel() if sparse.issparse(table) else np.fmin.reduce(table, axis=0)
 
 
-def _refuse_one_text_column(X: Any) -> None:
-    """Raise a ValueError for a table that is one column of texts or of paths: it says how to read them."""
+def _check_not_one_text_column(X: Any) -> None:
+    """Raise a ValueError for a table of one column of texts or paths; the message says how to read them."""
     if sparse.issparse(X) or getattr(X, "ndim", 2) != 2 or X.shape[1] != 1:
         return
     name, column = (f"X[{X.columns[0]!r}]", X[X.columns[0]].to_list()) if is_frame(X) else ("X[:, 0]", X[:, 0].tolist())
@@ -380,12 +381,12 @@ def _refuse_one_text_column(X: Any) -> None:
     if texts:
         are_images = all(os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES for text in texts)
         kind, what = ("image", "paths of images") if are_images else ("text", "texts")
-        raise ValueError(f"X has one column, which holds {what}: pass {name}, and set modality={kind!r}")
+        raise ValueError(f"X has one column, which holds {what}. Pass {name}, and set modality={kind!r}.")
 
 
 def _check_two_columns(table: Any) -> None:
     if table.shape[1] < 2:
         raise ValueError(
-            "X has 1 feature(s) (n_features=1): views of a row replace some of its columns, so it needs "
-            "2 or more; add columns, or use the one column as it is"
+            "X has 1 feature(s) (n_features=1), but views of a row replace some of its columns and need 2 or more. "
+            "Add columns, or use the one column without an embedding."
         )

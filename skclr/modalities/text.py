@@ -1,4 +1,4 @@
-"""Texts: tokenised once, so that training never touches a string."""
+"""Texts: they are tokenised once, so that training only sees token ids."""
 
 import copy
 import math
@@ -25,10 +25,10 @@ from skclr.views import TextViews
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {"words": Words, "wordllama": WordLlama}
 
-# Width of the vectors learned from X, and the number of texts that show what to learn.
+# Width of the vectors learned from X, and the number of texts from which they are learned.
 _WIDTH = 256
 _ANALYSED_TEXTS = 10_000
-# Size of those vectors' entries, which sets how far training takes them from their start.
+# Size of those vectors' entries, which determines how far training moves them from their initial values.
 _SCALE = 0.1
 
 
@@ -36,23 +36,23 @@ class Text(Modality):
     """Strings: a list, an array, a Series, or a DataFrame of one column.
 
     The plain features are the mean of the tokens' vectors, scaled to length 1. The vectors come from a latent semantic
-    analysis of X; those of "wordllama" were trained on large corpora.
+    analysis of X; those of "wordllama" are pretrained on large corpora.
 
     Parameters
     ----------
     tokenizer : "words", words with their character n-grams; "wordllama", the tokens and vectors of that package
         (`skclr[text]`); "auto", the tokenizer of a fitted embedder given as encoder, otherwise "words"; a `Tokenizer`;
         or a pretrained model's tokenizer, as `OfModel` takes it.
-    max_tokens : tokens kept of a text, from its start.
+    max_tokens : number of tokens kept per text, from its start.
 
     Raises
     ------
-    ImportError, TypeError, ValueError : for a tokenizer that is not to be had, or max_tokens below 1.
+    ImportError, TypeError, ValueError : for a tokenizer that is not available, or max_tokens below 1.
 
     References
     ----------
-    Deerwester et al. 1990 (latent semantic analysis), on TF-IDF. Differs: the decomposition is a randomised one, of
-    up to 10,000 texts.
+    Deerwester et al. 1990 (latent semantic analysis), on TF-IDF. Differs: the decomposition is randomised and uses up
+    to 10,000 texts.
 
     Examples
     --------
@@ -71,17 +71,17 @@ class Text(Modality):
 
     def __init__(self, tokenizer: Any = "auto", max_tokens: int = 64) -> None:
         if not isinstance(max_tokens, int) or max_tokens < 1:
-            raise ValueError(f"max_tokens={max_tokens!r}: give a whole number of 1 or more")
+            raise ValueError(f"max_tokens={max_tokens!r}: pass a whole number of 1 or more")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Ragged:
-        """See `Modality.read`; X holds one string a row."""
+        """See `Modality.read`; X holds one string per row."""
         texts = read_texts(X)
         if not reset:
-            return self._tokenized(texts)
+            return self._tokenize(texts)
         self.tokenizer_ = choose_tokenizer(self.tokenizer).fit(texts)
-        return self._learned(texts)
+        return self._tokenize_and_learn(texts)
 
     def read_as(self, X: Any, estimator: BaseEstimator, learned: Self, names: Any) -> Ragged:
         """See `Modality.read_as`: tokens keep their ids."""
@@ -89,31 +89,31 @@ class Text(Modality):
         is_auto = isinstance(self.tokenizer, str) and self.tokenizer == "auto"
         if not is_auto and type(choose_tokenizer(self.tokenizer)) is not type(tokenizer):
             raise ValueError(
-                f"tokenizer={self.tokenizer!r}, but encoder= was fitted on tokens of {type(tokenizer).__name__}: leave "
-                "tokenizer out, or begin with a new encoder, encoder='auto'"
+                f"tokenizer={self.tokenizer!r}, but encoder= was fitted on tokens of {type(tokenizer).__name__}. Leave "
+                "tokenizer out, or use a new encoder, encoder='auto'."
             )
         self.tokenizer_ = tokenizer
-        return self._learned(read_texts(X))
+        return self._tokenize_and_learn(read_texts(X))
 
     @property
     def views(self) -> str:
-        """Return the name of the default views, which the tokenizer knows."""
+        """Return the name of the default views, which depends on the tokenizer."""
         return self.tokenizer_.views
 
     def shortened(self, rows: Ragged) -> Ragged:
-        """See `Modality.shortened`: memory follows X, and not the longest text that an encoder would take."""
+        """See `Modality.shortened`: memory depends on the texts in X, not on the longest that an encoder accepts."""
         return rows.padded_to(int(rows.padded_lengths(any_length=True).max()))
 
     def to_tensor(self, rows: np.ndarray) -> Tensor:
-        """Take ids to int64 (B, L), or (B, L, G) with G ids a word."""
+        """Return ids as int64 (B, L), or (B, L, G) with G ids per word."""
         return torch.from_numpy(rows.astype(np.int64))
 
     def join(self, rows: Ragged, more: Ragged) -> Ragged:
-        """Put the texts of two calls of `read` into one."""
+        """Return the texts of two calls of `read`, concatenated."""
         return rows.join(more)
 
     def restore(self, x: Tensor, X: Any) -> list[list[str]]:
-        """Return the tokens of X that are left, in their order."""
+        """Return the names of the tokens in x, in their order."""
         texts = read_texts(X)
         ids, names = self.tokenizer_(texts, self.max_tokens), self.tokenizer_.names(texts, self.max_tokens)
         name_of = {token.tobytes(): name for token, name in zip(ids.values, names, strict=True)}
@@ -125,18 +125,18 @@ class Text(Modality):
         return torch.zeros(2, *self.shape_, dtype=torch.int64)
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the mean of the tokens' vectors, of length 1; 0 for a text without tokens."""
+        """Return the mean of the tokens' vectors, scaled to length 1; 0 for a text without tokens."""
         return F.normalize(mean_of_tokens(x, self.table_.to(x.device), self.token_weights_.to(x.device)))
 
     def reader(self) -> tuple[nn.Module, Tensor]:
         """See `Modality.reader`."""
         raise ValueError(
-            "texts become tokens in Python, which is in no exported network: serve the embedder itself, as "
-            "skclr.load gives it, or export its encoder_, which takes ids of tokens"
+            "texts become tokens in Python, which cannot be exported. Serve the embedder itself, loaded by "
+            "skclr.load, or export its encoder_, which takes token ids."
         )
 
     def facts(self) -> dict[str, Any]:
-        """Return the size of the vocabulary, each token's vector and weight, and what changes neighbours once more."""
+        """Return the facts of `Modality.facts`, the vocabulary size, token vectors and weights, and views on top."""
         return {
             **super().facts(),
             "n_tokens": self.tokenizer_.n_tokens,
@@ -146,11 +146,11 @@ class Text(Modality):
         }
 
     def settings(self) -> dict[str, Any]:
-        """See `Modality.settings`; a tokenizer that no file holds is the fitted one."""
+        """See `Modality.settings`; a tokenizer that is not in the file is the fitted one."""
         return {**super().settings(), "tokenizer": self.tokenizer_ if self.tokenizer is None else self.tokenizer}
 
     def state(self) -> dict[str, Any]:
-        """See `Plain.state`; of a tokenizer that is an object, which no file may hold, the fitted one says all."""
+        """See `Plain.state`; a tokenizer object is left out, since files cannot hold it: the fitted one suffices."""
         return {**super().state(), "tokenizer": self.tokenizer if isinstance(self.tokenizer, str) else None}
 
     def check_state(self) -> None:
@@ -160,26 +160,26 @@ class Text(Modality):
         empty = self.tokenizer_([""], self.max_tokens)
         read = empty.shape[1:]
         if empty.values.max(initial=0) >= n_tokens:
-            raise ValueError(f"the tokenizer has more ids than {n_tokens}")
+            raise ValueError(f"the tokenizer has ids beyond {n_tokens - 1}")
         if read[1:] != self.shape_[1:] or math.prod(read) > LARGEST_SAMPLE:
-            raise ValueError(f"texts of shape {self.shape_} are not what the tokenizer makes, {read}")
+            raise ValueError(f"texts have shape {self.shape_}, but the tokenizer returns {read}")
         check_learned_array("table_", self.table_, (n_tokens, width), torch.float32)
         check_learned_array("token_weights_", self.token_weights_, (n_tokens,), torch.float32)
 
-    def _tokenized(self, texts: list[str]) -> Ragged:
+    def _tokenize(self, texts: list[str]) -> Ragged:
         rows = self.tokenizer_(texts, self.max_tokens)
         if not len(rows.values):
-            # Padding is looked up too.
+            # Padding is looked up too, so at least one row is needed.
             rows.values = np.zeros((1, *rows.values.shape[1:]), np.int32)
         return rows
 
-    def _learned(self, texts: list[str]) -> Ragged:
-        """Return the tokens of texts, whose length and vectors are learned."""
-        rows = self._tokenized(texts)
+    def _tokenize_and_learn(self, texts: list[str]) -> Ragged:
+        """Return the tokens of texts, and learn their length and vectors."""
+        rows = self._tokenize(texts)
         check_two_samples(rows)
         if not rows.values.any():
-            raise ValueError("X has no words: all of its texts are empty, check what was read into them")
-        # Training need not see more padding than the longest text has.
+            raise ValueError("X has no words, since all of its texts are empty. Check how X was read.")
+        # Padding beyond the longest text would only cost time.
         rows.length = min(self.max_tokens, int(rows.lengths.max()))
         self.shape_ = rows.shape[1:]
         self._learn_vectors(rows)
@@ -187,7 +187,7 @@ class Text(Modality):
 
     def _learn_vectors(self, rows: Ragged) -> None:
         if self.tokenizer_.table is not None:
-            # Made for a plain mean, these lose by a weight for rarity.
+            # These vectors were trained for a plain mean, and are worse with weights for rarity.
             self.table_ = self.tokenizer_.table
             self.token_weights_ = torch.ones(len(self.table_))
         else:
@@ -199,7 +199,7 @@ class Text(Modality):
 
 
 def choose_tokenizer(tokenizer: Any) -> Tokenizer:
-    """Make the tokenizer from its name, or from what holds a pretrained one."""
+    """Return the tokenizer of a name, or of an object or path that holds a pretrained one."""
     if isinstance(tokenizer, Tokenizer):
         return copy.deepcopy(tokenizer)
     if isinstance(tokenizer, str) and tokenizer in ("auto", *TOKENIZERS):
@@ -208,7 +208,7 @@ def choose_tokenizer(tokenizer: Any) -> Tokenizer:
 
 
 def count_tokens(rows: Ragged, n_tokens: int) -> csr_array:
-    """Count each text's tokens: (n, n_tokens)."""
+    """Return each text's token counts (n, n_tokens)."""
     ids = rows.values.reshape(len(rows.values), -1)
     texts = np.repeat(np.arange(len(rows)), rows.lengths * ids.shape[1])
     counts = csr_array((ids.ravel() > 0, (texts, ids.ravel())), shape=(len(rows), n_tokens), dtype=np.float32)
@@ -217,11 +217,11 @@ def count_tokens(rows: Ragged, n_tokens: int) -> csr_array:
 
 
 def latent_semantics(tfidf: Any) -> Tensor:
-    """Learn a vector for each token from texts (n, n_tokens): tokens of like texts have like ones.
+    """Learn a vector for each token from texts (n, n_tokens): tokens of similar texts have similar vectors.
 
     Returns
     -------
-    (n_tokens, d), d being 256 or the largest possible rank.
+    (n_tokens, d), where d is 256 or the largest possible rank.
     """
     _, _, components = randomized_svd(tfidf, min(_WIDTH, *tfidf.shape), n_iter=2, random_state=0)
     table = torch.from_numpy(np.ascontiguousarray(components.T, dtype=np.float32))
@@ -229,27 +229,27 @@ def latent_semantics(tfidf: Any) -> Tensor:
 
 
 def read_texts(X: Any) -> list[str]:
-    """Take what a user has to a list of strings.
+    """Return X as a list of strings.
 
     Raises
     ------
-    TypeError, ValueError : for what is no text; the message says what to do.
+    TypeError, ValueError : if X contains anything but texts; the message says what to do.
     """
     if isinstance(X, str | bytes):
-        raise TypeError(f"X is one {type(X).__name__}, not a sequence of texts: wrap it in a list, [text]")
+        raise TypeError(f"X is one {type(X).__name__}, not a sequence of texts. Wrap it in a list, [text].")
     if hasattr(X, "columns"):
         if len(X.columns) != 1:
-            raise ValueError(f"X has {len(X.columns)} columns ({', '.join(map(str, X.columns))}): give one, X[name]")
+            raise ValueError(f"X has {len(X.columns)} columns ({', '.join(map(str, X.columns))}). Pass one, X[name].")
         X = X[X.columns[0]]
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) == 2 and shape[1] == 1 and not issparse(X):
         X = X[:, 0]
     elif shape is not None and len(shape) != 1:
-        raise ValueError(f"X of shape {tuple(shape)} holds no texts: give (n,), one string a row")
+        raise ValueError(f"X of shape {tuple(shape)} is not texts. Pass (n,), one string per row.")
     if isinstance(X, Mapping) or not (hasattr(X, "__len__") and hasattr(X, "__getitem__")):
-        raise TypeError(f"X is a {type(X).__name__}: give a list, an array or a Series of strings")
+        raise TypeError(f"X is a {type(X).__name__}. Pass a list, an array or a Series of strings.")
     if len(X) == 0:
-        raise ValueError("X has 0 sample(s): give a text or more")
+        raise ValueError("X has 0 sample(s). Pass at least one text.")
     texts = list(X)
     for row, text in enumerate(texts):
         if not isinstance(text, str):
@@ -261,12 +261,12 @@ def _not_a_text(X: Any, row: int, value: Any) -> Exception:
     kind = type(value).__name__
     if is_missing(value):
         fill = "X.fillna('')" if hasattr(X, "fillna") else "[text or '' for text in X]"
-        return ValueError(f"X has a missing value ({value}) in row {row}: fill it, for example with {fill}")
-    remedy = "convert it, for example with str"
+        return ValueError(f"X has a missing value ({value}) in row {row}. Fill it, for example with {fill}.")
+    remedy = "Convert it, for example with str."
     if isinstance(value, bytes):
-        remedy = "decode it, for example with value.decode('utf-8')"
+        remedy = "Decode it, for example with value.decode('utf-8')."
     elif isinstance(value, Number):
-        remedy = "convert it, for example with str, or set modality='tabular' for numbers"
+        remedy = "Convert it, for example with str, or set modality='tabular' for numbers."
     elif isinstance(value, list | tuple | np.ndarray):
-        remedy = "a row is one string, so join its words, for example with ' '.join(row)"
-    return TypeError(f"X has a {kind} in row {row} where modality='text' takes strings: {remedy}")
+        remedy = "Pass one string per row: join its words, for example with ' '.join(row)."
+    return TypeError(f"X has a {kind} in row {row} where modality='text' takes strings. {remedy}")

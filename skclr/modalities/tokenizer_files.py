@@ -1,4 +1,4 @@
-"""Tokenizers of the library tokenizers as a stranger may describe them: what can take any memory is refused."""
+"""Descriptions of the library tokenizers' objects in untrusted files: parts with unbounded memory are rejected."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-# Texts may grow by as many characters at each step that puts something in front.
+# Most characters that a step may prepend to a text.
 _MOST_CHARACTERS = 16
-# Special tokens around a text.
+# Most special tokens around a text.
 _MOST_SPECIAL = 64
 
-# Kinds that do not let a text grow by more than Unicode itself does, and hold no regular expression of their own.
+# Types that lengthen a text no more than Unicode normalisation does, and contain no regular expression.
 _NORMALIZERS = {
     "BertNormalizer",
     "ByteLevel",
@@ -40,15 +40,15 @@ _POST_PROCESSORS = {"BertProcessing", "ByteLevel", "RobertaProcessing"}
 
 
 def bounded(description: str) -> str:
-    """Return a tokenizer's own description without padding, truncation and decoder.
+    """Return a tokenizer's description without padding, truncation and decoder, if its memory is bounded.
 
     Parameters
     ----------
-    description : JSON, as `tokenizers.Tokenizer.to_str` writes it.
+    description : JSON, as `tokenizers.Tokenizer.to_str` returns it.
 
     Raises
     ------
-    ValueError : for regular expressions, character maps, and whatever else makes much of a short text.
+    ValueError : for regular expressions, character maps, and other parts that can lengthen a text without bound.
     """
     parts = json.loads(description)
     if not isinstance(parts, dict):
@@ -65,13 +65,13 @@ def bounded(description: str) -> str:
 
 @contextmanager
 def panics_as_value_errors() -> Iterator[None]:
-    """Re-raise what the library raises in place of an exception, which is none, as a ValueError."""
+    """Re-raise the library's PanicException, which does not derive from Exception, as a ValueError."""
     try:
         yield
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise ValueError(f"the tokenizer cannot read this ({error})") from None
+        raise ValueError(f"the tokenizer library failed ({error})") from None
 
 
 def _each(part: Any, members: str, check: Callable[[Mapping[str, Any]], None]) -> None:
@@ -87,14 +87,14 @@ def _each(part: Any, members: str, check: Callable[[Mapping[str, Any]], None]) -
 
 def _check_normalizer(part: Mapping[str, Any]) -> None:
     if part["type"] == "Prepend":
-        grows = len(part["prepend"]) > _MOST_CHARACTERS
+        lengthens = len(part["prepend"]) > _MOST_CHARACTERS
     elif part["type"] == "Replace":
-        grows = len(part["content"]) > len(_literal(part["pattern"]))
+        lengthens = len(part["content"]) > len(_literal(part["pattern"]))
     else:
-        grows = False
+        lengthens = False
         _check_kind(part, _NORMALIZERS)
-    if grows:
-        raise ValueError(f"the tokenizer's {part['type']} lets texts grow")
+    if lengthens:
+        raise ValueError(f"the tokenizer's {part['type']} can lengthen texts")
 
 
 def _check_pre_tokenizer(part: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ def _check_pre_tokenizer(part: Mapping[str, Any]) -> None:
         _literal(part["pattern"])
     elif part["type"] == "Metaspace":
         if len(part["replacement"]) != 1:
-            raise ValueError("the tokenizer's Metaspace lets texts grow")
+            raise ValueError("the tokenizer's Metaspace can lengthen texts")
     else:
         _check_kind(part, _PRE_TOKENIZERS)
 
@@ -116,23 +116,23 @@ def _check_post_processor(part: Mapping[str, Any]) -> None:
         pieces = [piece["SpecialToken"]["id"] for piece in template if "SpecialToken" in piece]
         n_tokens = sum(len(special[piece]["ids"]) for piece in pieces)
         if len(template) > _MOST_SPECIAL or n_tokens > _MOST_SPECIAL:
-            raise ValueError(f"the tokenizer puts more than {_MOST_SPECIAL} special tokens around a text")
+            raise ValueError(f"the tokenizer adds more than {_MOST_SPECIAL} special tokens to a text")
 
 
 def _check_model(model: Mapping[str, Any]) -> None:
     _check_kind({"type": "BPE", **model}, _MODELS)
     for name in ("continuing_subword_prefix", "end_of_word_suffix", "unk_token"):
         if len(model.get(name) or "") > _MOST_CHARACTERS * 4:
-            raise ValueError(f"the tokenizer's {name} is long")
+            raise ValueError(f"the tokenizer's {name} is too long")
 
 
 def _literal(pattern: Mapping[str, Any]) -> str:
     if pattern.keys() != {"String"} or not pattern["String"]:
-        raise ValueError("the tokenizer has a regular expression, whose memory has no bound")
+        raise ValueError("the tokenizer has a regular expression, whose memory is unbounded")
     text: str = pattern["String"]
     return text
 
 
 def _check_kind(part: Mapping[str, Any], known: set[str]) -> None:
     if part["type"] not in known:
-        raise ValueError(f"the tokenizer's {part['type']} is not read from files, where its memory has no bound")
+        raise ValueError(f"the tokenizer's {part['type']} is not allowed in files, since its memory is unbounded")

@@ -195,21 +195,21 @@ def test_networks_of_images_take_spectrograms(encoder, clips):
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (np.zeros(8000), ValueError, r"X of shape \(8000,\) holds no mono clips: give \(n, samples\)"),
+        (np.zeros(8000), ValueError, r"X of shape \(8000,\) is not mono clips. Pass \(n, samples\)"),
         (np.zeros((4, 2, 800)), ValueError, "average stereo over its channels first, X.mean"),
         ([np.zeros(9), np.zeros((2, 9))], ValueError, r"clip 1 of X has shape \(2, 9\).*average stereo"),
         ([np.zeros(9, np.int16), np.zeros(9, np.float32)], ValueError, "float32 and int16, whose scales differ"),
-        (np.zeros((4, 9), np.int64), ValueError, "dtype int64, whose scale is not known: give int16"),
-        (np.zeros((4, 9), np.uint8), ValueError, "dtype uint8, whose scale is not known"),
+        (np.zeros((4, 9), np.int64), ValueError, "dtype int64, whose scale is unknown. Pass int16"),
+        (np.zeros((4, 9), np.uint8), ValueError, "dtype uint8, whose scale is unknown"),
         ([["a", "b"], ["c"]], ValueError, "whose scale"),
-        ([np.zeros(9), np.zeros(0)], ValueError, "clip 1 of X has no samples: drop it"),
+        ([np.zeros(9), np.zeros(0)], ValueError, "clip 1 of X has no samples. Drop it"),
         (np.zeros((0, 9)), ValueError, "n_samples=0"),
         ([], ValueError, "n_samples=0"),
         ([np.zeros(9)], ValueError, "n_samples=1"),
         ([np.zeros(9), np.array([0, 1, np.nan])], ValueError, "NaN in clip 1, sample 2.*list of arrays, without"),
         (np.array([[0, np.inf], [0, 1]]), ValueError, "infinity in clip 0, sample 1"),
-        ("a.wav", TypeError, r"X is a str: give an array"),
-        (None, TypeError, "X is a NoneType: give an array"),
+        ("a.wav", TypeError, r"X is a str. Pass an array"),
+        (None, TypeError, "X is a NoneType. Pass an array"),
     ],
 )
 def test_what_is_no_sound(X, error, message):

@@ -200,28 +200,28 @@ def at(X, place, value):
 
 BAD = {
     "mixed_channels": ([np.zeros((2, 5)), np.zeros((3, 5))], "2 channel.*row 0 and of 3 in row 1"),
-    "empty_series": ([np.zeros((1, 5)), np.zeros((1, 0))], r"row 1 of X is empty.*drop it"),
+    "empty_series": ([np.zeros((1, 5)), np.zeros((1, 0))], r"row 1 of X is empty.*Drop it"),
     "empty_list": ([], "0 sample"),
-    "numbers": ([1.0, 2.0, 3.0], r"row 0 of X has shape \(\): give a list of \(channels, time_i\)"),
+    "numbers": ([1.0, 2.0, 3.0], r"row 0 of X has shape \(\). Pass a list of \(channels, time_i\)"),
     "rank_in_list": ([np.zeros((2, 3, 4))] * 2, r"row 0 of X has shape \(2, 3, 4\)"),
-    "rank_1": (np.zeros(5), r"shape \(5,\) holds no series: give \(n, channels, time\)"),
-    "rank_4": (np.zeros((2, 3, 4, 5)), r"shape \(2, 3, 4, 5\) holds no series"),
-    "no_steps": (np.zeros((3, 1, 0)), r"shape \(3, 1, 0\) holds no series"),
+    "rank_1": (np.zeros(5), r"shape \(5,\) is not series. Pass \(n, channels, time\)"),
+    "rank_4": (np.zeros((2, 3, 4, 5)), r"shape \(2, 3, 4, 5\) is not series"),
+    "no_steps": (np.zeros((3, 1, 0)), r"shape \(3, 1, 0\) is not series"),
     "text": (np.array([["a", "b"], ["c", "d"]]), "<U1 values where series need real numbers"),
-    "text_list": (["up", "down"], "row 0 of X is no array of numbers.*<U2"),
+    "text_list": (["up", "down"], "row 0 of X is not an array of numbers.*<U2"),
     "text_objects": (
         np.array([["a", 1.0], ["c", 2.0]], dtype=object),
         r"objects where series need numbers \(could not",
     ),
     "complex": (np.zeros((2, 1, 4), complex), "complex128 values"),
     "dates": (np.zeros((2, 1, 4), "datetime64[s]"), "datetime64.*real numbers"),
-    "uneven_channels": ([[[1, 2, 3], [4, 5]], [[1, 2, 3], [4, 5, 6]]], "row 0 of X is no array of numbers"),
+    "uneven_channels": ([[[1, 2, 3], [4, 5]], [[1, 2, 3], [4, 5, 6]]], "row 0 of X is not an array of numbers"),
     "nested_frame": (pd.DataFrame({"a": [pd.Series([1, 2]), pd.Series([3])]}), r"objects.*\(n, channels, time\)"),
     "one": (np.zeros((1, 1, 5)), "1 sample.*2 or more"),
-    "inf": (at(np.zeros((4, 2, 5)), (3, 1, 2), np.inf), "infinity.* in row 3: put NaN"),
+    "inf": (at(np.zeros((4, 2, 5)), (3, 1, 2), np.inf), "infinity.* in row 3. Use NaN"),
     "inf_list": ([np.zeros((1, 5)), np.array([[0, -np.inf]])], "infinity.* in row 1"),
     "beyond_float32": (at(np.zeros((4, 2, 5)), (2, 0, 0), 1e300), "beyond float32, in row 2.*rescale"),
-    "nothing_there": (at(np.zeros((4, 2, 5)), 1, np.nan), "row 1 of X is NaN throughout: drop it"),
+    "nothing_there": (at(np.zeros((4, 2, 5)), 1, np.nan), "row 1 of X is NaN throughout. Drop it"),
     "nothing_there_list": ([np.zeros((1, 5)), np.full((1, 3), np.nan)], "row 1 of X is NaN throughout"),
     "channels_last": (np.zeros((4, 50, 3)), "50 channels of 3 step.*'channel_axis': -1.*'channel_axis': 1"),
     "channels_last_list": ([np.zeros((50, 3)), np.zeros((50, 2))], "50 channels of 3 step.*'channel_axis': -1"),
@@ -248,5 +248,5 @@ def test_many_channels_are_read_where_the_axis_is_said():
 
 
 def test_wrong_channel_axis():
-    with pytest.raises(ValueError, match=r"channel_axis=2: give 1 .*or -1"):
+    with pytest.raises(ValueError, match=r"channel_axis=2: pass 1 .*or -1"):
         Series(channel_axis=2)

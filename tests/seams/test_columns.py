@@ -199,13 +199,13 @@ REFUSED = {
     "lazy_frame": (lambda: pl.DataFrame(COLUMNS).lazy(), r"X\.collect\(\)"),
     "complex": (lambda: with_column(np.full(N, 1j)), "'c'"),
     "array_of_dates": (lambda: np.full((N, 2), "2020-01-02", dtype="datetime64[D]"), "datetime64"),
-    "records": (lambda: np.zeros(N, dtype=[("a", float), ("b", float)]), "holds no numbers"),
+    "records": (lambda: np.zeros(N, dtype=[("a", float), ("b", float)]), "is not a table of numbers"),
     "cell_of_an_array": (lambda: np.array([[1.0, A_DAY]] * N, dtype=object), "row 0 of column 1"),
     "beyond_float": (lambda: [[10**400, 1]] * N, "row 0 of column 0, which is too large"),
     "beyond_float_in_a_frame": (lambda: with_column([1, 10**400] * (N // 2)), "row 1 of column 'c'"),
-    "huge": (lambda: with_column([1e308, -1e308] * (N // 2)), "column 'c' of X .* rescale"),
-    "huge_array": (lambda: np.c_[COLUMNS["x"], np.full(N, 1e200)], "column 1 of X .* rescale"),
-    "texts": (lambda: pd.DataFrame({"t": COLUMNS["kind"]}), r"pass X\['t'\], and set modality='text'"),
+    "huge": (lambda: with_column([1e308, -1e308] * (N // 2)), "column 'c' of X .* Rescale"),
+    "huge_array": (lambda: np.c_[COLUMNS["x"], np.full(N, 1e200)], "column 1 of X .* Rescale"),
+    "texts": (lambda: pd.DataFrame({"t": COLUMNS["kind"]}), r"Pass X\['t'\], and set modality='text'"),
     "polars_texts": (lambda: pl.DataFrame({"t": COLUMNS["kind"]}), "modality='text'"),
     "array_of_texts": (lambda: np.array(COLUMNS["kind"], dtype=object)[:, None], r"X\[:, 0\].*modality='text'"),
     "strings": (lambda: np.array(COLUMNS["kind"])[:, None], "modality='text'"),
@@ -215,7 +215,7 @@ REFUSED = {
     "generator": (lambda: (row for row in range(3)), r"generator.*list\(X\)"),
     "set": (lambda: {1, 2}, r"set.*list\(X\)"),
     "lists_in_lists": (lambda: [[1, [2, 3]], [1, 2]], "unequal lengths"),
-    "series": (lambda: pd.Series(COLUMNS["x"]), "Series: pass a DataFrame"),
+    "series": (lambda: pd.Series(COLUMNS["x"]), "Series. Pass a DataFrame"),
     "single_value": (lambda: np.array(5.0), "one value"),
     "one_dimension": (lambda: np.ones(N), r"X of shape \(60,\) is not a table.*Reshape your data"),
     "no_columns": (lambda: pd.DataFrame(index=range(N)), r"0 feature\(s\)"),
@@ -256,7 +256,7 @@ def test_named_columns_come_on_top_of_the_dtypes(chosen, expected):
 @pytest.mark.parametrize("make", [pd.DataFrame, lambda columns: np.column_stack(list(columns.values()))])
 def test_columns_that_there_are_not_are_refused(chosen, make):
     X = make({"x": COLUMNS["x"], "m": np.arange(N) % 3})
-    with pytest.raises(ValueError, match=r"categorical_features=.*(does not fit X of 2 columns|give 'from_dtype')"):
+    with pytest.raises(ValueError, match=r"categorical_features=.*(does not fit X of 2 columns|pass 'from_dtype')"):
         untrained(modality_params={"categorical_features": chosen}).fit(X)
 
 

@@ -33,7 +33,7 @@ ARRAYS = {
 @pytest.mark.parametrize("X", [*FRAMES.values(), *ARRAYS.values()], ids=[*FRAMES, *ARRAYS])
 @pytest.mark.parametrize(("modality", "params"), [("image", {"image_shape": (1, 2)}), ("image", {}), ("series", {})])
 def test_no_numbers(X, modality, params):
-    with pytest.raises(ValueError, match=r"X (holds|has|cannot|of shape)|of X is no array") as caught:
+    with pytest.raises(ValueError, match=r"X (holds|has|cannot|of shape)|of X is not an array") as caught:
         ContrastiveEmbedder(modality=modality, modality_params=params, max_epochs=0).fit(X)
     assert len(str(caught.value)) < 300
     assert caught.traceback[-1].path.name in ("image.py", "pixels.py", "series.py", "base.py")
