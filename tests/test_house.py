@@ -47,13 +47,13 @@ def test_an_option_is_found_by_all_ways_to_name_it(tmp_path):
     assert found == [f"module.py: {name}" for name in ("Settings", "use", "inner", "line 11", "line 12")]
 
 
-def test_the_documentation_has_the_rooms_in_the_order_of_imports():
+def test_the_documentation_has_the_layers_in_the_order_of_imports():
     root = SCRIPT.parents[1]
-    page = (root / "docs" / "architecture.rst").read_text().partition("The rooms\n")[2]
-    rooms = [name for row in re.findall(r"^    \* - (``.*)$", page, re.MULTILINE) for name in re.findall(r"\w+", row)]
+    page = (root / "docs" / "architecture.rst").read_text().partition("The layers\n")[2]
+    modules = [name for row in re.findall(r"^    \* - (``.*)$", page, re.MULTILINE) for name in re.findall(r"\w+", row)]
     contract = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     names = [name.removeprefix("skclr.") for layer in contract["layers"] for name in layer.split(" | ")]
-    assert rooms == [name for name in names if name != "_version"]
+    assert modules == [name for name in names if name != "_version"]
 
 
 def test_the_documentation_links_files_that_are_there():
