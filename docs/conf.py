@@ -30,7 +30,8 @@ templates_path = ["_templates"]
 html_sidebars = {"*": []}
 html_show_sourcelink = False
 toc_object_entries_show_parents = "hide"
-html_theme_options = {"show_nav_level": 2, "navigation_with_keys": False}
+# Six links: the API is the last before "More".
+html_theme_options = {"show_nav_level": 2, "navigation_with_keys": False, "header_links_before_dropdown": 6}
 
 autosummary_generate = True
 autodoc_typehints = "none"
