@@ -40,7 +40,8 @@ class ContrastiveEmbedder(*SUPPORT, ClassNamePrefixFeaturesOutMixin, Transformer
     framework : str or class, default="simclr"
         The method of learning from views, by its name in `skclr.frameworks.FRAMEWORKS`.
     loss : str, class or callable, default="auto"
-        The loss of the framework, by its name in `skclr.losses.LOSSES`; "auto" is that of the paper.
+        The loss of the framework, by its name in `skclr.losses.LOSSES`; "auto" is that of the paper, for tables and
+        plain features at temperature 1.
     encoder : str, class or torch.nn.Module, default="auto"
         The network that `transform` runs, by its name in `skclr.encoders.ENCODERS`. A module maps (B, *shape) to (B,
         d), and is copied. With a fitted ContrastiveEmbedder, or its `encoder_`, training starts from its weights; in a
@@ -64,11 +65,11 @@ default=None
     projection_dim : int, default="auto"
         Width of the projections, on which the loss is computed; "auto" is the framework's default.
     max_epochs : int, default="auto"
-        Passes over the data; "auto" takes about 1,500 steps in at most 100 epochs (500 steps
-        for audio; for tables and plain features 250, in at most 250 epochs).
+        Passes over the data; "auto" takes about 1,500 steps in at most 100 epochs (500 steps for audio; for tables and
+        plain features 250, in at most 250 epochs).
         With 0 the encoder is untrained, a baseline for every result.
     batch_size : int, default="auto"
-        Samples per step; "auto" is 256, or all samples if there are fewer.
+        Samples per step; "auto" is 256 (128 for plain features), or all samples if there are fewer.
     chunk_size : int, default=None
         Samples that the encoder processes at once, for batches that do not fit into memory. The loss still uses the
         whole batch, and each step takes a third longer. BatchNorm in the encoder normalises over a chunk. None is the
@@ -295,8 +296,8 @@ default=None
         """Train for one epoch on a part of a stream, at the base learning rate.
 
         Statistics of columns or channels are those of the first part, and so is the scale of an embedding next to plain
-        features. `max_epochs`, `lr_schedule` and `warmup_epochs`
-        are ignored, no samples are held out, and no checkpoints are written.
+        features. `max_epochs`, `lr_schedule` and `warmup_epochs` are ignored, no samples are held out, and no
+        checkpoints are written.
 
         Parameters
         ----------
