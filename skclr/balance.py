@@ -30,7 +30,7 @@ class Balance(Plain):
         """
         width = embedding.shape[1]
         self.mean_, axes, variances = principal_components(embedding, width)
-        # Directions in which few training rows are alike stay, for in others they may not be.
+        # Directions without variance in training are kept, since other rows may vary in them.
         rest = torch.linalg.qr(axes, mode="complete").Q[:, axes.shape[1] :]
         self.axes_ = scaled_to(torch.cat([axes, rest], 1), variances, total_variance)
         return self

@@ -1,4 +1,4 @@
-"""From a plan to parts: what was chosen is made here, and nothing is chosen."""
+"""Building the parts of a plan; nothing is chosen here."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ from skclr.training import (
 )
 from skclr.views import Views
 
-# What Python and torch say of operands of the wrong type.
+# Phrases of Python's and torch's errors about operands of the wrong type.
 _OPERANDS = re.compile(
     "not supported between|unsupported operand|must be real number|interpreted as an|invalid combination of arguments"
 )
 
 
 def build_part(argument: str, part: Part, *given: Any, facts: Mapping[str, Any] = {}) -> Any:
-    """Make a part.
+    """Build a part.
 
     Parameters
     ----------
-    argument : the estimator's parameter that chose the part.
-    part : as planned.
+    argument : parameter of the estimator that chose the part.
+    part : planned part.
     *given : the first arguments.
-    facts : of the data.
+    facts : facts about the data.
 
     Raises
     ------
-    ValueError : for values of which torch can make nothing.
+    ValueError : for values that torch cannot use.
     """
     if part.instance is not None:
         return copy.deepcopy(part.instance)
-    with torch_errors_as_value_error(f"{argument}_params={part.changed()}: {part.name} cannot be made of them"):
+    with torch_errors_as_value_error(f"{argument}_params={part.changed()}: {part.name} cannot be built with them"):
         return part.make(*given, **part.arguments, **{name: facts[name] for name in part.facts})
 
 
@@ -63,7 +63,7 @@ def build_part(argument: str, part: Part, *given: Any, facts: Mapping[str, Any] 
 def torch_errors_as_value_error(fault: str) -> Iterator[None]:
     """Re-raise torch's errors about sizes and values as ValueErrors that begin with `fault`.
 
-    Parts of ours check the rest. Errors about memory pass through.
+    The package's parts check everything else. Out-of-memory errors pass through.
     """
     try:
         yield
@@ -72,7 +72,7 @@ def torch_errors_as_value_error(fault: str) -> Iterator[None]:
             raise
         raise ValueError(f"{fault} ({error})") from error
     except TypeError as error:
-        # Parts of ours say what they take; Python and torch name operands, and none of the parameters.
+        # The package's own messages name the parameter; those of Python and torch only name operands.
         if not _OPERANDS.search(str(error)):
             raise
         raise TypeError(f"{fault}: a value has the wrong type") from error
@@ -82,18 +82,18 @@ def torch_errors_as_value_error(fault: str) -> Iterator[None]:
 
 
 def build_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> Modality:
-    """Make what reads X, from the estimator's parameters: nothing else can be planned before X has been read."""
+    """Build the modality from the estimator's parameters; everything else is planned after it has read X."""
     built: Modality = build_part("modality", plan_modality(X, modality, params))
     return built
 
 
-def read_anew(modality: Modality, X: Any, estimator: BaseEstimator, encoder: Any) -> Any:
-    """Return the rows of X that a modality learns from, read as the samples of a fitted `encoder` were, if it has one.
+def read_training_rows(modality: Modality, X: Any, estimator: BaseEstimator, encoder: Any) -> Any:
+    """Return the rows of X, from which the modality learns; a fitted encoder keeps the reading of its samples.
 
     Parameters
     ----------
     modality, X, estimator : as for `Modality.read`.
-    encoder : the parameter of the estimator.
+    encoder : the estimator's parameter.
     """
     reading = reading_of(encoder)
     if reading is None or not isinstance(reading.modality, type(modality)):
@@ -102,31 +102,31 @@ def read_anew(modality: Modality, X: Any, estimator: BaseEstimator, encoder: Any
 
 
 def check_read_alike(modality: Any, params: Mapping[str, Any] | None, learned: Modality) -> None:
-    """Raise a ValueError if the user asks for another reading of X than that which a fitted encoder brings.
+    """Raise a ValueError if the parameters request another reading of X than that of a fitted encoder.
 
     Parameters
     ----------
-    modality, params : the parameters of the estimator; what they leave open is as it was.
-    learned : modality that read what the encoder was trained on.
+    modality, params : the estimator's parameters; open ones are as in the fit of the encoder.
+    learned : modality that read the training data of the encoder.
     """
     asked = build_part("modality", choose_modality(modality, params, learned)[0])
     before, now = learned.settings(), asked.settings()
     if type(asked) is not type(learned) or any(not same(now[name], before[name]) for name in params or {}):
         raise ValueError(
-            f"modality={modality!r} with modality_params={params} reads X in another way than encoder= has learned: "
-            "leave both out, or begin with a new encoder, encoder='auto'"
+            f"modality={modality!r} with modality_params={params} reads X differently than in the fit of encoder=. "
+            "Leave both out, or use a new encoder, encoder='auto'."
         )
 
 
 def build_samples(
     sides: list[Any], modality: Modality, device: torch.device, groups: Tensor | None = None
 ) -> SampleTensors:
-    """Make the data path of what a modality has read.
+    """Build samples from the rows that a modality has read.
 
     Parameters
     ----------
-    sides : the rows of X; of each of its views where it holds several.
-    modality : that has read them.
+    sides : rows of each view in X: one, unless X holds several views of each sample.
+    modality : modality that has read them.
     device, groups : as for `SampleTensors`.
     """
     if len(sides) == 1:
@@ -136,9 +136,9 @@ def build_samples(
 
 
 def build_views(part: Part, modality: Modality) -> Views:
-    """Make the view maker; it, and those that it holds, are told the facts of the data that they ask for."""
+    """Build the view maker, and pass to it and its inner view makers the facts about the data that they request."""
     ready = part.instance is not None
-    # A copy: what the user gave as an argument stays as it is.
+    # A copy, so that the user's arguments are not modified.
     part = Part(part.make, copy.deepcopy(dict(part.arguments)), part.facts, part.instance)
     maker: Views = build_part("views", part, facts=accepted_facts(part.make, modality))
     for each in [maker] if ready else _held_by(maker):
@@ -147,7 +147,7 @@ def build_views(part: Part, modality: Modality) -> Views:
 
 
 def _fill_in(maker: Views, modality: Modality) -> None:
-    """Fill in the facts of the data that a ready view maker, or one that it holds, has left at their default."""
+    """Set the facts about the data that a view maker object, or an inner one, has left at their default."""
     parameters = inspect.signature(type(maker)).parameters
     for name, fact in accepted_facts(type(maker), modality).items():
         default, value = parameters[name].default, getattr(maker, name, None)
@@ -165,21 +165,21 @@ def _held_by(maker: Views) -> list[Views]:
 
 
 def build_encoder(part: Part, modality: Modality) -> Preprocessed:
-    """Make the encoder, with the modality's fixed preprocessing as its first layer."""
+    """Build the encoder, with the modality's fixed preprocessing as its first layer."""
     if isinstance(part.instance, Preprocessed):
-        # One that was fitted before, with the preprocessing it was fitted with.
-        return _carried_over(part.instance, modality.example())
+        # A fitted encoder keeps its preprocessing.
+        return _copy_fitted(part.instance, modality.example())
     preprocessing, example = modality.preprocessing(), modality.example()
     given = [] if part.instance is not None else [tuple(preprocessing(example).shape[1:])]
     network = build_part("encoder", part, *given, facts=accepted_facts(part.make, modality))
     with torch_errors_as_value_error(
-        f"encoder={type(network).__name__} takes no samples of shape {tuple(example.shape[1:])}, as X was read"
+        f"encoder={type(network).__name__} does not accept the samples of X, of shape {tuple(example.shape[1:])}"
     ):
         return Preprocessed(preprocessing, network, example)
 
 
-def _carried_over(fitted: Preprocessed, example: Tensor) -> Preprocessed:
-    """Copy an encoder that was fitted before; a ValueError where samples are others now."""
+def _copy_fitted(fitted: Preprocessed, example: Tensor) -> Preprocessed:
+    """Return a copy of a fitted encoder; raise a ValueError if it does not accept the samples."""
     encoder = copy.deepcopy(fitted)
     if example.is_meta:
         return encoder
@@ -189,8 +189,8 @@ def _carried_over(fitted: Preprocessed, example: Tensor) -> Preprocessed:
             encoder.eval()(example.to(next(encoder.parameters(), example).device))
     except (RuntimeError, ValueError, LookupError) as error:
         raise ValueError(
-            f"encoder= was fitted on other samples than those of shape {tuple(example.shape[1:])} that X holds: give "
-            f"the same columns, channels or size, or begin with a new encoder, encoder='auto' ({error})"
+            f"encoder= was not fitted on samples of shape {tuple(example.shape[1:])}, as in X ({error}). Pass the same "
+            "columns, channels or size, or use a new encoder, encoder='auto'."
         ) from error
     return encoder.train(training)
 
@@ -198,7 +198,7 @@ def _carried_over(fitted: Preprocessed, example: Tensor) -> Preprocessed:
 def build_framework(
     framework: Part, encoder: Part, loss: Part | None, freeze: int | str, modality: Modality
 ) -> Framework:
-    """Make the framework, untrained, around an encoder of which `freeze` keeps the first layers."""
+    """Build the untrained framework around an encoder, whose first layers are frozen as in `freeze`."""
     network = build_encoder(encoder, modality)
     network.freeze(freeze)
     arguments = dict(framework.arguments)
@@ -214,19 +214,19 @@ def build_framework(
 def build_net(
     plan: Plan, framework: Framework, modality: Modality, *, verbose: int = 0, checkpoints: Checkpoints | None = None
 ) -> ContrastiveNet:
-    """Make the net, ready to train.
+    """Build the net, ready for training.
 
     Parameters
     ----------
-    plan : of the fit.
-    framework : that the plan names.
-    modality : that has read the data.
+    plan : plan of the fit.
+    framework : framework of the plan.
+    modality : modality that has read the data.
     verbose : 1 or more shows the progress line.
     checkpoints : saves the run; None saves nothing.
 
     Raises
     ------
-    ValueError : for callbacks and parameters of the net that cannot act.
+    ValueError : for callbacks and parameters of the net that would have no effect.
     """
     views = build_views(plan.views, modality)
     callbacks: list[Any] = []
@@ -235,18 +235,18 @@ def build_net(
     if verbose and world.rank == 0:
         callbacks.append(ProgressLine())
     if plan.early_stopping:
-        # The loss may be negative, where a relative threshold has no meaning.
+        # The loss may be negative, so a relative threshold has no meaning.
         callbacks.append(EarlyStopping(patience=plan.early_stopping, threshold_mode="abs", load_best=True))
     if checkpoints is not None:
         callbacks.append(checkpoints)
     _check_net_params(plan)
     fault = f"optimizer_params={dict(plan.optimizer.arguments)}, net_params={plan.net_params}"
-    with torch_errors_as_value_error(f"{fault}: no net can be made of them"):
+    with torch_errors_as_value_error(f"{fault}: the net cannot be built with them"):
         return ContrastiveNet(framework, plan, views, callbacks=callbacks, **plan.net_params).initialize()
 
 
 def build_untrained(plan: Plan, modality: Modality, **settings: Any) -> ContrastiveNet:
-    """Make the net with the weights that training by a plan begins with.
+    """Build the net with the initial weights of a plan.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def build_untrained(plan: Plan, modality: Modality, **settings: Any) -> Contrast
 
 # -- parameters of the net ------------------------------------------------------------------------
 
-# What other parameters of the net are called in the estimator; None where they could not act.
+# Names in the estimator of the net's other parameters; None if they would have no effect.
 _NET_PARAMETERS = {
     "module": "framework",
     "criterion": "loss",
@@ -280,24 +280,24 @@ _NET_PARAMETERS = {
 
 
 def _check_net_params(plan: Plan) -> None:
-    """Raise a ValueError for a parameter of the net that the estimator sets itself, or that would do nothing."""
+    """Raise a ValueError for a parameter of the net that the estimator sets itself, or that would have no effect."""
     for name in plan.net_params:
         stem, _, entry = name.partition("__")
         fault = f"net_params has {name!r}"
         if stem == "compile" and entry:
             if not plan.compile:
-                raise ValueError(f"{fault}, which acts with compile=True only")
+                raise ValueError(f"{fault}, which has no effect. Set compile=True.")
         elif name == "torch_load_kwargs":
             if not plan.callbacks:
                 raise ValueError(
-                    f"{fault}, which acts only beside a callback that loads weights, such as LoadInitState"
+                    f"{fault}, which has no effect. Add a callback that loads weights, such as LoadInitState."
                 )
         elif stem not in {*PARAMETERS, *_NET_PARAMETERS}:
-            remedy = hint(name, PARAMETERS) or "it takes torch_load_kwargs, and with compile=True compile__*"
-            raise ValueError(f"{fault}, which the net does not take: {remedy}")
+            remedy = hint(name, PARAMETERS) or "pass torch_load_kwargs or, with compile=True, compile__*"
+            raise ValueError(f"{fault}, which is unknown: {remedy}")
         elif (owner := _NET_PARAMETERS.get(stem, stem)) is None:
-            raise ValueError(f"{fault}, which cannot act here: the embedder reads and batches X itself, remove it")
+            raise ValueError(f"{fault}, but the embedder reads and batches X itself. Remove it.")
         elif entry and f"{owner}_params" in PARAMETERS:
-            raise ValueError(f"{fault}, which the embedder sets: use {owner}_params={{{entry!r}: ...}}")
+            raise ValueError(f"{fault}, which the embedder sets. Use {owner}_params={{{entry!r}: ...}}.")
         else:
-            raise ValueError(f"{fault}, which the embedder sets: use its parameter {owner}")
+            raise ValueError(f"{fault}, which the embedder sets. Use its parameter {owner}.")

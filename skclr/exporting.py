@@ -28,7 +28,7 @@ def to_exported_program(model: Model) -> ExportedProgram:
     reader, example = model.modality.reader()
     # A copy, since the original may be on a GPU and has gradients.
     encoder = copy.deepcopy(model.encoder).cpu().eval().requires_grad_(False)
-    whole = Transform(reader, encoder, model.balance, model.beside)
+    whole = Transform(reader, encoder, model.balance, model.appended_features)
     # For torch 2.7, which treats the largest integer as the end of a slice, and whose default is strict=True.
     batch = Dim("batch", max=2**31 - 1)
     try:

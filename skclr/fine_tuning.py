@@ -1,4 +1,4 @@
-"""Fine-tuning: a few steps of a fitted encoder under a linear head, which starts and ends as a logistic regression."""
+"""Fine-tuning of a fitted encoder under a linear head, which is a logistic regression before and after."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from skclr.ranks.collectives import world
 from skclr.training import undisturbed
 
 STEPS = 300
-# Few rows make few steps an epoch, and after so many epochs they are memorised.
+# With few rows there are few steps per epoch, and more epochs would memorise them.
 _EPOCHS = 50
 _BATCH = 64
 
-# Parameters of pretraining that fine-tuning does without.
+# Parameters of the pretraining that fine-tuning replaces.
 _TUNING: dict[str, Any] = {
     "loss": "auto",
     "loss_params": None,
@@ -31,36 +31,36 @@ _TUNING: dict[str, Any] = {
     "encoder_params": None,
     "passthrough": False,
     "warmup_epochs": "auto",
-    # There are no labels to spare for validation.
+    # All labels are needed for training.
     "early_stopping": False,
     "validation_fraction": "auto",
-    # The folder is that of the pretraining; this is done in seconds.
+    # The folder belongs to the pretraining, and fine-tuning only takes seconds.
     "checkpoint_dir": None,
 }
 
 
 @undisturbed()
 def tune(model: Model, X: Any, codes: np.ndarray, *, n_steps: int = STEPS) -> tuple[Model, LogisticRegression]:
-    """Train a copy of a model's encoder further, under a linear head, on labelled samples.
+    """Fine-tune a copy of a model's encoder, under a linear head, on labelled samples.
 
-    The head starts as a logistic regression on the frozen embedding. Epochs and batch size follow from the number
-    of labelled samples.
+    The head starts as a logistic regression on the frozen embedding. Epochs and batch size depend on the number of
+    labelled samples.
 
     Parameters
     ----------
-    model : trained; it stays as it is.
+    model : trained model; it is not changed.
     X : n labelled samples.
-    codes : (n,) classes from 0 on.
-    n_steps : optimiser steps, about; few samples make fewer.
+    codes : (n,) classes, as integers from 0.
+    n_steps : approximate number of optimiser steps; few samples make fewer.
 
     Returns
     -------
-    The tuned model, whose `transform` returns the embedding alone, and the head as a logistic regression.
+    The tuned model, whose `transform` returns only the embedding, and the head as a logistic regression.
 
     References
     ----------
     Kumar et al. 2022 (LP-FT): a random head distorts the features before it has learned. Differs: the logistic
-    regression is on standardised features.
+    regression uses standardised features.
     """
     batch_size, max_epochs = _budget(len(codes), n_steps, model.parameters["batch_size"])
     parameters = {
@@ -77,7 +77,7 @@ def tune(model: Model, X: Any, codes: np.ndarray, *, n_steps: int = STEPS) -> tu
     samples = samples_to_fit(model.reading, sides, parameters, model.device, codes)
     tuned = begin(parameters, model.reading, samples, given=rows.n_views > 1)
     head: Any = tuned.net.framework_.classifier
-    _probe_into(head, model.embed(model.read(rows.first)), codes)
+    _initialize_head(head, model.embed(model.read(rows.first)), codes)
     run(tuned, samples)
     return tuned, _fitted_classifier(head)
 
@@ -87,9 +87,9 @@ def _budget(n_samples: int, n_steps: int, batch_size: Any) -> tuple[int, int]:
 
     Parameters
     ----------
-    n_samples : labelled rows.
-    n_steps : steps to spend at most.
-    batch_size : of the pretraining, or "auto"; it is not exceeded.
+    n_samples : number of labelled rows.
+    n_steps : maximum number of steps.
+    batch_size : batch size of the pretraining, or "auto"; it is not exceeded.
     """
     most = _BATCH if batch_size == "auto" else min(_BATCH, int(batch_size))
     size = n_samples // math.ceil(n_samples / most)
@@ -97,8 +97,8 @@ def _budget(n_samples: int, n_steps: int, batch_size: Any) -> tuple[int, int]:
     return size, min(_EPOCHS, math.ceil(n_steps / max(1, n_samples // size)))
 
 
-def _probe_into(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> None:
-    """Set a linear layer to the logistic regression of the codes on standardised features."""
+def _initialize_head(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> None:
+    """Initialise a linear layer with a logistic regression of the codes on standardised features."""
     scaler = StandardScaler().fit(features)
     probe = LogisticRegression(max_iter=1000).fit(scaler.transform(features), codes)
     weight, bias = probe.coef_, probe.intercept_
@@ -111,7 +111,7 @@ def _probe_into(head: nn.Linear, features: np.ndarray, codes: np.ndarray) -> Non
 
 
 def _fitted_classifier(head: nn.Linear) -> LogisticRegression:
-    """Return a linear layer as a fitted classifier of codes."""
+    """Return a linear layer as a fitted logistic regression of the codes."""
     weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
     classifier = LogisticRegression()
     classifier.classes_ = np.arange(len(weight))

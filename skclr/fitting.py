@@ -1,4 +1,4 @@
-"""Training a model: from the parameters of an estimator and its data to what was learned."""
+"""Training of a model from the parameters of an estimator and its data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skclr.model import Model, Reading
 from skclr.parameters import check_parameters
 from skclr.part_choices import shows_given
 from skclr.plan import Plan
-from skclr.planning import check_freeze, check_ranks_alike, check_settled, choose_device, plan_fit, telling
+from skclr.planning import check_freeze, check_ranks_alike, check_settled, choose_device, plan_fit, result_choices
 from skclr.randomness import draw_seed
 from skclr.ranks.collectives import world
 from skclr.training import (
@@ -48,16 +48,16 @@ def train(
 
     Parameters
     ----------
-    parameters : of the estimator.
+    parameters : parameters of the estimator.
     X, y, groups, unlabeled : as for its `fit`.
-    before : whose reading and weights training starts from; it stays as it is.
-    endless : whether X is one piece of a stream.
-    watched : takes the model and X to a context that it is trained in.
+    before : model whose reading and weights training starts from; it is not changed.
+    endless : whether X is one part of a stream.
+    watched : function from the model and X to a context in which the model is trained.
 
     Raises
     ------
     ValueError : for data and parameters that cannot be used.
-    MemoryError : where training does not fit; says what to lower.
+    MemoryError : if training does not fit into memory; the message says what to lower.
     """
     with out_of_memory_explained():
         check_parameters(parameters)
@@ -74,8 +74,8 @@ def train(
         model = begin(parameters, reading, samples, given=rows.n_views > 1, endless=endless, before=before)
         if (groups is not None or parameters["positives"] == "labels") and not model.net.module_.uses_groups:
             raise ValueError(
-                f"framework={parameters['framework']!r} makes no use of labels or groups: set positives='views' and "
-                "give no groups, or choose simclr, moco or nnclr"
+                f"framework={parameters['framework']!r} does not use labels or groups. Set positives='views' and "
+                "pass no groups, or use simclr, moco or nnclr."
             )
         if before is None:
             check_freeze(model.plan)
@@ -84,7 +84,7 @@ def train(
         with watched(model, rows.as_given()):
             run(model, samples)
         if endless and before is not None and before.balance is not None:
-            # Columns of a stream mean the same from piece to piece.
+            # Columns of a stream keep their meaning in all parts.
             return replace(model, balance=before.balance)
         return model.balanced(samples if len(sides) == 1 else build_samples(sides[:1], reading.modality, device))
 
@@ -102,18 +102,18 @@ def samples_to_fit(
 
     Parameters
     ----------
-    sides : the rows of each view that X holds, as `reading` reads them.
+    sides : rows of each view in X, as `reading` returns them.
     """
     n_samples, by_label = sides[0].shape[0], parameters["positives"] == "labels"
     if y is not None:
         check_length("y", y, n_samples)
     elif by_label:
-        raise ValueError("positives='labels' needs y: give fit(X, y), or use positives='views'")
+        raise ValueError("positives='labels' needs y: call fit(X, y), or set positives='views'")
     if unlabeled is not None:
         more = Rows.of(unlabeled, paired=shows_given(parameters["views"]))
         if more.n_views != len(sides):
-            raise ValueError(f"unlabeled gives {more.n_views} view(s), but X gives {len(sides)}: give as many")
-        with _named("unlabeled"):
+            raise ValueError(f"unlabeled has {more.n_views} view(s), but X has {len(sides)}. Pass the same number.")
+        with _naming_the_argument("unlabeled"):
             joined = [reading.rows(side) for side in more.sides]
         sides = [reading.modality.join(*parts) for parts in zip(sides, joined, strict=True)]
     ids = None
@@ -134,14 +134,14 @@ def begin(
     endless: bool = False,
     before: Model | None = None,
 ) -> Model:
-    """Return the model that training of the samples begins with.
+    """Return the untrained model for training on the samples.
 
     Parameters
     ----------
     given : whether X holds several views of each sample.
-    before : that the fit continues; its plan must name the same parts.
+    before : model that the fit continues; its plan must have the same parts.
     """
-    # Dictionaries are copied: one that the user changes in place later is another.
+    # Dictionaries are copied, since the user may change them in place later.
     parameters = {name: dict(value) if isinstance(value, dict) else value for name, value in parameters.items()}
     if before is not None:
         check_settled(parameters, reading.modality, before.plan)
@@ -150,15 +150,19 @@ def begin(
     plan = plan_fit(parameters, reading.modality, len(samples), samples.device, **facts)
     if world.size > 1:
         check_ranks_alike(plan)
-    if parameters["verbose"] > 1 and world.rank == 0 and not (endless and before and _goes_on(plan, before.plan)):
+    if (
+        parameters["verbose"] > 1
+        and world.rank == 0
+        and not (endless and before and _equal_but_seed(plan, before.plan))
+    ):
         sys.stderr.write(f"{plan!r}\n")
     checkpoints = None if endless else _checkpoints(parameters, plan)
     net = build_untrained(plan, reading.modality, verbose=parameters["verbose"], checkpoints=checkpoints)
     return Model.of(parameters, reading, net, len(samples))
 
 
-def _goes_on(plan: Plan, before: Plan) -> bool:
-    """Return whether a plan is that of the fit before, with another seed at most."""
+def _equal_but_seed(plan: Plan, before: Plan) -> bool:
+    """Return whether two plans are equal, except for the seed."""
     return replace(plan, random_state=before.random_state) == before
 
 
@@ -176,15 +180,15 @@ def _checkpoints(parameters: Mapping[str, Any], plan: Plan) -> Checkpoints | Non
         return None
     if parameters["random_state"] is None:
         raise ValueError(
-            f"checkpoint_dir={folder!r} with random_state=None: the same call would draw another seed "
-            "and could not go on from a checkpoint, give random_state a number"
+            f"checkpoint_dir={folder!r} needs a fixed seed, since a repeated call could not resume with another one. "
+            "Set random_state to a number."
         )
-    return Checkpoints(folder, parameters["checkpoint_minutes"], telling(plan))
+    return Checkpoints(folder, parameters["checkpoint_minutes"], result_choices(plan))
 
 
 @contextmanager
-def _named(argument: str) -> Iterator[None]:
-    """Name the argument in what a modality says of samples that do not fit those it has learned from."""
+def _naming_the_argument(argument: str) -> Iterator[None]:
+    """Add the name of the argument to a modality's errors about samples that do not fit X."""
     try:
         yield
     except ValueError as error:
@@ -193,7 +197,7 @@ def _named(argument: str) -> Iterator[None]:
 
 @contextmanager
 def out_of_memory_explained() -> Iterator[None]:
-    """Raise a MemoryError that says what to lower where training runs out of memory."""
+    """Re-raise out-of-memory errors as a MemoryError that says what to lower."""
     try:
         yield
     except RuntimeError as error:
@@ -201,7 +205,7 @@ def out_of_memory_explained() -> Iterator[None]:
             raise
         release_tensors(error)
         raise MemoryError(
-            "training does not fit into memory: lower batch_size ('auto' is up to 256) or chunk_size (with it the "
-            "encoder takes a batch in pieces), set precision='bfloat16', "
-            f"make fewer views, or choose a smaller encoder ({error})"
+            f"training does not fit into memory ({error}). Lower batch_size ('auto' is up to 256) or chunk_size (the "
+            "encoder then processes a batch in chunks), set precision='bfloat16', make fewer views, or use a smaller "
+            "encoder."
         ) from error

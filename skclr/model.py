@@ -1,4 +1,4 @@
-"""Model: what a fit has learned, without the estimator."""
+"""Model: the result of a fit, without the estimator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skclr.balance import Balance
-from skclr.build import build_modality, build_samples, build_untrained, check_read_alike, read_anew
+from skclr.build import build_modality, build_samples, build_untrained, check_read_alike, read_training_rows
 from skclr.data import Rows
 from skclr.encoders import Encoder
 from skclr.modalities import Modality, PlainFeatures, check_two_samples
@@ -30,35 +30,35 @@ from skclr.training import (
     undisturbed,
 )
 
-# Rows that tell the scale of an embedding.
+# Number of rows from which the scale of an embedding is learned.
 _BALANCED_ROWS = 4_096
-# Variance of an embedding, in its mean square: below, it is rounding.
+# Variance of an embedding, relative to its mean square; smaller ones are rounding errors.
 _LEAST_SPREAD = 1e-10
 
 
 class InputFeatures(BaseEstimator):
-    """Number and names of X's columns, in the attributes in which scikit-learn's validation records them.
+    """Number and names of the columns of X, recorded by scikit-learn's validation.
 
     Attributes
     ----------
     n_features_in_ : number of columns of a 2-D X.
-    feature_names_in_ : names of the columns of a DataFrame with such.
+    feature_names_in_ : names of the columns, if X is a DataFrame with string names.
     """
 
 
-# Validation errors call an estimator by the name of its class.
+# scikit-learn's validation errors name the class of the estimator.
 InputFeatures.__name__ = "ContrastiveEmbedder"
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """How rows of X are read.
+    """The fitted modality that reads X, and the columns that it was fitted on.
 
-    It stays with the encoder too: who goes on from there reads samples as it did.
+    The encoder keeps it too, so that a fit that continues from the encoder reads samples in the same way.
 
     Parameters
     ----------
-    modality : fitted.
+    modality : fitted modality.
     features_in : columns of the X that it was fitted on.
     """
 
@@ -67,38 +67,38 @@ class Reading:
 
     @classmethod
     def of(cls, X: Rows, parameters: Mapping[str, Any], n_samples: float | None = None) -> tuple[Self, Any]:
-        """Return how to read X, as learned from its first view, and the rows of that.
+        """Return a reading, learned from the first view of X, and the rows of that view.
 
         Parameters
         ----------
         X : n samples.
-        parameters : of the estimator.
-        n_samples : to learn from in all; None is n.
+        parameters : parameters of the estimator.
+        n_samples : total number of training samples; None is n.
         """
         first, n_samples = X.sides[0], len(X) if n_samples is None else n_samples
         carried = reading_of(parameters["encoder"])
         if carried is not None and isinstance(carried.modality, PlainFeatures):
-            # The encoder has learned what these very features mean.
+            # The encoder was trained on exactly these features.
             check_read_alike(parameters["modality"], parameters["modality_params"], carried.modality.base_modality)
             return carried, carried.rows(first)
         modality = build_modality(first, parameters["modality"], parameters["modality_params"])
         features_in = InputFeatures()
-        rows = read_anew(modality, first, features_in, parameters["encoder"])
+        rows = read_training_rows(modality, first, features_in, parameters["encoder"])
         if sees_features(parameters, modality, n_samples, given=X.n_views > 1):
             modality = PlainFeatures(modality).fit(rows)
         return cls(modality, features_in), rows
 
     @property
     def names(self) -> np.ndarray | None:
-        """Names of the columns, None where they had none."""
+        """Names of the columns; None if they had none."""
         return getattr(self.features_in, "feature_names_in_", None)
 
     def rows(self, X: Any) -> Any:
-        """Read one view of samples of the same kind as those of the fit."""
+        """Return the rows of one view of samples, which must be of the same kind as in the fit."""
         return self.modality.read(X, self.features_in, reset=False)
 
     def samples(self, X: Any, device: torch.device) -> SampleTensors:
-        """Read samples of one view each.
+        """Return samples of one view each.
 
         Raises
         ------
@@ -115,16 +115,16 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What a fit has learned: how rows are read, and the networks that were trained on them.
+    """The result of a fit: the reading of X, and the trained networks.
 
     Parameters
     ----------
-    parameters : of the estimator, as they were in the fit.
+    parameters : parameters of the estimator, as in the fit.
     reading : reads X.
-    net : trained: framework, view maker, optimiser and history.
-    n_samples : that the net was trained on.
-    n_plain : number of plain features that `transform` returns beside the embedding.
-    balance : puts the embedding on their scale; None leaves it as it is.
+    net : trained net: framework, view maker, optimiser and history.
+    n_samples : number of training samples.
+    n_plain : number of plain features that `transform` appends to the embedding.
+    balance : scales the embedding relative to the plain features; None keeps it unchanged.
     """
 
     parameters: Mapping[str, Any]
@@ -136,14 +136,14 @@ class Model:
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any], reading: Reading, net: ContrastiveNet, n_samples: int) -> Self:
-        """Return a model around a net, whose encoder learns how its samples are read."""
+        """Return a model around a net, and store the reading in its encoder."""
         encoder: Any = net.framework_.encoder
         encoder.reading = reading
         return cls(parameters, reading, net, n_samples, reading.modality.n_features() if net.plan.passthrough else 0)
 
     @property
     def plan(self) -> Plan:
-        """All that decided the fit."""
+        """The plan of the fit, with all choices."""
         return self.net.plan
 
     @property
@@ -158,7 +158,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the encoder is."""
+        """The device of the encoder."""
         tensors = itertools.chain(self.encoder.parameters(), self.encoder.buffers())
         return next((tensor.device for tensor in tensors), torch.device(self.net.device))
 
@@ -174,23 +174,23 @@ class Model:
 
     @property
     def columns(self) -> Callable[[Tensor], Tensor]:
-        """Computes the columns of `transform` that hold the embedding."""
+        """Function that computes the columns of `transform` that hold the embedding."""
         encoder, balance = self.encoder, self.balance
         return encoder if balance is None else lambda x: balance(encoder(x))
 
     @property
-    def beside(self) -> Callable[[Tensor], Tensor] | None:
-        """Computes the plain features that stand beside the embedding; None for none."""
+    def appended_features(self) -> Callable[[Tensor], Tensor] | None:
+        """Function that computes the plain features appended to the embedding; None if there are none."""
         return self.modality.features if self.n_plain else None
 
     # -- verbs --------------------------------------------------------------------------------------
 
     def rows(self, X: Any) -> Rows:
-        """Open X, with as many views of each sample as in the fit."""
+        """Open X, with several views of each sample if X had several in the fit."""
         return Rows.of(X, paired=self.takes_views)
 
     def read(self, X: Any) -> SampleTensors:
-        """Read samples to embed; see `Reading.samples`."""
+        """Return samples to embed; see `Reading.samples`."""
         return self.reading.samples(X, self.device)
 
     def embed(self, samples: SampleTensors) -> np.ndarray:
@@ -209,12 +209,12 @@ class Model:
         samples = self.read(X)
         features = np.empty((len(samples), self.n_features_out), dtype=np.float32)
         any_length = self.encoder.any_length and (not self.n_plain or self.modality.any_length)
-        embed_samples(self.columns, samples, features, self.beside, any_length=any_length)
+        embed_samples(self.columns, samples, features, self.appended_features, any_length=any_length)
         return features
 
     @undisturbed()
     def views(self, X: Any, random_state: Any = 0) -> list[np.ndarray]:
-        """Return one (n, *shape_v) array per view, made as in training by a view maker fitted on X.
+        """Return the views of X as in training, one (n, *shape_v) array per view; the view maker is fitted on X.
 
         Raises
         ------
@@ -222,7 +222,7 @@ class Model:
         """
         rows = self.rows(X)
         if self.takes_views != (rows.n_views > 1):
-            raise ValueError(f"X gives {rows.n_views} view(s) of each sample: give as many as in fit")
+            raise ValueError(f"X has {rows.n_views} view(s) of each sample. Pass the same number as in fit.")
         sides = [self.reading.rows(side) for side in rows.sides]
         check_two_samples(sides[0], "score and make_views need", "; use KFold in place of LeaveOneOut")
         if self.encoder.any_length:
@@ -234,15 +234,15 @@ class Model:
     # -- other models -------------------------------------------------------------------------------
 
     def untrained(self) -> Model:
-        """Return a model of the same structure, with the weights that training began with."""
+        """Return a model of the same structure, with the initial weights of training."""
         net = build_untrained(self.plan, self.modality)
         net.module_.eval()
         return Model.of(self.parameters, self.reading, net, self.n_samples)
 
     def balanced(self, samples: SampleTensors) -> Model:
-        """Return the model with its embedding on the scale of the plain features, as both are of training samples.
+        """Return the model with its embedding scaled relative to the plain features, by their training variances.
 
-        Where all samples are alike there is no scale, and the embedding stays as it is.
+        If all embeddings are equal there is no scale, and the embedding is not changed.
         """
         if not self.n_plain:
             return self
@@ -255,13 +255,13 @@ class Model:
         return replace(self, balance=Balance().fit(embedding, self.modality.embedding_weight * total))
 
     def snapshot(self) -> Model:
-        """Return a copy with the weights as they are now, for a net that is still training."""
+        """Return a copy with the current weights, for a net that is still training."""
         model = self.untrained()
         model.net.continue_from(self.net, optimizer=False)
         return model
 
     def to(self, device: torch.device) -> Model:
-        """Return the model on a device; one that is there already is returned itself."""
+        """Return the model on a device: itself if it already is on it."""
         if device == self.device:
             return self
         net = copy.deepcopy(self.net)
@@ -274,7 +274,7 @@ def rows_of(embedder: Any, X: Any) -> Rows:
 
     Raises
     ------
-    NotFittedError : if it has not been fitted.
+    NotFittedError : if the embedder has not been fitted.
     """
     check_is_fitted(embedder)
     model: Model = embedder.model_

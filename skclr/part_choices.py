@@ -1,4 +1,4 @@
-"""From names, classes and objects to parts: which encoder, framework, loss, views and modality a fit has."""
+"""Choice of a fit's parts: encoder, framework, loss, views and modality, from names, classes and objects."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from skclr.parameters import check_arguments, look_up
 from skclr.plan import Part, Plan, defaults_of, same, shown
 from skclr.views import VIEWS, CallableViews, Views
 
-# A choice, and where it came from; "" where the user made it.
+# A choice and its origin, which is "" if the user made it.
 Choice = tuple[Any, str]
 
 
 def is_auto(value: Any) -> bool:
-    """Compare with "auto" only strings: arrays and modules have an idea of their own of ==."""
+    """Return whether a value is "auto"; only strings are compared, since arrays and modules define ==."""
     return isinstance(value, str) and value == "auto"
 
 
@@ -39,19 +39,19 @@ def choose_part(
     given: tuple[str, ...] = (),
     facts: Mapping[str, Any] = {},
 ) -> Part:
-    """Describe a part of which a class, a factory or an object is known.
+    """Return the description of a part that is a class, a factory or an object.
 
     Parameters
     ----------
-    argument : the estimator's parameter that the part was given as.
+    argument : parameter of the estimator that received the part.
     part : class, factory or object; not a name.
     params : the user's `<argument>_params`.
     given : names of the first arguments, which the estimator itself passes.
-    facts : of the data, which fill in what the user left open.
+    facts : facts about the data, used for arguments that the user left open.
 
     Raises
     ------
-    ValueError : for arguments that the part does not take, or that are missing.
+    ValueError : for unknown or missing arguments.
     """
     if _is_object(argument, part, params):
         return _described(part, facts)
@@ -65,19 +65,19 @@ def choose_part(
 
 
 def _is_object(argument: str, part: Any, params: Mapping[str, Any] | None) -> bool:
-    """Return whether a part is an object, and no class or factory; an object takes no more parameters."""
+    """Return whether a part is an object instead of a class or factory; objects take no parameters."""
     if isinstance(part, type) or not callable(part):
         return False
     if params:
         raise ValueError(
-            f"{argument}_params={params} came with an object as {argument}: set them on the object, "
-            f"or give {argument} by name or class"
+            f"{argument}_params={params} cannot be used if {argument} is an object. Set them on the object, "
+            f"or pass {argument} as a name or class."
         )
     return True
 
 
 def _described(part: Any, facts: Mapping[str, Any]) -> Part:
-    """Describe an object by its class and arguments where they say all of it."""
+    """Return the description of an object, by its class and arguments if they describe it completely."""
     make, names = type(part), inspect.signature(type(part)).parameters
     if not isinstance(part, Plain) or vars(part).keys() != set(names):
         return Part(make, instance=part)
@@ -90,7 +90,7 @@ def _described(part: Any, facts: Mapping[str, Any]) -> Part:
 
 
 def accepted_facts(part: Any, modality: Modality) -> dict[str, Any]:
-    """Return the facts of the data that an encoder or a view maker declares in `facts` and its constructor accepts."""
+    """Return the facts about the data that an encoder or a view maker lists in `facts` and its constructor accepts."""
     if not (isinstance(part, type) and issubclass(part, Encoder | Views)):
         return {}
     accepted = inspect.signature(part).parameters
@@ -98,14 +98,14 @@ def accepted_facts(part: Any, modality: Modality) -> dict[str, Any]:
 
 
 def plan_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> Part:
-    """Choose how X is read."""
+    """Return the description of the modality that reads X."""
     if is_auto(modality):
         modality = infer_modality(X, params or {})
     return choose_part("modality", look_up("modality", modality, MODALITIES), params)
 
 
 def choose_modality(modality: Any, params: Mapping[str, Any] | None, read_by: Modality) -> Choice:
-    """Choose how X is read, once `read_by` has read it."""
+    """Choose the description of the modality `read_by`, which has read X."""
     part = type(read_by.base_modality) if is_auto(modality) else look_up("modality", modality, MODALITIES)
     return choose_part("modality", part, params), "inferred from X" if is_auto(modality) else ""
 
@@ -121,7 +121,7 @@ def choose_network(parameters: Mapping[str, Any], modality: Modality) -> dict[st
 
 
 def choose_encoder(encoder: Any, params: Mapping[str, Any] | None, modality: Modality) -> Choice:
-    """Choose the encoder; a fitted embedder brings its own."""
+    """Choose the encoder; a fitted embedder contributes its own."""
     part = find_encoder(encoder, modality)
     if isinstance(part, BaseEstimator):
         part = fitted_encoder(part)
@@ -134,25 +134,25 @@ def choose_encoder(encoder: Any, params: Mapping[str, Any] | None, modality: Mod
 
 
 def find_encoder(encoder: Any, modality: Modality) -> Any:
-    """Return the class that a name means, or the object that was given."""
+    """Return the class of a name, or the class or object itself."""
     return look_up("encoder", modality.encoder if is_auto(encoder) else encoder, ENCODERS)
 
 
 def sees_features(parameters: Mapping[str, Any], modality: Modality, n_samples: float, *, given: bool) -> bool:
-    """Return whether the encoder learns from the plain features of samples, and not from the samples.
+    """Return whether the encoder learns from the plain features of samples instead of the samples.
 
     Parameters
     ----------
-    parameters : of the estimator, by name.
-    modality : that has read the data.
-    n_samples : to learn from.
+    parameters : parameters of the estimator, by name.
+    modality : modality that has read the data.
+    n_samples : number of training samples.
     given : whether X holds several views of each sample.
     """
     encoder = parameters["encoder"]
     if not is_auto(encoder):
         part = ENCODERS.get(encoder) if isinstance(encoder, str) else encoder
         return bool(getattr(part, "sees_features", False))
-    # Views and arguments that the user chose were meant for samples.
+    # Views and arguments of the user are meant for samples.
     is_open = is_auto(parameters["views"]) and not parameters["encoder_params"] and not given
     return is_open and n_samples <= modality.few_rows
 
@@ -168,26 +168,26 @@ def fitted_encoder(embedder: BaseEstimator) -> Preprocessed:
         check_is_fitted(embedder)
     except NotFittedError as error:
         raise ValueError(
-            f"encoder={type(embedder).__name__}(...) has not been fitted: fit it first. Where it was, a clone "
-            "forgot it, as in a search: give its encoder_ instead"
+            f"encoder={type(embedder).__name__}(...) has not been fitted. Fit it first; if it was fitted before a "
+            "clone, as in a search, pass its encoder_ instead."
         ) from error
     fitted: Preprocessed = embedder.encoder_
     return fitted
 
 
 def reading_of(encoder: Any) -> Any:
-    """Return how the samples of a fitted encoder were read, None where `encoder` is none such."""
+    """Return the reading of a fitted encoder's samples; None if `encoder` is not fitted."""
     part = fitted_encoder(encoder) if isinstance(encoder, BaseEstimator) else encoder
-    # One that an earlier version has pickled does not know.
+    # Encoders pickled by earlier versions have no reading.
     return getattr(part, "reading", None) if isinstance(part, Preprocessed) else None
 
 
 def _check_samples(encoder: Any, part: type, modality: Modality) -> None:
-    """Raise a ValueError if an encoder of ours takes other samples than those that were read."""
+    """Raise a ValueError if a built-in encoder does not accept the samples of a modality."""
     if not issubclass(part, Encoder):
         return
     with torch.device("meta"):
-        # Shapes alone: a stranger's file may name any.
+        # Shapes only: an untrusted file may contain very large ones.
         planned = modality.on_meta()
         x = planned.preprocessing()(planned.example())
 
@@ -197,8 +197,8 @@ def _check_samples(encoder: Any, part: type, modality: Modality) -> None:
     if not takes(part):
         what = "numbers" if x.is_floating_point() else "tokens"
         raise ValueError(
-            f"encoder={encoder!r} takes no samples of shape {tuple(x.shape[1:])} of {what}, as X was read: choose one "
-            f"of {', '.join(name for name, other in ENCODERS.items() if takes(other))}, or set modality"
+            f"encoder={encoder!r} does not accept samples of shape {tuple(x.shape[1:])} of {what}, as in X. Pass one "
+            f"of {', '.join(name for name, other in ENCODERS.items() if takes(other))}, or set modality."
         )
 
 
@@ -210,13 +210,13 @@ def choose_framework(
     loss_params: Mapping[str, Any] | None,
     modality: Modality,
 ) -> tuple[Choice, Choice]:
-    """Choose the framework, and the loss where it takes one."""
+    """Choose the framework, and its loss, which is None if it takes none."""
     part: type[Framework] = look_up("framework", framework, FRAMEWORKS)
     given = tuple(inspect.signature(part).parameters)[:1]
     preset = {} if is_auto(projection_dim) else {"projection_dim": projection_dim}
     chosen = choose_part("framework", part, {**preset, **(params or {})}, given)
     arguments = dict(chosen.arguments)
-    # At "auto" the framework's own default serves, which has the paper's temperature too.
+    # "auto" is the framework's default loss, which has the paper's temperature.
     default = arguments.pop("loss", None)
     objective: Choice = None if default is None else choose_part("loss", default, None), f"{part.__name__}'s own"
     if "loss" in (params or {}):
@@ -229,24 +229,24 @@ def choose_framework(
 
 
 def _loss_arguments(part: Any, modality: Modality) -> Mapping[str, Any]:
-    """Return the arguments that a modality sets of a loss."""
+    """Return the arguments of a loss that the modality sets."""
     return next((arguments for name, arguments in modality.loss_params.items() if LOSSES[name] is part), {})
 
 
 def choose_loss(
     name: Any, framework: type[Framework], loss: Any, params: Mapping[str, Any] | None, modality: Modality
 ) -> Choice:
-    """Choose the loss of a framework that takes one.
+    """Choose the loss of a framework.
 
     Raises
     ------
-    ValueError : if the framework has an objective of its own.
+    ValueError : if the framework has its own objective, and takes no loss.
     """
     if framework.default_loss is None:
         takers = [other for other, part in FRAMEWORKS.items() if part.default_loss is not None]
         raise ValueError(
-            f"loss={loss!r} with framework={name!r}: {framework.__name__} has an objective of its own, set "
-            f"loss='auto' and its parameters by framework_params; a loss can be chosen for {', '.join(takers)}"
+            f"loss={loss!r} cannot be used with framework={name!r}, which has its own objective. Set loss='auto' and "
+            f"framework_params; a loss can be chosen for {', '.join(takers)}."
         )
     part = look_up("loss", framework.default_loss if is_auto(loss) else loss, LOSSES)
     if is_auto(loss):
@@ -259,8 +259,8 @@ def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modalit
     part = look_up("views", ("paired" if given else modality.views) if is_auto(views) else views, VIEWS)
     if given and not shows_given(part):
         raise ValueError(
-            f"X holds several views of each sample, which views={views!r} would not use: set views='paired', and "
-            "what should change them once more with views_params={'on_top': ...}"
+            f"X holds several views of each sample, which views={views!r} would not use. Set views='paired'; further "
+            "changes are set with views_params={'on_top': ...}."
         )
     source = "X holds the views" if given else _source_of(modality)
     if is_auto(views) and not given:
@@ -273,7 +273,7 @@ def choose_views(views: Any, params: Mapping[str, Any] | None, modality: Modalit
 
 
 def shows_given(views: Any) -> bool:
-    """Return whether a `views` parameter, a name, a class or an object, shows the views that X holds."""
+    """Return whether a `views` parameter, as a name, class or object, uses the views that X holds."""
     part = VIEWS.get(views) if isinstance(views, str) else views
     return bool(getattr(part, "shows_given", False))
 
@@ -283,7 +283,7 @@ def _source_of(modality: Modality) -> str:
 
 
 def name_of(modality: Modality) -> str:
-    """Return the name of a modality, in words."""
+    """Return the name of a modality."""
     return type(modality.base_modality).__name__.lower()
 
 
@@ -295,7 +295,7 @@ def _class_of(part: Any) -> type:
 
 
 def network_parameters(plan: Plan) -> dict[str, Any]:
-    """Return the parameters of an estimator with the network of a plan, every choice made."""
+    """Return estimator parameters for the network of a plan, with every choice made."""
     parameters: dict[str, Any] = {"projection_dim": "auto", "passthrough": plan.passthrough}
     for name in ("encoder", "framework", "loss"):
         part: Part | None = getattr(plan, name)
@@ -309,15 +309,15 @@ def network_parameters(plan: Plan) -> dict[str, Any]:
 
 
 def left_open(plan: Plan, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a plan says of the parameters, and of the arguments of parts, that the user left open.
+    """Return a plan's values of the parameters, and of the parts' arguments, that the user left open.
 
-    `filled` puts them back, so that a model file means the same when defaults have changed. How X is read is for the
-    modality to say, where training runs for the machine; arguments of optimisers are torch's.
+    `filled` restores them, so that a model file keeps its meaning if defaults change. The modality stores itself, the
+    device depends on the machine, and optimiser arguments have torch's defaults; these are left out.
 
     Parameters
     ----------
-    plan : of the fit.
-    parameters : with which it was planned.
+    plan : plan of the fit.
+    parameters : parameters of the estimator from which it was made.
     """
     settled: dict[str, Any] = {}
     for name, choice in plan.choices().items():
@@ -325,29 +325,29 @@ def left_open(plan: Plan, parameters: Mapping[str, Any]) -> dict[str, Any]:
             settled[name] = choice.make if isinstance(choice, Part) else choice
     for name in ("encoder", "framework", "loss", "views"):
         part: Part | None = getattr(plan, name)
-        # An object says itself what it is, and what is in no registry no file may describe.
+        # Objects describe themselves, and files may only describe registered parts.
         if not isinstance(parameters[name], str | type) or part is None or part.make not in REGISTRIES[name].values():
             continue
         if getattr(part.make, "package", None) is None:
             entries = {n: value for n, value in part.arguments.items() if n not in (parameters[f"{name}_params"] or {})}
-            settled[f"{name}_params"] = _but_the_width(entries, parameters)
+            settled[f"{name}_params"] = _without_projection_dim(entries, parameters)
     return settled
 
 
 def filled(parameters: Mapping[str, Any], settled: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters in which what the user left open is as it was settled; what is explicit stays."""
+    """Return parameters with the settled values wherever the user left them open; explicit values stay."""
     values = dict(parameters)
     for name, value in settled.items():
         if isinstance(value, dict):
             if not isinstance(parameters[name.removesuffix("_params")], str | type):
-                # An object has its arguments.
+                # An object already has its arguments.
                 continue
-            values[name] = {**_but_the_width(value, parameters), **(parameters[name] or {})}
+            values[name] = {**_without_projection_dim(value, parameters), **(parameters[name] or {})}
         elif is_auto(parameters[name]):
             values[name] = value
     return values
 
 
-def _but_the_width(entries: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments without that which an explicit projection_dim sets."""
+def _without_projection_dim(entries: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments without projection_dim if the estimator's parameter sets it."""
     return {n: value for n, value in entries.items() if n != "projection_dim" or is_auto(parameters["projection_dim"])}

@@ -1,4 +1,4 @@
-"""What a fit will do: every choice that the user left open has been made, and nothing has been built yet."""
+"""The plan of a fit: all open choices are made, and nothing is built yet."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from torch import Tensor
 
 from skclr.files.plain import Plain
 
-# Of a value in a line of text; longer ones are cut.
+# Most characters of a value in a line; longer values are cut.
 _LONGEST = 60
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A part of a fit, and how it is made: the name, the class and an instance of one thing are equal parts.
+    """Description of a part of a fit: a name, its class and an equivalent instance give equal parts.
 
     Parameters
     ----------
-    make : class or function that makes it.
-    arguments : of `make`, with its defaults; those that the data decide are left out.
-    facts : arguments that the data decide, see `skclr.modalities.Modality.facts`, in words by name.
-    instance : object to copy where class and arguments do not describe it, as for a module with weights; or None.
+    make : class or function that creates the part.
+    arguments : arguments of `make`, including its defaults, without those that depend on the data.
+    facts : arguments that depend on the data, see `skclr.modalities.Modality.facts`, as text by name.
+    instance : object to copy, if class and arguments do not describe it, as for a module with weights; or None.
     """
 
     make: Callable[..., Any]
@@ -63,25 +63,25 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All that decides a fit, under the names of the estimator's parameters.
+    """All choices of a fit, under the names of the estimator's parameters.
 
     Parameters
     ----------
     modality, encoder, views, framework, optimizer : parts.
-    loss : part; None where the framework has an objective of its own.
-    freeze, positives, passthrough, chunk_size, compile, on_interrupt, callbacks, net_params : as the estimator's.
-    batch_size : samples a step, over all ranks.
-    max_epochs : passes over the data.
-    learning_rate, weight_decay : of the optimiser.
-    lr_schedule : takes progress, counted from the end of the warm-up, to a factor of the learning rate.
-    warmup_epochs : epochs in which the learning rate grows from zero.
+    loss : part; None if the framework has its own objective.
+    freeze, positives, passthrough, chunk_size, compile, on_interrupt, callbacks, net_params : as in the estimator.
+    batch_size : samples per step, over all ranks.
+    max_epochs : number of passes over the data.
+    learning_rate, weight_decay : settings of the optimiser.
+    lr_schedule : function from progress, after the warm-up, to a factor of the learning rate.
+    warmup_epochs : number of epochs in which the learning rate grows from zero.
     precision : "float32", "bfloat16" or "float16".
-    validation_fraction : share of the samples that is kept back.
+    validation_fraction : share of the samples that is held out.
     early_stopping : epochs without improvement after which training stops; 0 never stops.
-    device : where training runs.
-    random_state : the seed from which all weights, views and shuffles follow.
-    endless : whether this is one piece of a stream, where schedules stand still.
-    sources : where each choice came from that the user left open, by name, in words.
+    device : device of training.
+    random_state : seed that determines all weights, views and shuffles.
+    endless : whether this is one part of a stream, where schedules are constant.
+    sources : origin of each choice that the user left open, as text by name.
     """
 
     modality: Part
@@ -114,17 +114,17 @@ class Plan:
 
     @classmethod
     def names(cls) -> list[str]:
-        """Return the names of what is chosen."""
+        """Return the names of the choices."""
         return [choice.name for choice in fields(cls) if choice.name != "sources"]
 
     def choices(self) -> dict[str, Any]:
-        """Return what was chosen, by name."""
+        """Return the choices, by name."""
         return {name: getattr(self, name) for name in self.names()}
 
     def described(self) -> dict[str, str]:
-        """Return the choices as text, the arguments of parts as `part__argument`.
+        """Return the choices as text, with the arguments of parts as `part__argument`.
 
-        No address in memory is in it, so that two processes describe the same plan alike.
+        It contains no memory addresses, so two processes describe the same plan equally.
         """
         texts: dict[str, str] = {}
         for name, choice in self.choices().items():
@@ -152,7 +152,7 @@ def defaults_of(make: Callable[..., Any]) -> dict[str, Any]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Compare values of arguments; objects that cannot be compared are equal to themselves alone."""
+    """Return whether two argument values are equal; objects that cannot be compared only equal themselves."""
     if one is other:
         return True
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -168,7 +168,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return a value in a few words."""
+    """Return a short description of a value."""
     if callable(value) and not isinstance(value, Plain):
         return str(getattr(value, "__name__", type(value).__name__))
     text = " ".join(in_words(value).split())
@@ -176,7 +176,7 @@ def shown(value: Any) -> str:
 
 
 def in_words(value: Any) -> str:
-    """Return the representation of a value without addresses in memory, which differ between processes."""
+    """Return the representation of a value without memory addresses, which differ between processes."""
     if isinstance(value, Plain):
         state = ", ".join(f"{name}={in_words(entry)}" for name, entry in value.state().items())
         return f"{type(value).__name__}({state})"

@@ -1,4 +1,4 @@
-"""From the estimator's parameters to a plan: every choice that the user left open is made here."""
+"""Planning of a fit: from the estimator's parameters to a plan, with a default for every open choice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AUTO_WARMUP = 0.05
 AUTO_VALIDATION = 0.1
 AUTO_PATIENCE = 10
 
-# For an optimiser that the framework has no recipe for.
+# For optimisers without a recipe of the framework.
 _UNKNOWN_RECIPE = Recipe(learning_rate=1e-3, weight_decay=1e-4, scaling=0.5)
 
 
@@ -43,16 +43,16 @@ def plan_fit(
     given: bool = False,
     endless: bool = False,
 ) -> Plan:
-    """Make every choice that decides a fit.
+    """Return the plan of a fit, with every choice made.
 
     Parameters
     ----------
-    parameters : of the estimator, by name.
-    modality : that has read the data.
-    n_samples, device : of the data.
-    seed : that `random_state` stands for.
+    parameters : parameters of the estimator, by name.
+    modality : modality that has read the data.
+    n_samples, device : number of samples, and device of training.
+    seed : seed drawn from `random_state`.
     given : whether X holds several views of each sample, so that none are made.
-    endless : whether this is one piece of a stream.
+    endless : whether this is one part of a stream.
 
     Raises
     ------
@@ -84,9 +84,9 @@ def plan_fit(
         "callbacks": (tuple(p["callbacks"] or ()), ""),
         "net_params": (p["net_params"] or {}, ""),
         "random_state": choose_seed(p["random_state"], seed),
-        "endless": (endless, "partial_fit has no end that is known" if endless else ""),
+        "endless": (endless, "the end of partial_fit is unknown" if endless else ""),
     }
-    # Where there is nothing to decide, the plan says what the user did.
+    # All other parameters are taken from the user unchanged.
     as_given = {name: p[name] for name in Plan.names() if name not in choices}
     sources = {name: source for name, (_, source) in choices.items() if source}
     return Plan(**as_given, **{name: value for name, (value, _) in choices.items()}, sources=sources)
@@ -100,13 +100,13 @@ def _or_auto(value: Any, default: Any, source: str) -> Choice:
 
 
 def choose_validation(fraction: float | str, early_stopping: bool | int) -> Choice:
-    """Choose the share of the samples that is kept back."""
+    """Choose the share of the samples that is held out for validation."""
     if isinstance(fraction, str):
         return (AUTO_VALIDATION, "for early stopping") if early_stopping else (0.0, "no early stopping")
     if early_stopping and not fraction:
         raise ValueError(
-            f"early_stopping={early_stopping!r} with validation_fraction={fraction!r} has nothing to measure: "
-            "give a share above 0, or 'auto'"
+            f"early_stopping={early_stopping!r} needs validation samples, but validation_fraction={fraction!r}. "
+            "Pass a share above 0, or 'auto'."
         )
     return float(fraction), ""
 
@@ -119,18 +119,18 @@ def choose_patience(early_stopping: bool | int) -> Choice:
 
 
 def choose_batch_size(batch_size: int | str, n_samples: int, default: int) -> tuple[int, str]:
-    """Choose the samples a step, over all ranks; a batch larger than the data is all of them."""
+    """Choose the samples per step, over all ranks; batches larger than the data are cut to all samples."""
     asked = default if isinstance(batch_size, str) else int(batch_size)
     size = min(asked, n_samples)
     if (not isinstance(batch_size, str) and batch_size % world.size) or size < world.size:
         raise ValueError(
-            f"batch_size={batch_size} of {n_samples} samples cannot be shared out among {world.size} ranks: give a "
-            "multiple of their number and as many samples at least, or start fewer"
+            f"batch_size={batch_size} of {n_samples} samples cannot be divided among {world.size} ranks. Pass a "
+            "multiple of their number and at least one sample per rank, or start fewer ranks."
         )
     if not isinstance(batch_size, str) and batch_size > n_samples:
         warnings.warn(
-            f"batch_size={batch_size} is larger than the {n_samples} samples to train on: "
-            "each step takes all of them as one batch",
+            f"batch_size={batch_size} is larger than the {n_samples} training samples. "
+            "Each step takes all of them as one batch.",
             UserWarning,
             stacklevel=2,
         )
@@ -140,13 +140,13 @@ def choose_batch_size(batch_size: int | str, n_samples: int, default: int) -> tu
     return size, f"at most {asked}, and there are {n_samples} training samples"
 
 
-def choose_epochs(max_epochs: int | str, steps_an_epoch: int, modality: Modality, *, endless: bool) -> tuple[int, str]:
-    """Choose the number of epochs; "auto" spends a budget of steps, so that small data get many."""
+def choose_epochs(max_epochs: int | str, steps_per_epoch: int, modality: Modality, *, endless: bool) -> tuple[int, str]:
+    """Choose the number of epochs; "auto" divides a budget of steps, so small data get many epochs."""
     if endless:
         return 1, "partial_fit trains one epoch"
     if not isinstance(max_epochs, str):
         return int(max_epochs), ""
-    epochs = min(modality.most_epochs, math.ceil(modality.n_steps / steps_an_epoch))
+    epochs = min(modality.most_epochs, math.ceil(modality.n_steps / steps_per_epoch))
     return epochs, f"{modality.n_steps:,} steps for {name_of(modality)} data, in at most {modality.most_epochs} epochs"
 
 
@@ -157,7 +157,7 @@ def choose_optimizer(
     part = look_up("optimizer", next(iter(framework.recipes)) if is_auto(optimizer) else optimizer, OPTIMIZERS)
     arguments = as_python(dict(params or {}))
     check_arguments("optimizer", part, arguments, given=("params", "lr", "weight_decay", "differentiable"))
-    # Defaults of torch's are torch's to change.
+    # torch's own defaults are not stored in the plan, since torch may change them.
     chosen = Part(part, {**preset_arguments(part, device), **arguments})
     return chosen, f"{framework.__name__}'s recipe" if is_auto(optimizer) else ""
 
@@ -169,7 +169,7 @@ def choose_rates(
     optimizer: type[torch.optim.Optimizer],
     batch_size: int,
 ) -> dict[str, Choice]:
-    """Choose learning rate and weight decay by the framework's recipe for the optimiser."""
+    """Choose learning rate and weight decay from the framework's recipe for the optimiser."""
     recipes = {OPTIMIZERS[name]: recipe for name, recipe in framework.recipes.items()}
     base = next((base for base in optimizer.__mro__ if base in recipes), None)
     recipe = _UNKNOWN_RECIPE if base is None else recipes[base]
@@ -181,23 +181,23 @@ def choose_rates(
 
 
 def choose_schedule(lr_schedule: Any) -> Callable[[float], float]:
-    """Choose the decay of the learning rate from its name, or a callable of progress.
+    """Return the learning rate schedule of a name, or a callable of progress after a check.
 
     Raises
     ------
-    ValueError : if it does not take progress to a factor.
+    ValueError : if it does not return a factor for a progress.
     """
     decay: Callable[[float], float] = look_up("lr_schedule", lr_schedule, LR_SCHEDULES)
     try:
         factors = [decay(progress) for progress in (0.0, 0.5)]
     except Exception as error:
         raise ValueError(
-            f"lr_schedule={lr_schedule!r} takes no progress: pass a function from progress in [0, 1) to a factor "
-            f"of the learning rate ({error})"
+            f"lr_schedule={lr_schedule!r} failed with a progress ({error}). Pass a function from progress in [0, 1) to "
+            "a factor of the learning rate."
         ) from error
     if not all(_is_factor(as_python(factor)) for factor in factors):
         raise ValueError(
-            f"lr_schedule={lr_schedule!r} returns {factors[0]!r}: return a factor of the learning rate, 0 or more"
+            f"lr_schedule={lr_schedule!r} returns {factors[0]!r}. Return a factor of the learning rate, 0 or more."
         )
     return decay
 
@@ -207,12 +207,12 @@ def _is_factor(value: Any) -> bool:
 
 
 def choose_seed(random_state: Any, seed: int) -> Choice:
-    """Return the seed that `random_state` stands for, and what it was drawn from."""
-    return seed, "drawn anew at each fit" if random_state is None else f"drawn from {shown(random_state)}"
+    """Return the seed drawn from `random_state`, and its origin."""
+    return seed, "drawn at each fit" if random_state is None else f"drawn from {shown(random_state)}"
 
 
 def choose_precision(precision: str, device: torch.device) -> Choice:
-    """Choose the precision of the forward pass; "auto" is bfloat16 where that is faster."""
+    """Choose the precision of the forward pass; "auto" is bfloat16 if it is faster on the device."""
     if precision != "auto":
         return precision, ""
     faster = multiplies_faster_in_bfloat16(device)
@@ -226,13 +226,13 @@ def choose_device(device: Any) -> torch.device:
     if hasattr(torch, "xpu"):
         available["xpu"] = torch.xpu.is_available()
     if is_auto(device):
-        return torch.device(next(kind for kind, there in available.items() if there))
+        return torch.device(next(kind for kind, is_available in available.items() if is_available))
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device={device!r} is no device: give 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
+        raise ValueError(f"device={device!r} is unknown: pass 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
     if chosen.type not in available:
-        raise ValueError(f"device={device!r} cannot train: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'")
+        raise ValueError(f"device={device!r} is not supported: pass 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'")
     if not available[chosen.type] or (chosen.type == "cuda" and (chosen.index or 0) >= n_gpus):
         raise ValueError(
             f"device={device!r} is not available: use device='auto' or 'cpu' (torch sees {n_gpus} CUDA devices "
@@ -242,7 +242,7 @@ def choose_device(device: Any) -> torch.device:
 
 
 def device_or_cpu(device: Any) -> torch.device:
-    """Return the device for a model that was trained elsewhere; warn, and return the CPU, if it is not available."""
+    """Return the device for a model that was trained elsewhere; if it is not available, warn and return the CPU."""
     try:
         return choose_device(device)
     except ValueError as error:
@@ -250,20 +250,20 @@ def device_or_cpu(device: Any) -> torch.device:
         return torch.device("cpu")
 
 
-# -- one plan beside another ------------------------------------------------------------------------
+# -- comparison of plans ----------------------------------------------------------------------------
 
 
 def check_settled(parameters: Mapping[str, Any], modality: Modality, then: Plan) -> None:
-    """Raise a ValueError if a fit that goes on would ignore a parameter: it reads and embeds as the first one did.
+    """Raise a ValueError if a continued fit would ignore a changed parameter: modality and encoder are kept.
 
     Parameters
     ----------
-    parameters : of the estimator, by name.
-    modality : that has read the data.
+    parameters : parameters of the estimator, by name.
+    modality : modality that has read the data.
     then : plan of the last fit.
     """
     encoder, params = parameters["encoder"], parameters["encoder_params"]
-    # Those of another encoder may still be set beside an object.
+    # With an encoder object, parameters of another encoder may still be set.
     params = params if isinstance(encoder, str | type) else None
     now = {
         "modality": choose_modality(parameters["modality"], parameters["modality_params"], modality)[0],
@@ -277,46 +277,47 @@ def check_settled(parameters: Mapping[str, Any], modality: Modality, then: Plan)
         value, last = (reprlib.repr(p.changed()) if alike else _network_name(p) for p in (part, before))
         differs = "differs from" if value != last else "is not the"
         raise ValueError(
-            f"{name}{'_params' * alike}={value} {differs} {last} of the last fit, which this one continues: set it "
-            "back, or use fit with warm_start=False"
+            f"{name}{'_params' * alike}={value} {differs} {last} of the last fit, which this fit continues. Set it "
+            "back, or use fit with warm_start=False."
         )
 
 
 def _network_name(part: Part) -> str:
-    """Return the name of a part; of a fitted encoder that of its network, which the user has chosen."""
+    """Return the name of a part; for a fitted encoder, the name of its network, which the user has chosen."""
     fitted = isinstance(part.instance, Preprocessed)
     return type(part.instance.network).__name__ if fitted else part.name
 
 
 def check_freeze(plan: Plan) -> None:
-    """Warn if what is to be frozen has learned nothing: its weights come from the random generator alone."""
+    """Warn if the layers to be frozen are untrained: their weights are random."""
     part = plan.encoder.make
     if plan.freeze in ("none", 0) or plan.encoder.instance is not None:
         return
     if not (isinstance(part, type) and issubclass(part, Encoder)):
         return
     arguments = plan.encoder.changed()
-    # It says of itself where weights come from elsewhere, and raises where it cannot be made without.
+    # Encoders with pretrained weights return other arguments, or raise if they need weights.
     with suppress(ValueError):
         if part.without_fetching(arguments) == arguments:
             warnings.warn(
-                f"freeze={plan.freeze!r} keeps layers as they were drawn at random: give a fitted embedder or a "
-                "pretrained module as encoder=, or set freeze='none'",
+                f"freeze={plan.freeze!r} would keep layers with random weights. Pass a fitted embedder or a "
+                "pretrained module as encoder=, or set freeze='none'.",
                 UserWarning,
                 stacklevel=2,
             )
 
 
-def telling(plan: Plan) -> dict[str, str]:
-    """Return what has to be the same for a run to end as another does, by name: what a checkpoint compares."""
+def result_choices(plan: Plan) -> dict[str, str]:
+    """Return the choices that affect the result, as text by name; a checkpoint resumes only if they match."""
     described = plan.described()
-    return {name: text for name, text in described.items() if _tells(name.partition("__")[0])}
+    return {name: text for name, text in described.items() if _affects_result(name.partition("__")[0])}
 
 
-def _tells(name: str) -> bool:
+def _affects_result(name: str) -> bool:
     return name not in PARAMETERS or PARAMETERS[name].affects_result
 
 
 def check_ranks_alike(plan: Plan) -> None:
-    """Raise a ValueError if another rank has another plan; a logger may be of one rank alone."""
-    check_same_on_ranks({name: text for name, text in telling(plan).items() if name not in ("callbacks", "net_params")})
+    """Raise a ValueError if ranks have different plans; callbacks such as loggers may be on one rank only."""
+    choices = result_choices(plan)
+    check_same_on_ranks({name: text for name, text in choices.items() if name not in ("callbacks", "net_params")})

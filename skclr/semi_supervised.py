@@ -1,4 +1,4 @@
-"""SemiSupervisedClassifier: the embedder on every row, the classifier on the labelled ones."""
+"""SemiSupervisedClassifier: the embedder learns from all rows, the classifier from the labelled ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from skclr.training import undisturbed
 
 
 class _Fitted(NamedTuple):
-    """What `fit` has learned, in one object: other threads see all of it or nothing."""
+    """The result of `fit`, in one object, so that other threads see all of it or nothing."""
 
     embedder: ContrastiveEmbedder
     classifier: Any
@@ -38,10 +38,10 @@ def _classifier_has(method: str) -> Any:
 
 
 class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
-    """Learn features from all rows and a classifier from the labelled ones.
+    """Classifier that learns features from all rows and classes from the labelled ones.
 
-    Rows whose y is -1 have no label, as everywhere in scikit-learn's semi-supervised module; so have rows whose label
-    is missing.
+    Rows with y = -1 are unlabelled, as in scikit-learn's semi-supervised module, and so are rows whose label is
+    missing.
 
     Parameters
     ----------
@@ -50,14 +50,14 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
     classifier : estimator, default=None
         Learns the classes from the features; None is a logistic regression on standardised features.
     fine_tune : bool, default=False
-        Whether the encoder is trained further, under a linear head, on the labelled rows. The head then
-        classifies, and `classifier` is not used. It takes about 300 steps, of at most 50 epochs, whatever the
-        embedder's `max_epochs`.
+        Whether the encoder is fine-tuned, under a linear head, on the labelled rows. The head then classifies, and
+        `classifier` is not used. Fine-tuning takes about 300 steps in at most 50 epochs, whatever the embedder's
+        `max_epochs`.
 
     Attributes
     ----------
     embedder_ : ContrastiveEmbedder
-        Fitted on every row, and fine-tuned where that was asked for.
+        Fitted on all rows, and fine-tuned if `fine_tune` is True.
     classifier_ : estimator
         Fitted on the labelled rows.
     classes_ : ndarray of shape (n_classes,)
@@ -97,7 +97,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         X : array or DataFrame of n samples
             As for `ContrastiveEmbedder.fit`.
         y : array of shape (n,)
-            Classes, in any container; rows with -1 (also beside strings) or a missing value are unlabelled.
+            Classes, in any container; rows with -1 (also among strings) or a missing value are unlabelled.
 
         Returns
         -------
@@ -106,28 +106,28 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Where y labels fewer than two classes, is continuous, or has another length than X.
+            If y labels fewer than two classes, is continuous, or has another length than X.
         TypeError
-            Where y is no array-like, or mixes labels of several types.
+            If y is not array-like, or mixes labels of several types.
         """
         if y is None:
-            raise ValueError("requires y to be passed, but the target y is None: pass classes, -1 for unlabelled rows")
+            raise ValueError("requires y to be passed, but the target y is None. Pass classes, -1 for unlabelled rows.")
         labels = encode_labels(y)
         if len(getattr(y, "shape", ())) > 1:
-            # In scikit-learn's words, by which its checks know the warning.
+            # scikit-learn's checks recognise the warning by these words.
             warnings.warn(
-                "A column-vector y was passed when a 1d array was expected: pass y.ravel()",
+                "A column-vector y was passed when a 1d array was expected. Pass y.ravel().",
                 DataConversionWarning,
                 stacklevel=3,
             )
         if len(labels.classes) < 2:
-            raise ValueError(f"y labels {len(labels.classes)} class(es) besides -1: pass rows of two classes or more")
+            raise ValueError(f"y labels {len(labels.classes)} class(es) besides -1. Pass rows of two classes or more.")
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
         rows = Rows.of(X, paired=shows_given(embedder.views))
         if rows.n_views > 1:
             raise ValueError(
-                "X holds several views of each sample, but a classifier takes one: fit a ContrastiveEmbedder on them "
-                "and any classifier on transform(X[0])"
+                "X holds several views of each sample, but a classifier takes one. Fit a ContrastiveEmbedder on them "
+                "and any classifier on transform(X[0])."
             )
         embedder = clone(embedder).fit(rows.as_given(), labels.codes)
         known, codes = rows[labels.labelled], labels.codes[labels.labelled]
@@ -141,7 +141,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the class of each sample.
+        """Predict the class of each sample.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
 
     @available_if(_classifier_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give the probabilities of each sample's classes.
+        """Return the class probabilities of each sample.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
 
     @available_if(_classifier_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
-        """Give the classifier's confidence in each sample's classes.
+        """Return the classifier's confidence scores of each sample.
 
         Parameters
         ----------
@@ -221,12 +221,12 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def embedder_(self) -> ContrastiveEmbedder:
-        """Fitted on every row, and fine-tuned where that was asked for."""
+        """The embedder, fitted on all rows, and fine-tuned if `fine_tune` is True."""
         return self._fitted.embedder
 
     @property
     def classifier_(self) -> Any:
-        """Fitted on the labelled rows."""
+        """The classifier, fitted on the labelled rows."""
         return self._fitted.classifier
 
     @property
@@ -241,7 +241,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns, where X was a DataFrame with such."""
+        """Names of the columns, if X was a DataFrame with string names."""
         return self.embedder_.feature_names_in_
 
     def _unfitted_classifier(self) -> Any:

@@ -65,7 +65,7 @@ BAD_PARAMETERS = {
     "negative_width": ({"framework_params": {"hidden_dim": -1}}, "hidden_dim=-1: use a whole number"),
     "encoder_of_others": (
         {"encoder": nn.Linear(3, 2)},
-        r"encoder=Linear takes no samples of shape \(5,\), as X was read",
+        r"encoder=Linear does not accept the samples of X, of shape \(5,\)",
     ),
     "views_params": ({"views_params": {"p": 1}}, "views_params has 'p'.*n_neighbors"),
     "views_value": ({"views": "corruption", "views_params": {"rate": 2}}, "rate=2.*in \\[0, 1\\]"),
@@ -85,7 +85,7 @@ BAD_PARAMETERS = {
     "precision": ({"precision": "int8"}, "precision='int8': pass 'auto', 'float32'"),
     "positives": ({"positives": "label"}, "positives='label': pass 'views' or 'labels'"),
     "validation_fraction": ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
-    "nothing_to_validate": ({"validation_fraction": 0.0, "early_stopping": True}, "nothing to measure"),
+    "nothing_to_validate": ({"validation_fraction": 0.0, "early_stopping": True}, "needs validation samples"),
     "nothing_to_train": (
         {"validation_fraction": 0.99, "early_stopping": True},
         "validation_fraction=0.99 leaves",
@@ -100,10 +100,10 @@ BAD_PARAMETERS = {
     "categorical_word": ({"modality_params": {"categorical_features": "auto"}}, "pass 'from_dtype', None"),
     "max_categories": ({"modality_params": {"max_categories": 1}}, "max_categories=1: pass 2 or more"),
     "labels_without_y": ({"positives": "labels"}, "positives='labels' needs y"),
-    "own_loss_has_no_choice": ({"framework": "byol", "loss": "triplet"}, "objective of its own.*simclr"),
+    "own_loss_has_no_choice": ({"framework": "byol", "loss": "triplet"}, "its own objective.*simclr"),
     "object_with_params": (
         {"loss": lambda z, g: z.mean(), "loss_params": {"temperature": 1}},
-        "set them on the object",
+        "Set them on the object",
     ),
 }
 
@@ -169,7 +169,7 @@ def test_bad_groups(table, quick):
 
 
 def test_batch_larger_than_the_data_says_so(table, quick):
-    with pytest.warns(UserWarning, match="batch_size=64 is larger than the 60 samples"):
+    with pytest.warns(UserWarning, match="batch_size=64 is larger than the 60 training samples"):
         embedder = quick(batch_size=64).fit(table[0])
     assert embedder.history_[0]["batches"][0]["train_batch_size"] == 60
 

@@ -375,7 +375,7 @@ def test_auto_loss_is_the_frameworks_own(table, quick):
 
 
 def test_labels_that_a_framework_does_not_use(table, quick):
-    with pytest.raises(ValueError, match="framework='byol' makes no use of labels"):
+    with pytest.raises(ValueError, match="framework='byol' does not use labels"):
         quick("byol", positives="labels").fit(*table)
 
 

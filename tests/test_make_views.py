@@ -56,7 +56,7 @@ def test_pairs_are_the_views(table, quick):
     assert_allclose(other, 2 * X / X.std(0) - X.mean(0) / X.std(0), rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match=r"Pass a tuple of aligned arrays"):
         quick().fit(pairs).make_views(X)
-    with pytest.raises(ValueError, match=r"X gives 2 view"):
+    with pytest.raises(ValueError, match=r"X has 2 view"):
         quick().fit(X).make_views(pairs)
 
 

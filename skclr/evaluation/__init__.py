@@ -1,4 +1,4 @@
-"""Evaluation: probes with labels, measures and scorers without."""
+"""Evaluation: probes, which use labels, and measures and scorers, which use none."""
 
 from skclr.evaluation.budgets import draw_labels
 from skclr.evaluation.comparison import Comparison, compare

@@ -1,4 +1,4 @@
-"""Budgets of labels: how many of each class a judge is given, and which."""
+"""Label budgets: the number of labels per class that a judge receives, and their draws."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Count = int | str
 
 
 class Budgets(NamedTuple):
-    """How many labels of each class a judge is given, and how often they are drawn.
+    """Numbers of labels per class that a judge receives, and the number of draws.
 
     Attributes
     ----------
-    labels_per_class : numbers of labels, and "all".
-    n_draws : draws for each number; "all" is drawn once.
+    labels_per_class : numbers of labels, or "all".
+    n_draws : number of draws for each number; "all" is drawn once.
     """
 
     labels_per_class: tuple[Count, ...] = ("all",)
@@ -31,12 +31,12 @@ class Budgets(NamedTuple):
 
 
 def draw_labels(y: Any, n_labels: Count, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
-    """Draw the rows whose labels are known.
+    """Draw the rows whose labels are used.
 
     Parameters
     ----------
     y : (n,) classes, in any container; rows with -1 or a missing value are unlabelled and never drawn.
-    n_labels : rows of each class, all where it has fewer; "all" takes every labelled row, once.
+    n_labels : rows per class, or all of a class that has fewer; "all" selects every labelled row, once.
     n_draws : number of draws.
     random_state : seed.
 
@@ -56,7 +56,7 @@ def draw_labels(y: Any, n_labels: Count, n_draws: int, random_state: int = 0) ->
 
 
 def draw_rows(labels: Labels, n_labels: Count, n_draws: int, random_state: int) -> list[np.ndarray]:
-    """Draw as `draw_labels` does, from encoded labels.
+    """Draw rows as `draw_labels` does, from encoded labels.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def draw_rows(labels: Labels, n_labels: Count, n_draws: int, random_state: int) 
 
 
 def check_n_labels(n_labels: Any) -> None:
-    """Raise a ValueError unless this is a number of labels a class."""
+    """Raise a ValueError unless `n_labels` is "all" or a whole number of 1 or more."""
     is_count = isinstance(n_labels, Integral) and not isinstance(n_labels, bool) and int(n_labels) >= 1
     if not (is_count or (isinstance(n_labels, str) and n_labels == "all")):
         raise ValueError(f"labels_per_class has {n_labels!r}: use 'all' or a whole number of 1 or more")

@@ -24,26 +24,26 @@ from skclr.optional import import_optional
 from skclr.part_choices import network_parameters, shows_given
 from skclr.planning import choose_device
 
-# Name of the embedding beside its baselines.
+# Name of the embedding among its baselines.
 EMBEDDING = "embedding"
-# Dimensions of PCA and UMAP, fewer where the data have fewer.
+# Dimensions of PCA and UMAP, fewer if the data have fewer.
 _PCA_COMPONENTS, _UMAP_COMPONENTS = 64, 16
 
 
 class Costs(NamedTuple):
-    """Seconds of one training, and rows per second of what a user calls afterwards."""
+    """Seconds of one training, and rows per second of `transform`."""
 
     fit_seconds: float
     rows_per_second: float
 
 
 class Candidate(BaseEstimator, ABC):
-    """A way to use rows without labels, judged with some of their labels.
+    """Base class of candidates, which learn from rows without labels and are judged with some of their labels.
 
     Attributes
     ----------
-    standardize : whether a linear judge takes each feature standardised, which suits embeddings; else all are divided
-        by one number, which keeps the relative scales of pixels and principal components.
+    standardize : whether a linear judge standardises each feature, as for embeddings; otherwise all are divided by one
+        number, which keeps the relative scales of pixels and principal components.
     """
 
     standardize: bool = True
@@ -54,10 +54,10 @@ class Candidate(BaseEstimator, ABC):
 
     @abstractmethod
     def read(self, X: Rows) -> Any:
-        """Return for each row of X what labels are learned from."""
+        """Return the input of the judge for each row of X, for example its features."""
 
     def score(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray, *, judge: Judge) -> Any:
-        """Learn labels from rows that `read` returned, and score others."""
+        """Learn labels from training rows that `read` returned, and score test rows."""
         return judge(train, y_train, test, y_test, standardize=self.standardize)
 
     def costs(self, measured: Costs) -> Costs:
@@ -89,13 +89,13 @@ class FittedFeatures(Features):
 
 
 class SupervisedNetwork(Candidate):
-    """The network of an embedder, trained on the labelled rows alone; it has a classifier of its own."""
+    """The network of an embedder, trained on the labelled rows only, with its own classifier."""
 
     def __init__(self, embedder: Any) -> None:
         self.embedder = embedder
 
     def fit(self, X: Rows) -> Self:
-        # Columns are read as all rows have them.
+        # The columns of all rows are read, not only those of the labelled ones.
         self.untrained_ = clone(self.embedder).set_params(max_epochs=0, checkpoint_dir=None).fit(X.as_given())
         self.costs_: list[Costs] = []
         return self
@@ -116,7 +116,7 @@ class SupervisedNetwork(Candidate):
 
 
 def fine_tuned(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> tuple[Model, Any]:
-    """Return a model that was fine-tuned on labelled rows, and its head as a classifier of their labels."""
+    """Return a model fine-tuned on labelled rows, and its head as a classifier of their labels."""
     classes, codes = np.unique(y, return_inverse=True)
     tuned, head = tune(embedder.model_, X, codes)
     head.classes_ = classes
@@ -127,9 +127,10 @@ def fine_tuned(embedder: ContrastiveEmbedder, X: Any, y: np.ndarray) -> tuple[Mo
 
 
 def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedder:
-    """Return an embedder of the same structure that `fit` leaves untrained; it takes single samples, without labels.
+    """Return an embedder of the same structure that `fit` leaves untrained, for single samples without labels.
 
-    The structure is that of the fit, whatever was set after it. Parameters of the training are left at their defaults.
+    The structure is that of the last fit, even if parameters were set after it. Training parameters have their
+    defaults.
     """
     is_fitted = embedder.__sklearn_is_fitted__()
     fresh = _of_same_structure(embedder) if is_fitted else clone(embedder)
@@ -143,14 +144,14 @@ def _of_same_structure(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
         **network_parameters(model.plan),
         modality=type(model.modality.base_modality),
         modality_params=model.modality.base_modality.settings(),
-        # A copy: the user's own generator does not move.
+        # A copy, so that the user's generator does not advance.
         random_state=copy.deepcopy(model.parameters["random_state"]),
         device=embedder.device,
     )
 
 
 class RawFeatures(TransformerMixin, BaseEstimator):
-    """The plain features of X, as the modality of an embedder reads them; no network is built."""
+    """The plain features of X, as read by the modality of an embedder; no network is built."""
 
     def __init__(self, embedder: Any) -> None:
         self.embedder = embedder
@@ -166,14 +167,14 @@ class RawFeatures(TransformerMixin, BaseEstimator):
 
 
 class Reduced(TransformerMixin, BaseEstimator):
-    """A reducer with `most` components, or as many as the features allow."""
+    """A reducer with up to `most_components` components, limited by the shape of the features."""
 
-    def __init__(self, reducer: Any, most: int) -> None:
+    def __init__(self, reducer: Any, most_components: int) -> None:
         self.reducer = reducer
-        self.most = most
+        self.most_components = most_components
 
     def fit(self, X: np.ndarray, y: Any = None) -> Self:
-        self.reducer_ = clone(self.reducer).set_params(n_components=min(self.most, *X.shape)).fit(X)
+        self.reducer_ = clone(self.reducer).set_params(n_components=min(self.most_components, *X.shape)).fit(X)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -182,21 +183,21 @@ class Reduced(TransformerMixin, BaseEstimator):
 
 def _umap() -> Any:
     with warnings.catch_warnings():
-        # It warns about TensorFlow, which only parametric UMAP needs.
+        # umap warns about TensorFlow, which only parametric UMAP needs.
         warnings.simplefilter("ignore", ImportWarning)
         umap = import_optional("umap", "umap", "the baseline UMAP")
     return umap.UMAP(random_state=0, n_jobs=1)
 
 
 def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
-    """Return a copy of an embedder that makes views of its own where this one takes them from X."""
-    own = {"views": "auto", "views_params": None} if shows_given(embedder.views) else {}
-    return clone(embedder).set_params(**own)
+    """Return a copy of an embedder, with the default views if it takes views from X."""
+    defaults = {"views": "auto", "views_params": None} if shows_given(embedder.views) else {}
+    return clone(embedder).set_params(**defaults)
 
 
 # -- by name ----------------------------------------------------------------------------------------
 
-# A candidate is cloned before it is fitted, and a clone forgets a fit: `untrained` keeps how the fit read X.
+# Candidates are cloned before they are fitted, which drops a fit: `untrained` keeps the structure and reading of X.
 BASELINES: dict[str, Callable[[ContrastiveEmbedder], Candidate]] = {
     "raw features": lambda embedder: Features(RawFeatures(untrained(embedder))),
     "PCA": lambda embedder: Features(
@@ -208,39 +209,45 @@ BASELINES: dict[str, Callable[[ContrastiveEmbedder], Candidate]] = {
         make_pipeline(RawFeatures(untrained(embedder)), Reduced(_umap(), _UMAP_COMPONENTS))
     ),
 }
-# Those that need neither training nor labels: what is shown beside every embedding.
+# Baselines without training and labels, which are shown with every embedding.
 UNTRAINED_BASELINES = ("raw features", "PCA", "untrained encoder")
 
 
-def beside(embedder: ContrastiveEmbedder, baselines: Iterable[str] = UNTRAINED_BASELINES) -> dict[str, Candidate]:
-    """Return a fitted embedder's embedding and its baselines, by name."""
+def with_baselines(
+    embedder: ContrastiveEmbedder, baselines: Iterable[str] = UNTRAINED_BASELINES
+) -> dict[str, Candidate]:
+    """Return the baselines of a fitted embedder, and its embedding, by name."""
     named = {name: BASELINES[name](embedder) for name in baselines}
     return {**named, EMBEDDING: FittedFeatures(embedder, standardize=True)}
 
 
 def named_embedders(embedders: Any, params: Mapping[str, Any]) -> dict[str, ContrastiveEmbedder]:
-    """Return the embedders that `compare` was asked for, by name."""
+    """Return the embedders of a call of `compare`, by name."""
     if isinstance(embedders, Mapping):
         if params:
-            raise ValueError("embedder_params came with a dictionary of embedders: set them on the embedders")
+            raise ValueError(
+                "embedder_params cannot be used with a dictionary of embedders. Set them on the embedders."
+            )
         chosen = dict(embedders)
     else:
         names = FRAMEWORKS if isinstance(embedders, str) and embedders == "all" else embedders
         chosen = {name: ContrastiveEmbedder(name, **params) for name in names}
     if not chosen:
-        raise ValueError(f"embedders={embedders!r}: give one or more, or 'all'")
+        raise ValueError(f"embedders={embedders!r}: pass one or more, or 'all'")
     return chosen
 
 
 def named_baselines(baselines: Any, embedder: ContrastiveEmbedder) -> dict[str, Candidate]:
-    """Return the baselines that `compare` was asked for, by name; the network is the embedder's."""
+    """Return the baselines of a call of `compare`, by name; the network is the embedder's."""
     if isinstance(baselines, Mapping) and baselines:
         return {name: Features(transformer) for name, transformer in baselines.items()}
     if isinstance(baselines, str) and baselines == "auto":
         baselines = [name for name in BASELINES if name != "UMAP"]
     if not baselines:
-        raise ValueError(f"baselines={baselines!r}: give one or more, or 'auto'")
+        raise ValueError(f"baselines={baselines!r}: pass one or more, or 'auto'")
     unknown = [name for name in baselines if name not in BASELINES]
     if unknown:
-        raise ValueError(f"baselines has {unknown[0]!r}: known are {', '.join(map(repr, BASELINES))}")
+        raise ValueError(
+            f"baselines has {unknown[0]!r}, which is unknown. Pass any of {', '.join(map(repr, BASELINES))}."
+        )
     return {name: BASELINES[name](embedder) for name in baselines}

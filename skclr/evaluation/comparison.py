@@ -1,4 +1,4 @@
-"""Does pretraining help on these data? Every framework beside the baselines, with the interval of the difference."""
+"""Comparison of embedders with baselines, with confidence intervals of their differences."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ _UNTESTED = Difference(*[float("nan")] * 4)
 
 
 class Comparison:
-    """What `compare` returns.
+    """Result of `compare`: its scores as records, and the verdict.
 
     Attributes
     ----------
     records : list of dict
         One per row and number of labels: features, kind, labels_per_class, mean, low, high (95 % interval over the
-        folds), scores (one per fold), fit_seconds, rows_per_second of `transform`; and of embedders, against the best
-        baseline and corrected for their number, difference, difference_low, difference_high and difference_p_value.
+        folds), scores (one per fold), fit_seconds, rows_per_second of `transform`; for embedders also difference,
+        difference_low, difference_high and difference_p_value, compared with the best baseline and corrected for the
+        number of embedders.
     verdict : Verdict
         Whether pretraining helped.
 
@@ -68,7 +69,7 @@ class Comparison:
         Raises
         ------
         ImportError
-            Without pandas.
+            If pandas is not installed.
         """
         return import_optional("pandas", "cli", "to_frame").DataFrame(self.records)
 
@@ -112,31 +113,31 @@ def compare(
     Parameters
     ----------
     X : array or DataFrame of n samples
-        As for `ContrastiveEmbedder.fit`; of pairs the baselines use the first sample of each.
+        As for `ContrastiveEmbedder.fit`; the baselines use the first sample of each pair.
     y : array of shape (n,)
-        Classes, in any container. Unlabelled rows (-1 or a missing value) are in the training part of every fold, for
-        the embedders; they are neither drawn nor scored.
+        Classes, in any container. Unlabelled rows (-1 or a missing value) are training samples in every fold, but are
+        neither drawn nor scored.
     embedders : "all", list of str, or dict of str to ContrastiveEmbedder, default="all"
         Frameworks by name, or embedders.
     baselines : "auto", list of str, or dict of str to transformer, default="auto"
         Names among "raw features", "PCA", "untrained encoder", "supervised network" (of the same shape, on the labelled
         samples alone) and "UMAP"; "auto" is all but UMAP. The network is the first embedder's.
     labels_per_class : sequence of int or "all", default=(5, 10, 50)
-        Numbers of labels; a class with fewer labels uses all of them.
+        Numbers of labels per class; a class with fewer labels uses all of them.
     embedder_params : dict, default=None
         Parameters of embedders given by name.
     n_draws : int, default=3
-        Draws of labels in each fold, of which a fold's score is the mean.
+        Number of draws of labels in each fold; the score of a fold is their mean.
     cv : int, cross-validation generator or iterable, default=5
-        A number is that of stratified, shuffled folds. With 2 folds the intervals are very wide.
+        A number is the number of stratified, shuffled folds. With 2 folds the intervals are very wide.
     scoring : str or callable, default="accuracy"
         A scikit-learn scorer that returns one number.
     memory : str, path or joblib.Memory, default=None
-        Folder that keeps finished cells, one for each row and fold: an interrupted run continues from them. Use a new
-        folder after an upgrade. Image files are recognised by path, size and modification time. joblib unpickles what
-        is in the folder, which may run code: let nobody else write to it.
+        Folder that stores finished cells, one for each row and fold: an interrupted run continues from them. Use a new
+        folder after an upgrade. Image files are recognised by path, size and modification time. joblib unpickles the
+        files in the folder, which may run code, so nobody else should be able to write to it.
     n_jobs : int, default=None
-        Cells at a time, through joblib.
+        Number of cells that run in parallel, by joblib.
     random_state : int, default=0
         Seed of folds, draws and fits.
     verbose : int, default=0
@@ -150,15 +151,15 @@ def compare(
     Raises
     ------
     ValueError
-        Where y has fewer than two classes, a class of one labelled row, or a fold without labels of two classes.
+        If y has fewer than two classes, a class of one labelled row, or a fold without labels of two classes.
     TypeError
-        Where y is no array-like.
+        If y is not array-like.
 
     Notes
     -----
     Differences are tested by the corrected resampled t-test (Nadeau & Bengio 2003), since folds share training samples.
-    Their intervals have Bonferroni's correction for the number of embedders, so that they hold for the best of them.
-    The best baseline is chosen on the same scores, to its advantage. Embeddings are standardised for the classifier;
+    Their intervals have Bonferroni's correction for the number of embedders, so they are valid for the best of them.
+    The best baseline is chosen on the same scores, which favours it. Embeddings are standardised for the classifier;
     raw features and their components are not, because their scales are informative.
 
     Examples
@@ -179,7 +180,7 @@ def compare(
     check_length("y", labels.codes, len(rows))
     first = named_baselines(baselines, next(iter(learners.values())))
     candidates = first | {name: Features(embedder, standardize=True) for name, embedder in learners.items()}
-    # Of pairs the baselines use what `transform` does, the first of each.
+    # Like `transform`, the baselines use the first sample of each pair.
     samples = dict.fromkeys(first, rows.first) | dict.fromkeys(learners, rows)
     folds = _folds(cv, labels, random_state)
     settings = Budgets(tuple(labels_per_class), n_draws), linear_judge(scoring)
@@ -197,7 +198,7 @@ def compare(
         results[name].append(cell)
         if verbose:
             print(f"fold {fold + 1}/{len(folds)}  {_progress(name, cell)}", flush=True)
-    # Of labelled rows: unlabelled ones are in the training part of every fold.
+    # Labelled rows only: unlabelled ones are in the training part of every fold.
     shares = [len(test) / np.count_nonzero(labels.codes[train] != UNLABELLED) for train, test in folds]
     test_share = float(np.mean(shares))
     return summarize_cells(results, list(learners), test_share)
@@ -210,13 +211,13 @@ def _check_scoring(scoring: Any) -> None:
 
 
 def _cache_in(memory: Any) -> Any:
-    """Return joblib's cache, in a folder that can be written to."""
+    """Return joblib's cache in a folder, which is created."""
     is_path = isinstance(memory, str | os.PathLike)
     return check_memory(os.fspath(make_folder(memory, "memory")) if is_path else memory)
 
 
 class Cell(NamedTuple):
-    """A row of the table on one fold: its scores by number of labels, one for each draw, and its costs."""
+    """The scores of one row of the table on one fold, by number of labels and draw, and its costs."""
 
     scores: Scores
     costs: Costs
@@ -237,11 +238,11 @@ def run_cell(
 
     Parameters
     ----------
-    candidate : copied, and seeded.
+    candidate : candidate, which is copied and seeded.
     X, labels, train, test : as for `Trial.of`.
-    data : hash of X and labels, by which a finished cell is found again.
-    budgets, judge : labels that are given, and to whom.
-    seed : of everything random in the fold.
+    data : hash of X and labels, part of the key of the cache.
+    budgets, judge : label budgets, and the judge that receives them.
+    seed : seed of everything random in the fold.
     """
     trial = Trial.of(reseeded(candidate, seed), X, labels, train, test)
     return Cell(trial.score_budgets(judge, budgets, seed), trial.costs)
@@ -252,8 +253,8 @@ def summarize_cells(results: Mapping[str, list[Cell]], embedders: Sequence[str],
 
     Parameters
     ----------
-    results : what `run_cell` returned for each row, fold by fold.
-    embedders : names of the rows that are no baselines.
+    results : results of `run_cell` for each row, by fold.
+    embedders : names of the rows that are embedders; the others are baselines.
     test_share : test rows per training row.
     """
     counts = list(next(iter(results.values()))[0].scores)
@@ -275,8 +276,8 @@ def summarize_cells(results: Mapping[str, list[Cell]], embedders: Sequence[str],
         for of_count in [{name: values[:, column] for name, values in scores.items()}]
     ]
     found = test(scores, best)
-    said = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
-    return Comparison(records, Verdict(best, baseline, found, said))
+    in_words = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
+    return Comparison(records, Verdict(best, baseline, found, in_words))
 
 
 def _means(cell: Cell) -> list[float]:
@@ -304,11 +305,11 @@ def _legend(n_folds: int) -> str:
 
 
 def _folds(cv: Any, labels: Labels, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return row numbers of each fold's training and test part; unlabelled rows are for training alone."""
+    """Return the row numbers of each fold's training and test part; unlabelled rows are for training only."""
     check_splittable(labels, "compare")
     known = labels.labelled
     if isinstance(cv, Iterable):
-        # The user's own folds hold row numbers of X.
+        # Folds of the user contain row numbers of X.
         folds = [(np.asarray(train), np.asarray(test)[np.isin(test, known)]) for train, test in cv]
     else:
         if isinstance(cv, Integral):
@@ -317,8 +318,11 @@ def _folds(cv: Any, labels: Labels, seed: int) -> list[tuple[np.ndarray, np.ndar
         rest = np.flatnonzero(labels.codes == UNLABELLED)
         folds = [(np.append(known[train], rest), known[test]) for train, test in splits]
     if len(folds) < 2:
-        raise ValueError(f"cv={cv!r} makes {len(folds)} fold: differences need 2 or more, for example cv=5")
+        raise ValueError(f"cv={cv!r} makes {len(folds)} fold(s), but 2 or more are needed. Pass, for example, cv=5.")
     for number, (train, test) in enumerate(folds, start=1):
         if len(np.setdiff1d(labels.codes[train], UNLABELLED)) < 2 or not len(test):
-            raise ValueError(f"fold {number} of cv lacks labels of 2 classes to train on, or labels to score")
+            raise ValueError(
+                f"fold {number} of cv has training labels of fewer than 2 classes, or no test labels. Use fewer folds, "
+                "or pass more labels."
+            )
     return folds

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Labels, Rows, encode_labels
 from skclr.embedder import ContrastiveEmbedder
-from skclr.evaluation.candidates import EMBEDDING, beside
+from skclr.evaluation.candidates import EMBEDDING, with_baselines
 from skclr.evaluation.judges import linear_judge
 from skclr.evaluation.scorers import embed
 from skclr.evaluation.verdicts import best_of, gain
@@ -22,18 +22,18 @@ from skclr.modalities.doubtful import doubtful_columns
 from skclr.model import rows_of
 from skclr.training import embed_views
 
-# Samples that are examined: enough for every measure below.
+# Number of samples that are examined, enough for every measure below.
 _MOST_ROWS = 2_000
 _SMALLEST_BATCH = 32
 _N_SPLITS = 5
 
 
 class Finding(NamedTuple):
-    """A failure that was found.
+    """A known failure that was found, with a remedy.
 
     Attributes
     ----------
-    name : of the failure.
+    name : name of the failure.
     message : a sentence with the measured value and the remedy.
 
     Examples
@@ -50,14 +50,14 @@ class Finding(NamedTuple):
 
 @dataclass
 class Evidence:
-    """What the checks examine.
+    """The data that the checks examine.
 
     Attributes
     ----------
-    embedder, X, X_test : as passed to `diagnose`, except that X holds some rows of the first view alone.
-    labels : of the rows of X; None without y.
+    embedder, X, X_test : as passed to `diagnose`, except that X contains only some rows of the first view.
+    labels : labels of the rows of X; None without y.
     z : (n, d) embeddings of X.
-    views, z1, z2 : the first two views of X as the encoder gets them, and their embeddings.
+    views, z1, z2 : the first two views of X as the encoder receives them, and their embeddings.
     before : (n, d) embeddings before training.
     """
 
@@ -89,11 +89,11 @@ def diagnose(
 
     Parameters
     ----------
-    embedder : fitted.
-    X : samples it was fitted on, as for its `fit`.
+    embedder : fitted embedder.
+    X : its training samples, as for its `fit`.
     y : (n,) classes, to find columns that leak them and to compare the embedding with its baselines; unlabelled rows
         (-1 or missing) are left out of both. Without y, or with a single class, both checks are skipped.
-    X_test : samples it will be tested on; those that are also in X are reported.
+    X_test : test samples; those that are also in X are reported.
     random_state : seed of views and splits.
 
     Returns
@@ -102,8 +102,8 @@ def diagnose(
 
     Raises
     ------
-    NotFittedError : before `fit`.
-    ValueError, TypeError : for y of another length than X, continuous y, and a y that is no array-like.
+    NotFittedError : if the embedder has not been fitted.
+    ValueError, TypeError : if y has another length than X, is continuous, or is not array-like.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def diagnose(
 
 
 def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
-    """Embed some rows of X and their views, and the rows by the untrained encoder."""
+    """Return some rows of X with their views and embeddings, before and after training."""
     rows = rows_of(embedder, X)
     n_samples = len(embedder.transform(rows.first.as_given()))
     labels = None if y is None else encode_labels(y, n_samples)
@@ -138,77 +138,77 @@ def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_st
     return Evidence(embedder, X, labels, X_test, z, views, z1, z2, before)
 
 
-# -- checks: each returns a sentence, or None ------------------------------------------------------
+# -- checks: each returns a message, or None -------------------------------------------------------
 
 
 def collapsed_encoder(evidence: Evidence) -> str | None:
-    """The same output for all samples."""
+    """Find an encoder with the same output for all samples."""
     if not evidence.is_collapsed:
         return None
     return (
-        f"The encoder gives the same output for every sample (spread {feature_std(evidence.z):.1e}, 1 is even): lower "
-        "learning_rate, raise batch_size, or take a framework with negatives such as 'simclr'."
+        f"The encoder returns the same output for every sample (spread {feature_std(evidence.z):.1e}; 1 is even). "
+        "Lower learning_rate, raise batch_size, or use a framework with negatives such as 'simclr'."
     )
 
 
 def dimensional_collapse(evidence: Evidence) -> str | None:
-    """Fewer directions after training than before."""
+    """Find an embedding with fewer directions after training than before."""
     rank, before = effective_rank(evidence.z), effective_rank(evidence.before)
     if evidence.is_collapsed or rank > before / 3:
         return None
     return (
-        f"The embedding makes use of {rank:.1f} directions, before training it was {before:.1f}, and "
-        f"{collapsed_share(evidence.z):.0%} of its directions are empty: weaken the views, lower the temperature, or "
-        "take 'barlow_twins' or 'vicreg'."
+        f"The embedding uses {rank:.1f} directions, after {before:.1f} before training, and "
+        f"{collapsed_share(evidence.z):.0%} of its directions are empty. Weaken the views, lower the temperature, or "
+        "use 'barlow_twins' or 'vicreg'."
     )
 
 
 def destroyed_signal(evidence: Evidence) -> str | None:
-    """Two views of a sample are no more alike than two samples."""
+    """Find views of a sample that are no more similar than two samples."""
     auc = view_auc(evidence.z1, evidence.z2)
     # A hardly trained encoder does not recognise good views either.
     if evidence.is_collapsed or auc >= 0.6 or evidence.embedder.n_iter_ < 2:
         return None
     return (
-        f"Two views of a sample are more alike than views of two samples in {auc:.0%} of cases, and chance gives 50%: "
-        "the views destroy the signal, weaken them by views_params."
+        f"Two views of a sample are more similar than views of two samples in {auc:.0%} of cases; chance is 50%. "
+        "Weaken the views with views_params, since they destroy the signal."
     )
 
 
 def unchanged_views(evidence: Evidence) -> str | None:
-    """Two views of a sample are the same."""
+    """Find views that are equal."""
     one, other = (view.reshape(len(view), -1) for view in evidence.views)
     tolerance = 1e-3 * np.nanstd(one)
     equal = np.isclose(one, other, rtol=0, atol=tolerance, equal_nan=True).all(1).mean()
     if equal < 0.9:
         return None
     return (
-        f"{equal:.0%} of samples are the same in both views: there is nothing to learn from them, strengthen them by "
-        "views_params."
+        f"{equal:.0%} of samples are equal in both views, so nothing can be learned from them. Strengthen the views "
+        "with views_params."
     )
 
 
 def leaking_labels(evidence: Evidence) -> str | None:
-    """A column that determines the class on its own."""
+    """Find columns that determine the class."""
     if evidence.labels is None or not evidence.has_columns:
         return None
     known = evidence.labels.labelled
     leaks = doubtful_columns(evidence.X[known].single(), evidence.labels.codes[known]).targets
     if not leaks:
         return None
-    return f"Column {', '.join(map(repr, leaks))} alone tells the class of every sample: drop it if it was made from y."
+    return f"Column {', '.join(map(repr, leaks))} determines the class of every sample. Drop it if it was made from y."
 
 
 def constant_columns(evidence: Evidence) -> str | None:
-    """A column of one value."""
+    """Find columns with a single value."""
     constants = doubtful_columns(evidence.X.single()).constants if evidence.has_columns else []
     if not constants:
         return None
-    return f"Column {', '.join(map(repr, constants))} has the same value in every sample: drop it."
+    return f"Column {', '.join(map(repr, constants))} has the same value in every sample. Drop it."
 
 
 def seen_test_samples(evidence: Evidence) -> str | None:
-    """Test samples that were trained on."""
+    """Find test samples that are also training samples."""
     if evidence.X_test is None or evidence.is_collapsed:
         return None
     # Equal samples have equal embeddings, to the last bit.
@@ -216,57 +216,57 @@ def seen_test_samples(evidence: Evidence) -> str | None:
     share = np.mean([row.tobytes() in known for row in embed(evidence.embedder, evidence.X_test)])
     if share < 0.01:
         return None
-    return f"{share:.0%} of the test samples are in X too: drop duplicates before the split."
+    return f"{share:.0%} of the test samples are also in X. Drop duplicates before the split."
 
 
 def small_batch(evidence: Evidence) -> str | None:
-    """Too few samples to contrast with."""
+    """Find a batch with too few samples to contrast with."""
     size = evidence.embedder.net_.batch_size
     if size >= _SMALLEST_BATCH:
         return None
     return (
-        f"A batch has {size} samples, so that each is held against {size - 1} others: set batch_size to "
-        f"{_SMALLEST_BATCH} or more, 256 is usual, or give more samples."
+        f"A batch has {size} samples, so each is contrasted with only {size - 1} others. Set batch_size to "
+        f"{_SMALLEST_BATCH} or more (256 is usual), or pass more samples."
     )
 
 
 def constant_loss(evidence: Evidence) -> str | None:
-    """A loss that is never below that of the first epoch."""
+    """Find a loss that never fell below that of the first epoch."""
     losses = evidence.embedder.loss_curve_
     if len(losses) < 3 or min(losses[1:]) < losses[0] - 1e-3 * abs(losses[0]):
         return None
     return (
-        f"The loss never fell below that of the first epoch ({losses[0]:.3f}, the last is {losses[-1]:.3f}): change "
+        f"The loss never fell below that of the first epoch ({losses[0]:.3f}; the last is {losses[-1]:.3f}). Change "
         "learning_rate, or weaken the views."
     )
 
 
 def no_better_features(evidence: Evidence) -> str | None:
-    """A linear probe that is no better than on the baselines, beyond the noise of the splits."""
+    """Find an embedding on which a linear probe is no better than on a baseline, within the noise of the splits."""
     if evidence.labels is None or not evidence.embedder.n_iter_:
         return None
     known, counts = evidence.labels.labelled, evidence.labels.counts
-    # Of the examined rows, which may lack a rare class.
+    # The examined rows may lack a rare class.
     if np.count_nonzero(counts) < 2 or counts[counts > 0].min() < 2:
         return None
     X, y = evidence.X[known], evidence.labels.codes[known]
-    scores = _scores_beside(evidence.embedder, X, y)
+    scores = _probe_scores(evidence.embedder, X, y)
     best = best_of(scores, [name for name in scores if name != EMBEDDING])
-    # Training and test parts are of one size.
+    # Training and test parts have equal size.
     if gain(scores, EMBEDDING, best, test_share=1.0).high > 0:
         return None
-    remedy = "use those, or change views and epochs" if evidence.embedder.n_iter_ > 1 else "train for more epochs"
+    remedy = "Use those, or change views and epochs" if evidence.embedder.n_iter_ > 1 else "Train for more epochs"
     return (
-        f"A linear probe is right in {scores[EMBEDDING].mean():.1%} on the embedding and in "
-        f"{scores[best].mean():.1%} on the {best}: {remedy}; skclr.compare tells more."
+        f"The accuracy of a linear probe is {scores[EMBEDDING].mean():.1%} on the embedding and "
+        f"{scores[best].mean():.1%} on the {best}. {remedy}; skclr.compare shows more."
     )
 
 
-def _scores_beside(embedder: ContrastiveEmbedder, X: Rows, y: np.ndarray) -> dict[str, np.ndarray]:
+def _probe_scores(embedder: ContrastiveEmbedder, X: Rows, y: np.ndarray) -> dict[str, np.ndarray]:
     """Return the accuracy of a linear judge on the embedding and on its baselines, by split."""
     splits = list(StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=0).split(y, y))
     judge, scores = linear_judge(), {}
-    for name, candidate in beside(embedder, ("raw features", "untrained encoder")).items():
+    for name, candidate in with_baselines(embedder, ("raw features", "untrained encoder")).items():
         z = candidate.fit(X).read(X)
         scores[name] = np.array([candidate.score(z[a], y[a], z[b], y[b], judge=judge) for a, b in splits])
     return scores

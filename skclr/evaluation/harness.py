@@ -1,7 +1,7 @@
-"""The harness of every comparison: a candidate is fitted on rows without labels and judged with some of them.
+"""Evaluation of one candidate: it is fitted on rows without labels and judged with some of their labels.
 
-It takes one candidate, one split of the rows and one judge; who compares several calls it several times. A new
-baseline is a `Candidate` and a line of `BASELINES`, a new judge is a `Judge`, and a new display starts from `beside`.
+A trial has one candidate, one split of the rows and one judge; comparisons run several trials. A new baseline is a
+`Candidate` and a line in `BASELINES`, a new judge is a `Judge`, and a new display starts from `with_baselines`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from skclr.evaluation.judges import Judge
 from skclr.evaluation.statistics import confidence_interval
 
 Record = dict[str, Any]
-# What a judge returned for each draw of labels, by number of labels.
+# Scores of a judge for each draw of labels, by number of labels.
 Scores = dict[Count, list[Any]]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate on one split of the rows, fitted and read, for any judge to score.
+    """One fitted candidate on one split of the rows, which any judge can score.
 
     Attributes
     ----------
-    candidate : fitted on the training rows.
-    train, labels : what it read of the training rows, and their labels.
-    test, y_test : what it read of the test rows, and their labels; all of them have one.
+    candidate : candidate, fitted on the training rows.
+    train, labels : training rows as read by the candidate, and their labels.
+    test, y_test : test rows as read by the candidate, and their labels; all of them are labelled.
     measured : costs of fitting and reading.
     """
 
@@ -51,28 +51,28 @@ class Trial:
 
         Parameters
         ----------
-        candidate : fitted in place.
+        candidate : candidate, which is fitted in place.
         X, labels : rows and their labels.
-        train, test : row numbers; those of `test` have labels.
+        train, test : row numbers; those of `test` are labelled.
         """
         rows = Rows.of(X)
-        known, asked, costs = fit_and_read(candidate, rows[train], rows[test])
-        return cls(candidate, known, labels.take(train), asked, labels.values(test), costs)
+        read_train, read_test, costs = fit_and_read(candidate, rows[train], rows[test])
+        return cls(candidate, read_train, labels.take(train), read_test, labels.values(test), costs)
 
     def score(self, judge: Judge) -> Any:
-        """Return the judge's score of the test rows with every label of the training rows."""
+        """Return the judge's score on the test rows, with all labels of the training rows."""
         known = self.labels.labelled
         train = Rows.of(self.train)[known].as_given()
         return self.candidate.score(train, self.labels.values(known), self.test, self.y_test, judge=judge)
 
     def score_budgets(self, judge: Judge, budgets: Budgets, random_state: int) -> Scores:
-        """Return the judge's scores of the test rows with each number of labels."""
+        """Return the judge's scores on the test rows, by number of labels."""
         score = partial(self.candidate.score, judge=judge)
         return score_budgets(score, self.train, self.labels, self.test, self.y_test, budgets, random_state)
 
     @property
     def costs(self) -> Costs:
-        """Return the candidate's costs, once it was scored."""
+        """Return the candidate's costs, after it was scored."""
         return self.candidate.costs(self.measured)
 
 
@@ -81,14 +81,14 @@ def fit_and_read(candidate: Candidate, X_train: Rows, X_test: Rows) -> tuple[Any
 
     Returns
     -------
-    What the judge gets of the training and of the test rows, and the costs of fitting and reading.
+    Training rows and test rows as read by the candidate, and the costs of fitting and reading.
     """
     start = time.perf_counter()
     candidate.fit(X_train)
     fitted = time.perf_counter()
     train, test = candidate.read(X_train), candidate.read(X_test)
     seconds = time.perf_counter() - fitted
-    # A candidate that reads nothing takes no time that a clock would show.
+    # Reading may be too fast for the clock.
     return train, test, Costs(fitted - start, (len(X_train) + len(X_test)) / max(seconds, 1e-9))
 
 
@@ -101,7 +101,7 @@ def score_budgets(
     budgets: Budgets,
     random_state: int,
 ) -> Scores:
-    """Score the test rows with each number of labels of the training rows.
+    """Return the scores on the test rows for each number of training labels.
 
     Parameters
     ----------
@@ -119,13 +119,13 @@ def score_budgets(
 
 
 def reseeded(estimator: Any, seed: int) -> Any:
-    """Return a copy of an estimator with the same seed for everything in it that has a `random_state`."""
+    """Return a copy of an estimator in which every `random_state` is the same seed."""
     names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
     return clone(estimator).set_params(**dict.fromkeys(names, seed))
 
 
 def efficiency_records(scores: Mapping[str, Scores]) -> list[Record]:
-    """Return a record for each kind of features and number of labels, as `label_efficiency` describes them."""
+    """Return a record for each name and number of labels, as described in `label_efficiency`."""
     return [
         {"features": name, "labels_per_class": n_labels, **_summary(values)}
         for name, by_count in scores.items()

@@ -1,4 +1,4 @@
-"""Judges: an estimator that learns labels from features, and how it is scored on others."""
+"""Judges: estimators that learn labels from features, and their scoring."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sklearn.preprocessing import StandardScaler
 
 @dataclass(frozen=True)
 class Judge:
-    """Any scikit-learn estimator that learns labels from features, with the score by which features are compared.
+    """A scikit-learn estimator that learns labels from features, and the score that compares features.
 
     Attributes
     ----------
-    estimators : cloned for each fit. Of several, the one that scores best on a fifth of the training rows is taken, or
-        the first if some class has too few rows to hold one out.
+    estimators : estimators, cloned for each fit. If there are several, the one with the best score on a fifth of the
+        training rows is used, or the first if some class has too few rows to hold one out.
     scoring : name of a scikit-learn scorer, callable, or list of names.
-    scales : whether the features are scaled first, each or all alike, as the candidate asks.
+    scales : whether the features are scaled first, each or all together, depending on the candidate.
     """
 
     estimators: Sequence[Any]
@@ -36,13 +36,13 @@ class Judge:
     def __call__(
         self, train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_test: np.ndarray, *, standardize: bool = True
     ) -> Any:
-        """Fit on the training features and score on the test features; with several scorers return a dictionary."""
+        """Return the score on the test features after a fit on the training features; a dictionary for a list."""
         if self.scales:
             train, test = _scaled(train, test, standardize=standardize)
         return self.score(self._chosen(train, y_train).fit(train, y_train), test, y_test)
 
     def score(self, fitted: Any, test: Any, y_test: np.ndarray) -> Any:
-        """Score a fitted estimator, this judge's or another."""
+        """Return the score of a fitted estimator, from this judge or elsewhere."""
         return check_scoring(fitted, self.scoring)(fitted, test, y_test)
 
     def _chosen(self, train: np.ndarray, y: np.ndarray) -> Any:
@@ -63,17 +63,17 @@ def linear_judge(scoring: Any = "accuracy", penalties: Sequence[float] = (1.0,))
 
 
 def knn_judge(scoring: Any = "accuracy", n_neighbors: int = 200, temperature: float = 0.1) -> Judge:
-    """Return the judge of `knn_probe`: a weighted vote by cosine, on the features as they are."""
+    """Return the judge of `knn_probe`: a weighted vote by cosine similarity, on unscaled features."""
     return Judge([CosineVote(n_neighbors, temperature)], scoring, scales=False)
 
 
 class CosineVote(ClassifierMixin, BaseEstimator):
-    """A vote of the nearest rows by cosine, each with weight exp(cosine / temperature).
+    """Vote of the nearest rows by cosine similarity, with weights exp(cosine / temperature).
 
     Parameters
     ----------
-    n_neighbors : rows that vote; all if there are fewer.
-    temperature : of the weights, above 0.
+    n_neighbors : number of rows that vote; all if there are fewer.
+    temperature : temperature of the weights, above 0.
 
     References
     ----------
@@ -85,7 +85,7 @@ class CosineVote(ClassifierMixin, BaseEstimator):
         self.temperature = temperature
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> CosineVote:
-        """Keep the rows that vote."""
+        """Store the rows that vote."""
         weights = partial(_weights, temperature=self.temperature)
         voters = KNeighborsClassifier(min(self.n_neighbors, len(X)), metric="cosine", weights=weights)
         self.voters_ = voters.fit(X, y)
@@ -102,12 +102,12 @@ class CosineVote(ClassifierMixin, BaseEstimator):
 
 
 def _weights(distances: np.ndarray, temperature: float) -> np.ndarray:
-    # Relative to the nearest row's weight, or exp would overflow at low temperatures.
+    # Relative to the nearest row's weight, since exp would overflow at low temperatures.
     return np.exp((distances.min(axis=1, keepdims=True) - distances) / temperature)
 
 
 def _scaled(train: np.ndarray, test: np.ndarray, *, standardize: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Centre the features, and divide each by its standard deviation or all by that of the whole table."""
+    """Return centred features, each divided by its standard deviation, or all by that of the whole table."""
     scaler = StandardScaler(with_std=standardize).fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
     if standardize:

@@ -1,4 +1,4 @@
-"""Probes: how well a classifier does on frozen features, or on an encoder that it may train further."""
+"""Probes: scores of classifiers on frozen features, or on a fine-tuned encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from skclr.data import Labels, Rows, check_length, encode_together
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.budgets import Budgets
-from skclr.evaluation.candidates import beside, fine_tuned, untrained
+from skclr.evaluation.candidates import fine_tuned, untrained, with_baselines
 from skclr.evaluation.harness import Record, Scores, efficiency_records, fit_and_read, score_budgets
 from skclr.evaluation.judges import Judge, knn_judge, linear_judge
 from skclr.wording import counted
@@ -31,21 +31,21 @@ def linear_probe(
     penalties: Sequence[float] = (1.0,),
     standardize: bool = True,
 ) -> Any:
-    """Score a logistic regression on features.
+    """Return the score of a logistic regression on features.
 
     Parameters
     ----------
     train, test : (n, d) and (m, d) features.
     y_train, y_test : (n,) and (m,) classes, in any container; unlabelled rows (-1 or missing) are left out.
     scoring : name of a scikit-learn scorer, callable, or list of names.
-    penalties : values of C; of several, the one that is most accurate on a fifth of the training rows, or the first if
-        some class has too few rows to hold one out.
-    standardize : whether each feature is divided by its standard deviation, which suits embeddings; else all are
+    penalties : values of C; if there are several, the most accurate one on a fifth of the training rows is used, or the
+        first if some class has too few rows to hold one out.
+    standardize : whether each feature is divided by its standard deviation, as for embeddings; otherwise all are
         divided by one number, which keeps the relative scales of pixels and principal components.
 
     Returns
     -------
-    The score; for a list of names a dictionary.
+    The score; a dictionary for a list of names.
 
     Examples
     --------
@@ -72,13 +72,13 @@ def knn_probe(
     n_neighbors: int = 200,
     temperature: float = 0.1,
 ) -> Any:
-    """Score a vote of the nearest training rows by cosine similarity, each with weight exp(cosine / temperature).
+    """Return the score of a k-nearest-neighbour vote by cosine similarity, with weights exp(cosine / temperature).
 
     Parameters
     ----------
     train, y_train, test, y_test, scoring : as for `linear_probe`.
-    n_neighbors : rows that vote; all if there are fewer.
-    temperature : of the weights, above 0; Wu et al. use 0.07.
+    n_neighbors : number of training rows that vote; all if there are fewer.
+    temperature : temperature of the weights, above 0; Wu et al. use 0.07.
 
     Returns
     -------
@@ -111,11 +111,11 @@ def knn_probe(
 def fine_tune_probe(
     embedder: ContrastiveEmbedder, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, scoring: Any = "accuracy"
 ) -> Any:
-    """Score the encoder after training it further, under a linear head, on labelled samples.
+    """Return the score of the encoder after fine-tuning, under a linear head, on labelled samples.
 
     Parameters
     ----------
-    embedder : fitted, trained or not; it is not changed.
+    embedder : fitted embedder, trained or not; it is not changed.
     X_train, X_test : samples, as for its `transform`.
     y_train, y_test, scoring : as for `linear_probe`.
 
@@ -148,13 +148,13 @@ def transfer_probe(
     probe: Any = linear_probe,
     **settings: Any,
 ) -> Any:
-    """Score the frozen encoder on another data set than it was trained on.
+    """Return the score of the frozen encoder on another data set than its training data.
 
     Parameters
     ----------
-    embedder : fitted on one data set; it is not changed.
+    embedder : embedder fitted on one data set; it is not changed.
     X_train, y_train, X_test, y_test : samples and classes of the other data set, with the same channels or columns.
-    probe : `linear_probe`, `knn_probe`, or a function like them.
+    probe : `linear_probe`, `knn_probe`, or a function with the same arguments.
     **settings : further arguments of the probe.
 
     Returns
@@ -177,17 +177,17 @@ def transfer_probe(
 
 
 def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -> dict[str, Pair]:
-    """Return the features of a fitted embedder beside those that it must beat.
+    """Return the features of a fitted embedder, and those of two baselines that it must beat.
 
     Parameters
     ----------
-    embedder : fitted.
+    embedder : fitted embedder.
     X_train, X_test : samples, as for its `transform`.
 
     Returns
     -------
-    Train and test features of "raw features", as the modality reads them, of the "untrained encoder" and of the
-    "embedding", both as `transform` returns them.
+    Training and test features by name: "raw features", as the modality reads them, and "untrained encoder" and
+    "embedding", as `transform` returns them.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     >>> {name: test.shape for name, (train, test) in rows.items()}
     {'raw features': (75, 4), 'untrained encoder': (75, 132), 'embedding': (75, 132)}
     """
-    candidates = beside(embedder, ("raw features", "untrained encoder"))
+    candidates = with_baselines(embedder, ("raw features", "untrained encoder"))
     train, test = Rows.of(X_train), Rows.of(X_test)
     return {name: fit_and_read(candidate, train, test)[:2] for name, candidate in candidates.items()}
 
@@ -216,22 +216,22 @@ def label_efficiency(
     random_state: int = 0,
     **settings: Any,
 ) -> list[Record]:
-    """Score features by the number of labels, with the same draws of labels for all of them.
+    """Return the scores of features by number of labels, with the same draws of labels for all features.
 
     Parameters
     ----------
-    features : by name, train and test features, or several such pairs, one per seed; see `beside_baselines`.
+    features : training and test features by name, or several such pairs, one per seed; see `beside_baselines`.
     y_train, y_test : (n,) and (m,) classes, as for `linear_probe`.
-    labels_per_class : numbers of labels a class, and "all".
-    n_draws : draws of labels for each number; "all" is one.
-    probe : `linear_probe`, `knn_probe`, or a function like them that returns one number.
+    labels_per_class : numbers of labels per class, or "all".
+    n_draws : number of draws of labels for each number; "all" is drawn once.
+    probe : `linear_probe`, `knn_probe`, or a function with the same arguments that returns one number.
     random_state : seed of the draws.
     **settings : further arguments of the probe.
 
     Returns
     -------
-    Records with the keys features, labels_per_class, mean, low, high (a 95 % interval over draws and seeds; NaN for
-    one score) and scores, as `pandas.DataFrame` takes them.
+    Records for `pandas.DataFrame`, with the keys features, labels_per_class, mean, low, high (a 95 % interval over
+    draws and seeds; NaN for one score) and scores.
 
     Examples
     --------
@@ -263,7 +263,7 @@ def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np
 
     Raises
     ------
-    ValueError : where the training rows have labels of fewer than two classes, or the test rows none.
+    ValueError : if the training rows have labels of fewer than two classes, or the test rows have none.
     """
     learned, asked = encode_together(y_train=y_train, y_test=y_test)
     train, test = Rows.of(train), Rows.of(test)
@@ -272,7 +272,7 @@ def _labelled(train: Any, y_train: Any, test: Any, y_test: Any) -> tuple[Any, np
         n_classes = len(np.unique(labels.codes[labels.labelled]))
         if n_classes < n_least:
             found = counted(n_classes, "class", "classes")
-            raise ValueError(f"y_{part} has labels of {found}: a probe needs {n_least} or more")
+            raise ValueError(f"y_{part} has labels of {found}, but a probe needs {n_least} or more. Pass more labels.")
     return *_known(train, learned), *_known(test, asked)
 
 

@@ -1,4 +1,4 @@
-"""Scorers that need no labels, for `GridSearchCV(scoring=...)`: greater is better."""
+"""Scorers without labels, for `GridSearchCV(scoring=...)`: greater is better."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from skclr.training import embed_views
 
 
 class EmbeddingScorer:
-    """Measure the embeddings of X, without what `passthrough` puts beside them.
+    """Measure the embeddings of X, without the plain features that `passthrough` appends.
 
-    Called with (estimator, X, y=None), as scikit-learn's scorers are; y is not used. The estimator is a fitted
+    It is called with (estimator, X, y=None), like scikit-learn's scorers; y is not used. The estimator is a fitted
     ContrastiveEmbedder or a Pipeline with one among its steps; later steps do not affect the score.
 
     Parameters
@@ -41,7 +41,7 @@ class EmbeddingScorer:
         self.sign = sign
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        """Score a fitted estimator."""
+        """Return the score of a fitted estimator."""
         return self.sign * self.measure(*self._embeddings(*_embedder_of(estimator, X)))
 
     def _embeddings(self, embedder: ContrastiveEmbedder, X: Any) -> list[np.ndarray]:
@@ -98,15 +98,15 @@ def embed_two_views(embedder: ContrastiveEmbedder, X: Any, random_state: Any = 0
 
 
 def _embedder_of(estimator: Any, X: Any) -> tuple[ContrastiveEmbedder, Any]:
-    """Return the embedder that is measured, and X as it gets it."""
+    """Return the embedder that is measured, and X as transformed by the steps before it."""
     if isinstance(estimator, ContrastiveEmbedder):
         return estimator, X
     steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else []
     places = [place for place, step in enumerate(steps) if isinstance(step, ContrastiveEmbedder)]
     if not places:
         raise TypeError(
-            f"the scorer was called with a {type(estimator).__name__}: pass a fitted ContrastiveEmbedder, or a "
-            "Pipeline with one among its steps"
+            f"the scorer was called with a {type(estimator).__name__}. Pass a fitted ContrastiveEmbedder, or a "
+            "Pipeline with one among its steps."
         )
-    # A Pipeline of no steps cannot transform.
+    # A Pipeline without steps cannot transform.
     return steps[places[-1]], estimator[: places[-1]].transform(X) if places[-1] else X

@@ -1,4 +1,4 @@
-"""Intervals and tests over draws, seeds and folds."""
+"""Confidence intervals and tests over draws, seeds and folds."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,8 +21,8 @@ def confidence_interval(scores: Sequence[float] | np.ndarray, level: float = 0.9
 
     Parameters
     ----------
-    scores : of independent repetitions.
-    level : of confidence.
+    scores : scores of independent repetitions.
+    level : level of confidence.
 
     Returns
     -------
@@ -50,18 +50,19 @@ def corrected_t_test(
 
     Parameters
     ----------
-    differences : (k,) score of one minus score of the other in each resample.
+    differences : (k,) score of one minus score of the other, for each resample.
     test_share : test rows per training row, 1 / 4 in a 5-fold cross-validation.
-    level : of confidence, of all tests together.
-    n_tests : tests of which this is one (Bonferroni): the interval is wider, the p-value larger.
+    level : level of confidence of all tests together.
+    n_tests : number of tests, for Bonferroni's correction: more tests make intervals wider and p-values larger.
 
     Returns
     -------
-    Mean, interval and p-value, which agree: p ≤ 1 - level where 0 is outside.
+    Mean, interval and p-value, which agree: p ≤ 1 - level if the interval excludes 0.
 
     References
     ----------
-    Nadeau & Bengio 2003, sec. 5: the resamples share training rows, so that their plain variance is too small.
+    Nadeau & Bengio 2003, sec. 5: the resamples share training rows, so their plain variance is too small. Differs:
+    none.
 
     Examples
     --------
@@ -72,7 +73,7 @@ def corrected_t_test(
     """
     values = np.asarray(differences, dtype=float)
     if len(values) < 2:
-        raise ValueError(f"{len(values)} resample(s) have no variance: give 2 or more, for example cv=5")
+        raise ValueError(f"{len(values)} resample(s) have no variance. Pass 2 or more, for example cv=5.")
     mean, degrees = values.mean(), len(values) - 1
     error = np.sqrt((1 / len(values) + test_share) * values.var(ddof=1))
     half = error * stats.t.ppf(1 - (1 - level) / (2 * n_tests), degrees)

@@ -1,4 +1,4 @@
-"""Whether pretraining helped: the difference between an embedding and the best of its baselines, in words."""
+"""Verdicts on whether pretraining helped: an embedding compared with the best of its baselines, in words."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from skclr.evaluation.statistics import Difference, corrected_t_test
 
 
 class Verdict(NamedTuple):
-    """The best embedder against the best baseline, over all numbers of labels.
+    """Comparison of the best embedder with the best baseline, over all numbers of labels.
 
     Attributes
     ----------
     embedder, baseline : names of those with the highest mean score.
     difference : mean, 95 % interval and p-value, corrected for the choice among the embedders.
-    sentence : what that says.
+    sentence : the result in words.
 
     Examples
     --------
@@ -37,12 +37,12 @@ class Verdict(NamedTuple):
 
     @property
     def helped(self) -> bool:
-        """Whether the whole interval is above zero."""
+        """Whether the interval is above zero."""
         return self.difference.low > 0
 
 
 def best_of(scores: Mapping[str, np.ndarray], names: Iterable[str]) -> str:
-    """Return the name with the highest mean score, the first of several."""
+    """Return the name with the highest mean score; the first of them if several are equal."""
     return max(names, key=lambda name: scores[name].mean())
 
 
@@ -53,8 +53,8 @@ def gain(
 
     Parameters
     ----------
-    scores : by name, (n_splits, ...) scores; each split counts by its mean.
-    embedder, baseline : names; positive where the embedder scores higher.
+    scores : (n_splits, ...) scores by name; each split counts by its mean.
+    embedder, baseline : names; the difference is positive if the embedder scores higher.
     test_share, n_tests : as for `corrected_t_test`.
     """
     differences = scores[embedder] - scores[baseline]
@@ -62,7 +62,7 @@ def gain(
 
 
 def effect(difference: Difference) -> str:
-    """Return whether pretraining helped, in words: only an interval on one side of zero decides."""
+    """Return in words whether pretraining helped; the interval must exclude zero to decide."""
     if difference.low > 0:
         return "helped"
     return "did harm" if difference.high < 0 else "did not clearly help"
@@ -71,18 +71,18 @@ def effect(difference: Difference) -> str:
 def sentence(
     embedder: str, baseline: str, difference: Difference, counts: Sequence[int | str], n_folds: int, n_embedders: int
 ) -> str:
-    """Return in one sentence whether pretraining helped, with the interval that decides."""
+    """Return a sentence on whether pretraining helped, with the interval."""
     mean, low, high, _ = difference
     labels = ", ".join(map(str, counts))
     choice = f", corrected for the choice among {n_embedders} embedders" if n_embedders > 1 else ""
     return (
         f"Pretraining {effect(difference)}: {embedder} scores {mean:+.3f} against {baseline}, the best baseline (95 % "
-        f"interval {low:+.3f} to {high:+.3f}; mean over {labels} labels a class and {n_folds} folds{choice})."
+        f"interval {low:+.3f} to {high:+.3f}; mean over {labels} labels per class and {n_folds} folds{choice})."
     )
 
 
 def sentence_in_points(baseline: str, difference: Difference) -> str:
-    """Return in one sentence whether pretraining helped with all labels, in percentage points of accuracy."""
+    """Return a sentence on whether pretraining helped with all labels, in percentage points of accuracy."""
     mean, low, high = (f"{100 * value:+.1f}" for value in difference[:3])
     return (
         f"With all labels, pretraining {effect(difference)}: {mean} points of accuracy against the best baseline, "

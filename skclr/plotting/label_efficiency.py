@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from skclr.data import Rows, check_splittable, encode_labels
 from skclr.evaluation.budgets import Budgets
-from skclr.evaluation.candidates import beside
+from skclr.evaluation.candidates import with_baselines
 from skclr.evaluation.harness import Trial, efficiency_records
 from skclr.evaluation.judges import linear_judge
 from skclr.plotting.base import COLORS, GREY, one_axes
@@ -98,7 +98,7 @@ class LabelEfficiencyDisplay:
         budgets, judge = Budgets(tuple(labels_per_class), n_draws), linear_judge()
         scores = {
             name: Trial.of(candidate, X, labels, train, test).score_budgets(judge, budgets, random_state)
-            for name, candidate in beside(embedder).items()
+            for name, candidate in with_baselines(embedder).items()
         }
         return cls(efficiency_records(scores)).plot(ax)
 

@@ -203,7 +203,7 @@ class Row(Drawing):
 
 
 class Components(Row):
-    """Principal components of plain features, where the network learns from these."""
+    """Principal components of the plain features, if the network learns from them."""
 
     @classmethod
     def settings(cls, embedder: Any, samples: Any) -> dict[str, Any]:

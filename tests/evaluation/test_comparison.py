@@ -179,13 +179,13 @@ def test_verbose_says_what_is_done(table, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"baselines": ["PCB"]}, r"'PCB': known are 'raw features'"),
-        ({"baselines": []}, r"baselines=\[\]: give one or more"),
-        ({"embedders": []}, r"embedders=\[\]: give one or more"),
+        ({"baselines": ["PCB"]}, r"'PCB', which is unknown. Pass any of 'raw features'"),
+        ({"baselines": []}, r"baselines=\[\]: pass one or more"),
+        ({"embedders": []}, r"embedders=\[\]: pass one or more"),
         ({"cv": [(np.arange(30), np.arange(30, 60))]}, r"makes 1 fold"),
         (
             {"embedders": {"a": ContrastiveEmbedder()}, "embedder_params": {"max_epochs": 1}},
-            r"set them on the embedders",
+            r"Set them on the embedders",
         ),
         ({"y": np.linspace(0, 1, 60)}, r"continuous"),
         ({"y": np.arange(50) % 2}, r"y has 50 values, but X has 60 rows"),

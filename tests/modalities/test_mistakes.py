@@ -101,9 +101,11 @@ def embedder(modality, **params):
     ],
 )
 def test_an_encoder_of_other_samples_names_those_that_fit(modality, encoder, fitting):
-    with pytest.raises(ValueError, match=rf"encoder='{encoder}' takes no samples of shape .*choose one of .*{fitting}"):
+    with pytest.raises(
+        ValueError, match=rf"encoder='{encoder}' does not accept samples of shape .*Pass one of .*{fitting}"
+    ):
         embedder(modality, encoder=encoder).fit(SAMPLES[modality][0])
-    with pytest.raises(ValueError, match="takes no samples of shape"):
+    with pytest.raises(ValueError, match="does not accept samples of shape"):
         embedder(modality, encoder=ENCODERS[encoder]).fit(SAMPLES[modality][0])
 
 

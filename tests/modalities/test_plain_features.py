@@ -154,7 +154,7 @@ def test_rows_of_a_first_piece_that_are_few_or_alike_hide_no_direction(X):
 
 @pytest.mark.parametrize("params", [{"modality": "image"}, {"modality_params": {"channel_axis": -1}}])
 def test_another_reading_than_that_of_the_encoder_is_refused(params, fitted):
-    with pytest.raises(ValueError, match="reads X in another way"):
+    with pytest.raises(ValueError, match="reads X differently"):
         ContrastiveEmbedder(encoder=fitted["series"], max_epochs=0, **params).fit(DATA["series"])
 
 

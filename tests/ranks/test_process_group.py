@@ -192,7 +192,7 @@ def test_rank_that_hangs_is_named(monkeypatch):
 
 def test_batch_that_cannot_be_shared_out(monkeypatch):
     monkeypatch.setattr(world, "size", 4)
-    with pytest.raises(ValueError, match="batch_size=30 of 60 samples cannot be shared out among 4 ranks"):
+    with pytest.raises(ValueError, match="batch_size=30 of 60 samples cannot be divided among 4 ranks"):
         choose_batch_size(30, 60, 256)
     assert choose_batch_size("auto", 150, 256)[0] == 148
 

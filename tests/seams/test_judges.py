@@ -28,7 +28,7 @@ from skclr.evaluation import (
     linear_probe,
     transfer_probe,
 )
-from skclr.evaluation.candidates import BASELINES, Features, RawFeatures, beside
+from skclr.evaluation.candidates import BASELINES, Features, RawFeatures, with_baselines
 from skclr.evaluation.harness import Trial
 from skclr.evaluation.judges import Judge, knn_judge, linear_judge
 from skclr.evaluation.statistics import Difference
@@ -152,7 +152,7 @@ def test_a_baseline_is_a_class_and_a_line(monkeypatch):
     found = compare(X, TRUTH, ["simclr"], ["doubled", "trees"], cv=[SPLIT, SPLIT[::-1]], **settings)
     shown = {
         name: Trial.of(candidate, X, LABELS, *SPLIT).score(linear_judge())
-        for name, candidate in beside(embedder(), ["doubled", "trees"]).items()
+        for name, candidate in with_baselines(embedder(), ["doubled", "trees"]).items()
     }
     assert list(shown) == ["doubled", "trees", "embedding"]
     for record in found.records[:2]:
@@ -318,7 +318,7 @@ def test_compare_needs_two_rows_of_two_classes(y, message):
 def test_a_fold_without_two_classes_is_named():
     rows = np.arange(60)
     folds = [(np.flatnonzero(TRUTH == 0), rows[:9]), (rows[:30], rows[30:])]
-    with pytest.raises(ValueError, match="fold 1 of cv lacks labels of 2 classes"):
+    with pytest.raises(ValueError, match="fold 1 of cv has training labels of fewer than 2 classes"):
         compare(X, TRUTH, ["simclr"], ["PCA"], cv=folds)
 
 
@@ -334,7 +334,7 @@ def test_numbers_of_labels(n_labels):
 
 
 def test_one_class_is_refused_by_a_probe():
-    with pytest.raises(ValueError, match="y_train has labels of 1 class: a probe needs 2 or more"):
+    with pytest.raises(ValueError, match="y_train has labels of 1 class, but a probe needs 2 or more"):
         linear_probe(X, np.zeros(60), X, TRUTH)
     with pytest.raises(ValueError, match="y_test has labels of 0 classes"):
         knn_probe(X, TRUTH, X, [None] * 60)
@@ -393,7 +393,7 @@ def test_scorers_measure_the_embedder_of_a_pipeline(name, pipeline):
 
 @pytest.mark.parametrize("model", [PCA(), make_pipeline(StandardScaler(), PCA()), None, SemiSupervisedClassifier()])
 def test_scorers_name_what_they_expect(model):
-    with pytest.raises(TypeError, match="pass a fitted ContrastiveEmbedder, or a Pipeline with one among its steps"):
+    with pytest.raises(TypeError, match="Pass a fitted ContrastiveEmbedder, or a Pipeline with one among its steps"):
         SCORERS["alignment"](model, X)
 
 

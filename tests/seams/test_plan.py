@@ -17,7 +17,7 @@ from skclr.modalities import MODALITIES
 from skclr.parameters import PARAMETERS
 from skclr.part_choices import filled, left_open
 from skclr.plan import Part, Plan, in_words
-from skclr.planning import plan_fit, telling
+from skclr.planning import plan_fit, result_choices
 from skclr.randomness import draw_seed
 from skclr.training import LR_SCHEDULES, OPTIMIZERS, MomentumSGD
 from skclr.views import VIEWS, AudioViews, CallableViews, Jitter, Masking, Neighbors
@@ -79,7 +79,7 @@ def ways():
 def test_name_class_and_instance_are_one_plan(kind, argument, choices):
     plans = [plan(kind, **{argument: choice}) for choice in choices]
     assert all(one == plans[0] for one in plans)
-    assert all(telling(one) == telling(plans[0]) for one in plans)
+    assert all(result_choices(one) == result_choices(plans[0]) for one in plans)
 
 
 def test_every_entry_is_tried():
@@ -130,7 +130,7 @@ def test_another_value_is_another_plan(name):
     other = plan(**params)
     before = plan(**{n: v for n, v in params.items() if n != name})
     assert other != before
-    assert name == "callbacks" or telling(other) != telling(before)
+    assert name == "callbacks" or result_choices(other) != result_choices(before)
 
 
 # One of each kind, and those where making and describing could differ.

@@ -207,7 +207,7 @@ def test_other_weights_to_start_from(digits, saving):
 
 
 def test_a_seed_is_asked_for(table, saving):
-    with pytest.raises(ValueError, match=r"random_state=None.*give random_state a number"):
+    with pytest.raises(ValueError, match=r"needs a fixed seed.*Set random_state to a number"):
         saving(random_state=None).fit(table[0])
 
 

@@ -239,7 +239,7 @@ class Hungry(nn.Module):
 def test_out_of_memory_names_the_remedy_and_frees_the_step(table, quick):
     embedder = quick(encoder=Hungry())
     Hungry.hungry = True
-    with pytest.raises(MemoryError, match=r"lower batch_size.*precision='bfloat16'") as caught:
+    with pytest.raises(MemoryError, match=r"Lower batch_size.*precision='bfloat16'") as caught:
         embedder.fit(table[0])
     # While the error is still held, as in a notebook.
     assert Hungry.seen() is None

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from skclr.data import Rows, encode_labels
 from skclr.data.labels import UNLABELLED
 from skclr.evaluation.budgets import Budgets
-from skclr.evaluation.candidates import EMBEDDING, beside
+from skclr.evaluation.candidates import EMBEDDING, with_baselines
 from skclr.evaluation.harness import Record, Trial, efficiency_records
 from skclr.evaluation.judges import knn_judge, linear_judge
 from skclr.evaluation.verdicts import best_of, gain, sentence_in_points
@@ -50,7 +50,7 @@ def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, A
     splits = list(splitter.split(labels.codes, labels.codes))
     linear, knn = linear_judge(list(_METRICS.values())), knn_judge()
     scores, curves = {}, {}
-    for name, candidate in beside(embedder).items():
+    for name, candidate in with_baselines(embedder).items():
         trials = [Trial.of(candidate, X, labels, *split) for split in splits]
         scores[name] = [{**trial.score(linear), "knn": trial.score(knn)} for trial in trials]
         curves[name] = trials[0].score_budgets(linear_judge(), _BUDGETS, random_state)
