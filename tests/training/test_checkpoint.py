@@ -172,7 +172,7 @@ def test_a_finished_run_is_given_at_once(early_stopping, table, saving):
         ({"learning_rate": 0.5}, r"differs in learning_rate \(0.0005, now 0.5\): set them back"),
         ({"framework": "byol"}, r"framework \(SimCLR, now BYOL\), .*weights at the start"),
         ({"random_state": 1}, r"random_state \(\d+, now \d+\)"),
-        ({"loss_params": {"temperature": 0.5}}, r"loss__temperature \(0.2, now 0.5\)"),
+        ({"loss_params": {"temperature": 0.5}}, r"loss__temperature \(1.0, now 0.5\)"),
         ({"lr_schedule": lambda progress: 1.0}, "lr_schedule"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
