@@ -36,9 +36,8 @@ class Balance(Plain):
         return self
 
     def __call__(self, embedding: Tensor) -> Tensor:
-        """Return the rotated columns (B, d) of an embedding (B, d)."""
-        components = (embedding.float() - self.mean_.to(embedding.device)) @ self.axes_.to(embedding.device)
-        return equal_columns(components, embedding.shape[1])
+        """Return the (B, d) columns for an embedding (B, d)."""
+        return equal_columns(embedding.float() - self.mean_.to(embedding.device), self.axes_, embedding.shape[1])
 
     def check_state(self) -> None:
         """See `Plain.check_state`."""

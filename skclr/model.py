@@ -258,7 +258,7 @@ class Model:
         """Return a copy with the current weights, for a net that is still training."""
         model = self.untrained()
         model.net.continue_from(self.net, optimizer=False)
-        return model
+        return replace(model, balance=self.balance)
 
     def to(self, device: torch.device) -> Model:
         """Return the model on a device: itself if it already is on it."""

@@ -100,8 +100,7 @@ class RandomKernels(Plain):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the (B, n_features) features of series (B, C, T)."""
-        components = (self.shares(x) - self.mean_.to(x.device)) @ self.axes_.to(x.device)
-        return equal_columns(components, self.n_features)
+        return equal_columns(self.shares(x) - self.mean_.to(x.device), self.axes_, self.n_features)
 
     def shares(self, x: Tensor) -> Tensor:
         """Return the (B, 84 * n_biases) shares of series (B, C, T), after arcsin(sqrt(share))."""

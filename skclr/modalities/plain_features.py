@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from skclr.data.samples import SampleTensors
 from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality
-from skclr.modalities.principal import principal_components
+from skclr.modalities.principal import principal_components, project
 
 # Number of rows from which the components are learned.
 _ANALYSED_ROWS = 1_024
@@ -104,7 +104,7 @@ class PlainFeatures(Modality):
     def prepare(self, x: Tensor) -> Tensor:
         """Return components and plain features (B, n_components + n_features) of samples of `source`."""
         features = self.source.features(x)
-        return torch.cat([(features - self.mean_.to(x.device)) @ self.axes_.to(x.device), features], 1)
+        return torch.cat([project(features - self.mean_.to(x.device), self.axes_), features], 1)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the plain features of samples."""

@@ -2,12 +2,15 @@
 
 import functools
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.linalg import hadamard
 from torch import Tensor
 
 # Relative to the first component: smaller variances are rounding errors.
 _LEAST_VARIANCE = 1e-7
+_WIDE = 16
 
 
 def principal_components(x: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -34,21 +37,35 @@ def scaled_to(axes: Tensor, variances: Tensor, total: float) -> Tensor:
     return axes * (total / variances.sum().clamp(min=1e-12)).sqrt()
 
 
-def equal_columns(components: Tensor, n_columns: int) -> Tensor:
-    """Rotate uncorrelated components (n, k) to n_columns >= k columns of equal variance.
+def project(x: Tensor, axes: Tensor, n_columns: int | None = None) -> Tensor:
+    """Return x (n, d) @ axes (d, k), with zeros up to n_columns.
 
-    Distances are preserved, and a StandardScaler after it changes them by one factor only.
+    Products with fewer than 16 columns are computed wider: their rounding would depend on a row's position.
     """
-    return components @ mixing(n_columns).to(components.device)[: components.shape[1]]
+    n_columns = axes.shape[1] if n_columns is None else n_columns
+    wide = F.pad(axes.to(x.device), (0, max(n_columns, _WIDE) - axes.shape[1]))
+    return (x @ wide)[:, :n_columns]
 
 
-@functools.cache
+def equal_columns(x: Tensor, axes: Tensor, n_columns: int) -> Tensor:
+    """Return x (n, d) by the axes (d, k) of principal components, rotated to n_columns >= k columns of one variance.
+
+    Distances are those of the components, and a StandardScaler behind changes them by one factor.
+    """
+    return project(project(x, axes, n_columns), mixing(n_columns))
+
+
 def mixing(n: int) -> Tensor:
-    """Return an orthogonal (n, n) matrix with entries of equal size, approximately so if n is not a power of two."""
+    """Return an orthogonal (n, n) matrix whose entries have one magnitude; nearly one, if n is not a power of two."""
+    return torch.from_numpy(_mixing(n))
+
+
+# An array: of a tensor, a graph that is exported would leave its own kind in the cache.
+@functools.cache
+def _mixing(n: int) -> np.ndarray:
     if n & (n - 1) == 0:
-        return torch.from_numpy(hadamard(n)).float() / n**0.5
-    random = torch.randn(n, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return torch.linalg.qr(random).Q.float()
+        return (hadamard(n) / n**0.5).astype(np.float32)
+    return np.linalg.qr(np.random.default_rng(0).normal(size=(n, n)))[0].astype(np.float32)
 
 
 def _largest(products: Tensor, n: int) -> tuple[Tensor, Tensor]:

@@ -122,7 +122,7 @@ def test_mixing_keeps_distances(n):
 def test_columns_of_any_number_are_nearly_of_one_variance():
     x = torch.randn(500, 12, generator=torch.Generator().manual_seed(0))
     _, axes, variances = principal_components(x, 12)
-    columns = equal_columns((x - x.mean(0)) @ scaled_to(axes, variances, 48.0), 12)
+    columns = equal_columns(x - x.mean(0), scaled_to(axes, variances, 48.0), 12)
     spread = columns.var(0, correction=0)
     assert_close(spread.mean(), torch.tensor(4.0), rtol=1e-3, atol=0)
     assert spread.max() < 2 * spread.min()

@@ -59,7 +59,7 @@ def test_samples_of_unequal_lengths(name, encoder, fitted_on, tmp_path):
 
 
 def test_the_length_of_padding_follows_from_the_sample_alone():
-    modality = fitted("series", X=RAGGED["series"][0][:20]).model_.modality
+    modality = fitted("series", "tcn", RAGGED["series"][0][:20]).model_.modality
     _, longest = modality.shape_
     few, many = np.array([3, longest, longest + 1, 999]), np.arange(1, 1_000)
     padded = modality.padded_lengths(many)
