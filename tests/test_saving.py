@@ -196,7 +196,7 @@ def test_parameters_set_after_the_fit(table, quick, file):
     assert_array_equal(loaded.transform(X), embedder.transform(X))
 
 
-@pytest.mark.filterwarnings("ignore:freeze=2 keeps layers")
+@pytest.mark.filterwarnings("ignore:freeze=2 would keep layers")
 def test_untrained_frozen_and_compiled(table, quick, file):
     X, _ = table
     for parameters in ({"max_epochs": 0}, {"freeze": 2}, {"passthrough": False}):
@@ -213,7 +213,7 @@ def test_without_the_optimizer(table, quick, file):
     embedder.save(file)
     whole = file.stat().st_size
     embedder.save(file, optimizer=False)
-    assert file.stat().st_size < 0.4 * whole
+    assert file.stat().st_size < 0.45 * whole
     assert_array_equal(load(file).transform(X), embedder.transform(X))
     load(file, warm_start=True).fit(X)
     load(file).partial_fit(X)

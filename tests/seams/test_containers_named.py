@@ -145,7 +145,7 @@ def test_an_array_of_the_size_that_files_had(tmp_path):
     embedder = fit(paths, size=(8, 9))
     assert_array_equal(embedder.transform(COLOURS), embedder.transform(paths))
     assert_array_equal(embedder.transform(pictures(COLOURS)), embedder.transform(paths))
-    assert "resize" in error_of(COLOURS[:, 1:], call=embedder.transform)
+    assert "Resize" in error_of(COLOURS[:, 1:], call=embedder.transform)
 
 
 # -- tuples -------------------------------------------------------------------------------------------

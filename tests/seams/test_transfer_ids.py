@@ -128,7 +128,7 @@ def test_statistics_are_those_of_the_new_data(learned):
         (FRAME.rename(columns={"size": "shoe"}), "column 2 was 'size', but X has 'shoe'"),
         (FRAME.assign(colour=X1), "'colour' held categories, but holds numbers in X"),
         (FRAME.assign(x=COLOURS), "'x' held numbers, but holds categories in X"),
-        (FRAME[["x", "colour"]], r"other samples than those of shape \(2,\)"),
+        (FRAME[["x", "colour"]], "fitted on 3 columns, but X has 2"),
     ],
 )
 @pytest.mark.parametrize("give", ["embedder", "encoder_", "encoder_dumped"])
