@@ -29,8 +29,11 @@ def test_chunk_size_is_a_power_of_two_in_bounds():
 
 
 def test_the_widest_layer_decides():
-    assert widest_output(nn.Sequential(nn.Linear(3, 50), nn.ReLU(), nn.Linear(50, 2)), torch.zeros(1, 3)) == 50
-    assert widest_output(nn.Identity(), torch.zeros(1, 3)) == 3
+    network, x = nn.Sequential(nn.Linear(3, 50), nn.ReLU(), nn.Linear(50, 2)), torch.zeros(1, 3)
+    assert widest_output(lambda: network(x)) == 50
+    # What is moved to the device is no output.
+    many = torch.zeros(1000)
+    assert widest_output(lambda: torch.relu(x) + many.to("cpu")[0]) == 3
 
 
 def test_tokens_count_as_the_vectors_they_become():
