@@ -43,4 +43,4 @@ class Balance(Plain):
         """See `Plain.check_state`."""
         width = len(self.mean_)
         check_learned_array("mean_", self.mean_, (width,), torch.float32)
-        check_learned_array("axes_", self.axes_, (width, min(self.axes_.shape[-1], width)), torch.float32)
+        check_learned_array("axes_", self.axes_, (width, width), torch.float32)
