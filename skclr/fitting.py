@@ -18,7 +18,15 @@ from skclr.model import Model, Reading
 from skclr.parameters import check_parameters
 from skclr.part_choices import shows_given
 from skclr.plan import Plan
-from skclr.planning import check_freeze, check_ranks_alike, check_settled, choose_device, plan_fit, result_choices
+from skclr.planning import (
+    check_freeze,
+    check_precision,
+    check_ranks_alike,
+    check_settled,
+    choose_device,
+    plan_fit,
+    result_choices,
+)
 from skclr.randomness import draw_seed
 from skclr.ranks.collectives import world
 from skclr.training import (
@@ -79,6 +87,7 @@ def train(
             )
         if before is None:
             check_freeze(model.plan)
+            check_precision(model.plan)
         else:
             model.net.continue_from(before.net, optimizer=endless)
         with watched(model, rows.as_given()):

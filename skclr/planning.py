@@ -307,6 +307,16 @@ def check_freeze(plan: Plan) -> None:
             )
 
 
+def check_precision(plan: Plan) -> None:
+    """Warn about float16 on a CPU, which has no units for it."""
+    if plan.precision == "float16" and plan.device.type == "cpu":
+        warnings.warn(
+            "precision='float16' is about ten times slower than 'bfloat16' on a CPU. Set precision='auto'.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
 def result_choices(plan: Plan) -> dict[str, str]:
     """Return the choices that affect the result, as text by name; a checkpoint resumes only if they match."""
     described = plan.described()

@@ -174,6 +174,13 @@ def test_batch_larger_than_the_data_says_so(table, quick):
     assert embedder.history_[0]["batches"][0]["train_batch_size"] == 60
 
 
+def test_float16_on_a_cpu_warns_once(table, quick):
+    embedder = quick(precision="float16", device="cpu")
+    with pytest.warns(UserWarning, match="ten times slower than 'bfloat16' on a CPU") as caught:
+        embedder.fit(table[0])
+    assert len(caught) == 1
+
+
 def test_transform_before_fit():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         ContrastiveEmbedder().transform(np.zeros((3, 2)))
