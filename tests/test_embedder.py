@@ -219,6 +219,19 @@ def test_early_stopping_restores_the_best_epoch(table, quick):
     assert net.history[-1]["batches"][-1]["again_loss"] == pytest.approx(best)
 
 
+def test_early_stopping_is_told_in_words(table, quick, capsys):
+    embedder = quick(max_epochs=60, early_stopping=2, learning_rate=0.05, verbose=1).fit(table[0])
+    valid = [epoch["valid_loss"] for epoch in embedder.history_]
+    assert (
+        f"valid_loss has not improved for 2 epochs: stopped after epoch {len(valid)} of 60, with the weights of epoch "
+        f"{valid.index(min(valid)) + 1}\n"
+    ) in capsys.readouterr().err
+    # Another reason to stop.
+    other = EarlyStopping(monitor="train_loss", patience=1, threshold=10, threshold_mode="abs")
+    quick(max_epochs=60, early_stopping=50, callbacks=[other], verbose=1).fit(table[0])
+    assert "has not improved" not in capsys.readouterr().err
+
+
 def test_skorch_callbacks_are_copied(table, quick):
     callback = EarlyStopping(monitor="train_loss", patience=1, threshold=10, threshold_mode="abs")
     embedder = quick(max_epochs=30, callbacks=[callback]).fit(table[0])

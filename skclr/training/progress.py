@@ -1,5 +1,6 @@
 """The progress line: epoch, loss, throughput and time left."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -44,9 +45,11 @@ class ProgressLine(Callback):
             self._show(net, end="\n")
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        stopped_early = len(net.history) - self._first_epoch < net.max_epochs
-        if stopped_early and sys.stderr.isatty():
+        n_epochs = len(net.history) - self._first_epoch
+        if n_epochs < net.max_epochs and sys.stderr.isatty():
             sys.stderr.write("\n")
+        if n_epochs < net.max_epochs and (reason := self._why_stopped(net)):
+            sys.stderr.write(f"{reason}\n")
 
     def _show(self, net: NeuralNet, end: str) -> None:
         self._shown = time.perf_counter()
@@ -66,6 +69,17 @@ class ProgressLine(Callback):
         start = "\r\033[K" if sys.stderr.isatty() else ""
         sys.stderr.write(start + "  ".join(parts) + end)
         sys.stderr.flush()
+
+    def _why_stopped(self, net: NeuralNet) -> str | None:
+        """Return in words how early stopping ended the run; None if something else did."""
+        losses = [epoch.get("valid_loss", math.inf) for epoch in net.history[self._first_epoch :]]
+        n_epochs, best = len(losses), losses.index(min(losses)) + 1
+        if not net.plan.early_stopping or n_epochs - best < net.plan.early_stopping:
+            return None
+        return (
+            f"valid_loss has not improved for {n_epochs - best} epochs: stopped after epoch {n_epochs} of "
+            f"{net.max_epochs}, with the weights of epoch {best}"
+        )
 
     @staticmethod
     def _losses(net: NeuralNet) -> list[str]:
