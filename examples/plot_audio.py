@@ -2,14 +2,14 @@
 Audio: spoken digits
 ====================
 
-Six people say the digits from 0 to 9, ten times each: recordings of the `Free Spoken Digit Dataset
-<https://github.com/Jakobovski/free-spoken-digit-dataset>`_, licence CC BY-SA 4.0, of which 600 lie beside this example.
-The embedder hears half of them without labels; a classifier is told the digits of a few, and asked about the others.
+Six people say the digits from 0 to 9, ten times each. The recordings are from the `Free Spoken Digit Dataset
+<https://github.com/Jakobovski/free-spoken-digit-dataset>`_ (CC BY-SA 4.0); 600 of them are stored with this example.
+The embedder learns from half of them without labels; a classifier gets a few labels and is tested on the other half.
 """
 
 # %%
-# Clips of unequal length, companded to 8 bits as telephones do it. The other half are the same words by the same
-# people, said once more.
+# Clips of unequal length, companded to 8 bits as in telephony. The test half has other recordings of the same words by
+# the same people.
 
 from pathlib import Path
 
@@ -34,8 +34,8 @@ X_train, y_train = [clips[i] for i in np.flatnonzero(heard)], data["digit"][hear
 X_test, y_test = [clips[i] for i in np.flatnonzero(~heard)], data["digit"][~heard]
 
 # %%
-# A list of clips and their sampling rate are all that the embedder asks for. The plain features are the mean of each
-# band in eight parts of the clip, which ``passthrough`` gives beside the embedding.
+# The embedder needs a list of clips and their sampling rate. The plain features are the mean of each mel band in eight
+# parts of the clip; ``passthrough`` returns them next to the embedding.
 
 audio = {"modality_params": {"sampling_rate": RATE}, "batch_size": 150, "random_state": 0}
 untrained = ContrastiveEmbedder(**audio, max_epochs=0, passthrough=True).fit(X_train)
@@ -48,18 +48,18 @@ features = {
 }
 
 # %%
-# The same classifier on each: five labels a digit, in ten draws, and all labels.
+# The same classifier on each kind of features, with five labels per digit in ten draws, and with all labels.
 
 
 def draw(n_per_class, seed):
-    """Draw the rows whose labels are known."""
+    """Draw the rows that have labels."""
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(np.flatnonzero(y_train == label))[:n_per_class] for label in range(N_DIGITS)]
     return np.concatenate(rows)
 
 
 table = {}
-print(f"{'accuracy in %':20}{'5 each':>15}{'all':>8}")
+print(f"{'accuracy in %':20}{'5 per digit':>15}{'all':>8}")
 for name, transform in features.items():
     known, unseen = transform(X_train), transform(X_test)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
@@ -70,10 +70,10 @@ for name, transform in features.items():
 
 for other in ("plain features", "untrained encoder"):
     gain = 100 * (table["embedding"] - table[other])
-    print(f"the embedding against {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+    print(f"embedding minus {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%
-# What the encoder hears of the first five digits: log-mel spectrograms, low pitch at the bottom.
+# The input of the encoder for five test clips: log-mel spectrograms, with low frequencies at the bottom.
 
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.6), layout="constrained", sharey=True)
 for digit, axis in enumerate(axes):

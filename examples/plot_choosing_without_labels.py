@@ -2,13 +2,13 @@
 Choosing a model without labels
 ===============================
 
-Without labels nothing says for certain which embedding is best. Measures of the views come nearest: how well one view
-of a sample tells which other view is its own. Here they choose among settings, and labels that they never saw say
-afterwards how well they chose.
+Without labels no score says for certain which embedding is best. Scores computed from views come closest: they measure
+how well one view of a sample identifies its other view. Here they choose among settings, and held-out labels show how
+good the choice was.
 """
 
 # %%
-# The scorers of `skclr.evaluation.SCORERS` go into any search of scikit-learn; y is not given.
+# The scorers of `skclr.evaluation.SCORERS` work in any search of scikit-learn, without y.
 
 import matplotlib.pyplot as plt
 from scipy.stats import spearmanr
@@ -31,7 +31,8 @@ search = GridSearchCV(
 print(f"chosen without labels: {search.best_params_}")
 
 # %%
-# Afterwards: a linear probe of each setting on the test digits, and how each measure ranks beside it.
+# Evaluation with labels: a linear probe of each setting on the test digits, and the rank correlation of each measure
+# with these scores.
 
 probes = []
 for params in search.cv_results_["params"]:
@@ -40,13 +41,13 @@ for params in search.cv_results_["params"]:
     print(f"{100 * probes[-1]:5.1f} %  {params}")
 for name in measures:
     rank = spearmanr(search.cv_results_[f"mean_test_{name}"], probes).statistic
-    print(f"{name:20} Spearman's correlation with the probe {rank:+.2f}")
+    print(f"{name:20} Spearman correlation with the probe {rank:+.2f}")
 best, chosen = max(probes), probes[search.best_index_]
-print(f"the choice costs {100 * (best - chosen):.1f} points against the best; the raw pixels have", end=" ")
+print(f"the choice is {100 * (best - chosen):.1f} points below the best; raw pixels have", end=" ")
 print(f"{100 * linear_probe(X_train, y_train, X_test, y_test):.1f} %")
 
 # %%
-# Each measure beside what it should foretell.
+# Each measure and the score that it should predict.
 
 figure, axes = plt.subplots(1, len(measures), figsize=(10, 3.2), layout="constrained", sharey=True)
 for axis, name in zip(axes, measures, strict=True):

@@ -1,14 +1,14 @@
 """
-Clusters in the embedding
-=========================
+Clustering in the embedding
+===========================
 
-Views of one sample come together in the embedding, and samples that look alike with them: k-means finds groups there.
-Ten of them, on handwritten digits, without a label; how well they agree with the digits is looked up afterwards.
+The views of a sample are close together in the embedding, and so are samples that look alike, so k-means can find
+groups. Here it looks for ten clusters of handwritten digits without labels; the labels only show how well they agree.
 """
 
 # %%
-# The same k-means on each kind of features, from five starts. The adjusted Rand index is 1 for the digits themselves
-# and 0 for chance.
+# k-means runs on each kind of features from five initialisations. The adjusted Rand index is 1 if the clusters are
+# exactly the digits, and 0 for random clusters.
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -27,7 +27,7 @@ features = {
     "raw pixels": X,
     "PCA": PCA(20, random_state=0).fit_transform(X),
     "untrained encoder": normalize(ContrastiveEmbedder(**setting, max_epochs=0).fit_transform(X)),
-    # On the sphere, as the loss compares.
+    # On the unit sphere, since the loss compares by cosine.
     "embedding": normalize(embedder.transform(X)),
 }
 scores = {}
@@ -36,7 +36,7 @@ for name, values in features.items():
     scores[name] = np.array([adjusted_rand_score(y, clusters) for clusters in found])
     print(f"{name:20} adjusted Rand index {scores[name].mean():.2f} ± {scores[name].std(ddof=1):.2f}")
 best = max((name for name in scores if name != "embedding"), key=lambda name: scores[name].mean())
-print(f"the embedding against {best}: {scores['embedding'].mean() - scores[best].mean():+.2f}")
+print(f"embedding minus {best}: {scores['embedding'].mean() - scores[best].mean():+.2f}")
 
 # %%
 EmbeddingDisplay.from_estimator(embedder, X, y, method="tsne")

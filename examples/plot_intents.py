@@ -1,15 +1,14 @@
 """
-Intents of messages, from ten examples a class
-==============================================
+Intents of messages from ten labels per class
+=============================================
 
-What does someone who writes this want? Chat bots ask it of a sentence, with many sentences at hand and ten labelled
-ones for each answer. Here the sentences are the messages of errors and warnings that SciPy, scikit-learn and torch
-write to their users, and the intent is the kind of error that was raised with it: real sentences, and labels that their
-authors gave.
+Chat bots classify the intent of a sentence, often with many sentences but few labels. Here the sentences are the error
+and warning messages of SciPy, scikit-learn and torch, and the intent is the kind of error raised: real sentences, with
+labels chosen by their authors.
 """
 
 # %%
-# The sources are read, not run. What is filled in at run time is left as a word of its own.
+# The source files are parsed, not run. Values that are inserted at run time become the word "something".
 
 import ast
 import importlib.util
@@ -27,25 +26,25 @@ from skclr import ContrastiveEmbedder
 from skclr.evaluation import draw_labels
 
 INTENTS = {
-    "give another value": ["ValueError"],
-    "give another type": ["TypeError"],
-    "not made yet": ["NotImplementedError"],
+    "pass another value": ["ValueError"],
+    "pass another type": ["TypeError"],
+    "not implemented": ["NotImplementedError"],
     "this will change": ["FutureWarning", "DeprecationWarning"],
-    "could not find it": ["AttributeError", "KeyError", "ImportError", "ModuleNotFoundError", "FileNotFoundError"],
-    "could not compute it": ["ConvergenceWarning", "LinAlgError", "RuntimeWarning"],
+    "not found": ["AttributeError", "KeyError", "ImportError", "ModuleNotFoundError", "FileNotFoundError"],
+    "numerical problem": ["ConvergenceWarning", "LinAlgError", "RuntimeWarning"],
 }
 KINDS = {kind: label for label, kinds in enumerate(INTENTS.values()) for kind in kinds}
 
 
 def sentence(node):
-    """Give the text of a literal, with "something" for what is filled in."""
+    """Return the text of a literal, with "something" for inserted values."""
     if isinstance(node, ast.JoinedStr):
         return "".join(part.value if isinstance(part, ast.Constant) else "something" for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def messages(source):
-    """Give (message, kind) of each ``raise Kind(message)`` and ``warn(message, Kind)``."""
+    """Yield (message, kind) of each ``raise Kind(message)`` and ``warn(message, Kind)``."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Raise(exc=ast.Call(func=ast.Name(id=kind), args=[text, *_])):
@@ -67,7 +66,8 @@ for label, name in enumerate(INTENTS):
     print(f"{np.sum(y == label):5} {name}, for example: {texts[y == label][0][:50]!r}")
 
 # %%
-# The test takes as many of each intent, so that guessing gets a sixth. All others are read without labels.
+# The test set has 40 messages of each intent, so guessing scores one in six. The embedder sees all others, without
+# labels.
 
 rng = np.random.default_rng(0)
 test = np.concatenate([rng.permutation(np.flatnonzero(y == label))[:40] for label in range(len(INTENTS))])
@@ -88,11 +88,11 @@ for name, transformer in features.items():
     print(f"{name:20}{100 * scores[name].mean():5.1f} ± {100 * scores[name].std(ddof=1):.1f} %")
 for other in ("TF-IDF", "untrained encoder"):
     gain = 100 * (scores["embedding"] - scores[other])
-    print(f"the embedding against {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+    print(f"embedding minus {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%
-# What is taken for what, after the last draw of ten examples. The kind of error is not all there is to an intent: a
-# message of a wrong type may be one of a wrong value in the eyes of another author.
+# The confusion matrix of the last draw. The labels are not perfect: what one author calls a wrong type, another calls a
+# wrong value.
 
 figure, axis = plt.subplots(figsize=(7, 6), layout="constrained")
 ConfusionMatrixDisplay.from_estimator(

@@ -1,15 +1,15 @@
 """
-Multi-crop: many small views beside two large ones
-==================================================
+Multi-crop: small local views besides two global ones
+=====================================================
 
-SwAV's idea: besides two views of the whole image, several small ones of its parts, which cost little where images are
-large. Any framework that takes more than two views takes them. Here they do harm: of a digit of 8 × 8 pixels a crop of
-5 × 5 does not say which it is, as the picture at the end shows.
+SwAV adds several small crops to two views of the whole image; they cost little if images are large. Every framework
+that accepts more than two views can use them. On this data they do harm: a 5 × 5 crop of an 8 × 8 digit does not show
+which digit it is, as the figure at the end shows.
 """
 
 # %%
-# ``n_local_views`` adds small views, ``local_size`` pixels wide; the encoder must take images of any size, as the
-# default does.
+# ``n_local_views`` adds small views that are ``local_size`` pixels wide. The encoder must accept images of any size, as
+# the default does.
 
 import time
 
@@ -43,5 +43,5 @@ for name, values in scores.items():
     print(f"{name:36}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
 
 # %%
-# What the network was shown:
+# The views shown to the network:
 ViewsDisplay.from_estimator(embedder, X)

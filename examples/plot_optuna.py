@@ -1,14 +1,14 @@
 """
-A search by optuna
-==================
+Hyperparameter search with Optuna
+=================================
 
-A grid tries the values that one has thought of. `OptunaSearchCV` draws them from ranges, looks at what came out, and
-draws where it was good; it takes the same parameter names, ``part__name`` through the pipeline. Whether that was worth
-its fits, a grid of as many and the defaults say.
+A grid tries the values that you list. `OptunaSearchCV` samples values from ranges and concentrates on those that
+worked; parameter names are the same, ``part__name`` through the pipeline. A grid of as many fits and the defaults show
+whether it was worth it.
 """
 
 # %%
-# Temperature and learning rate are numbers from ranges, which optuna is for. Short training shows the order.
+# Temperature and learning rate are searched over ranges. Training is short: enough to rank the settings.
 
 import warnings
 
@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skclr import ContrastiveEmbedder
 
-# It is called experimental, and imports a module of optuna's that will go.
+# Both are about experimental features of optuna.
 warnings.filterwarnings("ignore", "OptunaSearchCV is experimental|`optuna.terminator`")
 from optuna_integration.sklearn import OptunaSearchCV
 
@@ -42,8 +42,8 @@ ranges = {
 grid = {"embed__loss__temperature": [0.05, 0.14, 0.37, 1.0], "embed__learning_rate": [1e-4, 7e-4, 4.5e-3, 3e-2]}
 
 # %%
-# Both try 16 settings, on two folds of the training digits. The first ten of optuna's are drawn at random. Processes or
-# machines share the trials out where each runs such a search with one `study=` in a database.
+# Both searches try 16 settings with two-fold cross-validation on the training digits. Optuna draws its first ten at
+# random. To share the trials among processes or machines, pass each the same `study=`, stored in a database.
 
 logging.set_verbosity(logging.WARNING)
 by_optuna = OptunaSearchCV(pipe, ranges, n_trials=16, cv=2, random_state=0).fit(X_train, y_train)
@@ -52,8 +52,7 @@ for name, search in {"optuna": by_optuna, "grid": by_grid}.items():
     print(f"{name:7} {100 * search.best_score_:5.1f} % by {search.best_params_}")
 
 # %%
-# What each has chosen, on digits that none has seen. Here the searches were not worth their fits: the defaults do as
-# well or better.
+# The chosen settings on the test digits. Here neither search was worth its fits: the defaults are as good or better.
 
 rows = {
     "optuna": by_optuna,
@@ -67,7 +66,7 @@ for name, model in rows.items():
     print(f"{name:8} {100 * accuracy:5.1f} ± {error:.1f} %")
 
 # %%
-# Where each has looked, and what it saw.
+# The settings that each search tried, and their scores.
 
 tried = {
     "optuna": ([trial.params for trial in by_optuna.trials_], [trial.value for trial in by_optuna.trials_]),
@@ -79,5 +78,5 @@ for (searcher, (params, scores)), marker in zip(tried.items(), "os", strict=True
     places = np.array([[setting[name] for name in ranges] for setting in params])
     points = axis.scatter(*places.T, c=scores, marker=marker, vmin=seen.min(), vmax=seen.max(), label=searcher)
 axis.set(xscale="log", yscale="log", xlabel="temperature", ylabel="learning rate")
-figure.colorbar(points, label="accuracy on held-back digits")
+figure.colorbar(points, label="cross-validated accuracy")
 figure.legend(loc="outside upper center", ncols=2, frameon=False)

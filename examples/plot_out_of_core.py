@@ -1,14 +1,14 @@
 """
-Out of core: data that lie in a file
+Out of core: data larger than memory
 ====================================
 
-Images in a file that is mapped and not read: the embedder takes its batches from there, writes what it makes of them
-into another file, and a linear classifier learns from that, block by block. At no time are all rows in memory. The file
-is small here, so that what comes out can be compared with what comes out of memory.
+The images are in a memory-mapped file. The embedder reads them batch by batch and writes the embeddings into another
+file, from which a linear classifier learns block by block. The rows are never all in memory at once. The file is
+small here, so that the result can be compared with that of an array in memory.
 """
 
 # %%
-# Each training digit is written ten times, at twice its size and moved by a pixel or two.
+# Each training digit is written ten times, at twice its size and shifted by one or two pixels.
 
 import tempfile
 from pathlib import Path
@@ -37,7 +37,8 @@ written.flush()
 y = y_train[order]
 
 # %%
-# ``fit`` and ``transform_to`` take the map. What they give is bit for bit what an array in memory gives.
+# ``fit`` and ``transform_to`` accept the memory map. The result is identical, bit for bit, to that of an array in
+# memory.
 
 X = np.load(folder / "images.npy", mmap_mode="r")
 setting = {"encoder_params": {"width": 16}, "batch_size": 256, "random_state": 0}
@@ -54,10 +55,10 @@ unseen = {
     "embedding": embedder.transform(test),
 }
 print(f"{type(features['embedding']).__name__} of {features['embedding'].shape}, ", end="")
-print(f"as from memory: {np.array_equal(features['embedding'][:2_000], embedder.transform(np.array(X[:2_000])))}")
+print(f"same as in memory: {np.array_equal(features['embedding'][:2_000], embedder.transform(np.array(X[:2_000])))}")
 
 # %%
-# A classifier that has ``partial_fit`` reads those files in the same way. Block by block, what has it learned?
+# A classifier with ``partial_fit`` learns from these files block by block.
 
 figure, axis = plt.subplots(layout="constrained")
 for name, rows in features.items():

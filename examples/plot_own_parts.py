@@ -1,14 +1,14 @@
 """
-An encoder, a loss and a view of one's own
-==========================================
+Your own encoder, loss and views
+================================
 
-Each part may be a plain torch module or function: no base class, no registration. Together they still are a
-scikit-learn transformer, and are held against the defaults here.
+Each part may be a plain torch module or function, without base class or registration. The result is still a
+scikit-learn transformer. This example compares such parts with the defaults.
 """
 
 # %%
-# An encoder is a module from samples to (B, d); a view takes a batch to one random view of it; a loss takes
-# embeddings, with the ids of their groups, to a number.
+# An encoder is a module that maps samples to (B, d). A view function returns one random view of a batch. A loss maps
+# embeddings and their group ids to a number.
 
 import torch
 from sklearn.datasets import load_digits
@@ -30,13 +30,13 @@ encoder = nn.Sequential(
 
 
 def shifted(x):
-    """Move each image by up to one pixel, and add noise."""
+    """Shift all images by up to one pixel and add noise."""
     across, down = torch.randint(-1, 2, (2,)).tolist()
     return x.roll((across, down), (2, 3)) + 0.5 * torch.randn_like(x)
 
 
 def alignment_and_uniformity(embeddings, groups):
-    """Bring rows of one group together and spread all over the sphere (Wang and Isola 2020, sec. 4)."""
+    """Return alignment plus uniformity (Wang and Isola 2020, sec. 4): rows of a group close, all rows spread out."""
     z = nn.functional.normalize(embeddings)
     squares = 2 - 2 * z @ z.T
     same = (groups[:, None] == groups) & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
@@ -44,7 +44,7 @@ def alignment_and_uniformity(embeddings, groups):
 
 
 # %%
-# ``random_state`` holds for them too: what they draw follows from it.
+# ``random_state`` also determines what your own parts draw.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
@@ -60,5 +60,5 @@ for name, embedder in embedders.items():
     print(f"{name:26}{100 * linear_probe(train, y_train, test, y_test):5.1f} %")
 
 # %%
-# What the function shows the network:
+# The views that the function makes:
 ViewsDisplay.from_estimator(embedders["own parts"], X)

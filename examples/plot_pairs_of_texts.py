@@ -1,15 +1,15 @@
 """
-Sentence similarity: which paragraph goes on?
-=============================================
+Sentence similarity from pairs of texts
+=======================================
 
-The first two paragraphs of a docstring are about the same thing. Given one, can its other be found among hundreds?
-Pairs that belong together are all that the embedder needs: ``fit((first, second))``, and no views are made. TF-IDF
-and the encoder before training are looked at in the same way.
+The first two paragraphs of a docstring are about the same thing. Given one, can the other be found among hundreds?
+The embedder learns from such pairs alone, by ``fit((first, second))``; no views are generated. TF-IDF and the untrained
+encoder are evaluated in the same way.
 """
 
 # %%
-# Docstrings of SciPy and scikit-learn, which are installed with skclr: real prose. Functions of the test are not
-# trained on.
+# Real prose: the docstrings of SciPy and scikit-learn, which are installed with skclr. Functions in the test set are
+# not used for training.
 
 import importlib
 import inspect
@@ -29,10 +29,10 @@ MODULES = [
 
 
 def paragraphs(thing):
-    """Give the paragraphs of prose before the list of parameters."""
+    """Return the paragraphs before the list of parameters."""
     prose = (inspect.getdoc(thing) or "").split("\nParameters\n")[0].split("\n\n")
     texts = [" ".join(text.split()) for text in prose if not text.startswith((".. ", ">>>", "    "))]
-    # Lists, and a form that names the function, are no prose.
+    # Lists, and a formula that only repeats the function's name, are not prose.
     return [text for text in texts if len(text) > 30 and "---" not in text and not text.startswith("As an instance of")]
 
 
@@ -44,11 +44,11 @@ print(f"{len(train)} pairs to learn from, {len(test)} to find; one of them:")
 print("\n".join(train[0]))
 
 # %%
-# All paragraphs are compared with all by cosine.
+# Each paragraph is compared with all candidates by cosine similarity.
 
 
-def places(one, other):
-    """Give the place that each row's own partner takes among all, from the most similar."""
+def ranks(one, other):
+    """Return the rank of each row's own partner among all candidates, by decreasing similarity."""
     similarities = normalize(one) @ normalize(other).T
     return (similarities >= similarities.diagonal()[:, None]).sum(1)
 
@@ -59,22 +59,22 @@ features = {
     "untrained encoder": ContrastiveEmbedder(**words, max_epochs=0).fit((train[:, 0], train[:, 1])),
     "embedding": ContrastiveEmbedder(**words, max_epochs=20).fit((train[:, 0], train[:, 1])),
 }
-place = {}
+rank = {}
 for name, transformer in features.items():
     one, other = (transformer.transform(test[:, side]) for side in (0, 1))
     one, other = (side.toarray() if hasattr(side, "toarray") else side for side in (one, other))
-    place[name] = places(one, other)
-    shares = (f"among the first {k}: {100 * np.mean(place[name] <= k):4.1f} %" for k in (1, 10))
+    rank[name] = ranks(one, other)
+    shares = (f"in the first {k}: {100 * np.mean(rank[name] <= k):4.1f} %" for k in (1, 10))
     print(f"{name:20}" + "  ".join(shares))
-gain = (place["embedding"] <= 10).astype(float) - (place["TF-IDF"] <= 10)
+gain = (rank["embedding"] <= 10).astype(float) - (rank["TF-IDF"] <= 10)
 error = gain.std(ddof=1) / len(gain) ** 0.5
-print(f"the embedding against TF-IDF, among the first 10: {100 * gain.mean():+.1f} ± {100 * error:.1f} points")
+print(f"embedding minus TF-IDF, in the first 10: {100 * gain.mean():+.1f} ± {100 * error:.1f} points")
 
 # %%
-# How far down one has to look.
+# The share of partners found within the first k candidates.
 
 figure, axis = plt.subplots(layout="constrained")
-for name, found in place.items():
+for name, found in rank.items():
     axis.ecdf(found, label=name)
-axis.set(xscale="log", xlabel="looked at, the most similar first", ylabel="share found")
+axis.set(xscale="log", xlabel="candidates, most similar first", ylabel="share found")
 axis.legend(frameon=False)

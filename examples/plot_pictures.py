@@ -1,14 +1,14 @@
 """
-Pictures of what was learned
-============================
+Plots of an embedding
+=====================
 
-A number says how good an embedding is, a picture why. The displays follow scikit-learn's convention; here they look at
-handwritten digits, whose labels the embedder never sees. At its end all of it goes into one HTML file.
+A score says how good an embedding is; a plot shows why. The display classes follow scikit-learn's convention. Here they
+show an embedding of handwritten digits, trained without labels. The last step collects everything in one HTML file.
 """
 
 # %%
-# First what the network is shown. Views should change what does not matter, here the place, size and slant of a digit,
-# and keep what does: where no one could tell that two views show the same digit, the network cannot learn it either.
+# The views shown to the network. Views should change what does not matter, here position, size and slant of a digit,
+# and keep what does: if you cannot tell that two views show the same digit, neither can the network.
 
 from sklearn.datasets import load_digits
 
@@ -28,25 +28,26 @@ embedder = ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epoc
 ViewsDisplay.from_estimator(embedder, X)
 
 # %%
-# The loss falls, which says only that the network solves its task.
+# The loss falls, but this says only that the network solves its training task.
 LossCurveDisplay.from_estimator(embedder)
 
 # %%
-# It can tell two views of a digit from those of other digits. Both histograms near 1 would be a collapse.
+# The network distinguishes two views of one digit from views of other digits. Both histograms near 1 would mean
+# collapse.
 SimilarityDisplay.from_estimator(embedder, X)
 
 # %%
-# What it takes to be alike, with the labels that it never saw, and a map of all digits.
+# The nearest neighbours of some digits, with labels that were not used in training, and a map of all digits.
 NeighborsDisplay.from_estimator(embedder, X, y)
 
 # %%
 EmbeddingDisplay.from_estimator(embedder, X, y, method="tsne")
 
 # %%
-# What that is worth: the same classifier, given few labels or many, on the embedding and on what comes for nothing.
+# Label efficiency: the same classifier with few or many labels, on the embedding and on the baselines.
 LabelEfficiencyDisplay.from_estimator(embedder, X, y, labels_per_class=(1, 5, 10, 50), n_draws=5)
 
 # %%
-# All of it as one page, to explore and to send around.
+# The same as one HTML page that can be explored and shared.
 path = skclr.report(embedder, X, y, "digits.html")
 print(f"report saved to {path}")

@@ -2,13 +2,13 @@
 Few labels: does the embedding help?
 ====================================
 
-1,797 handwritten digits of 8 × 8 pixels, of which only a handful have labels. The embedder learns from the pixels of
-all training digits, the classifier from the few labelled ones. Beside it stand the same classifier on raw pixels, on
-PCA and on the same network before training: what does not beat those has not helped.
+There are 1,797 handwritten digits of 8 × 8 pixels, but only a few have labels. The embedder learns from the pixels of
+all training digits, the classifier from the labelled ones. The same classifier on raw pixels, on PCA and on the
+untrained encoder is the baseline: the embedding helps only if it beats all three.
 """
 
 # %%
-# The data are bundled with scikit-learn. A row is an image, so the embedder is told its shape.
+# The data come with scikit-learn. Each row is an image, so the embedder needs the image's shape.
 
 from pathlib import Path
 
@@ -38,12 +38,12 @@ for transformer in features.values():
     transformer.fit(X_train)  # without labels
 
 # %%
-# The same classifier on each, with 5, 10, 50 labels a class and with all of them. With few labels much depends on
-# which ones they are, so every number is the mean of several draws.
+# The same classifier on each kind of features, with 5, 10 or 50 labels per class and with all labels. With few labels
+# the result depends on which rows have them, so each number is the mean over several draws.
 
 
 def draw(n_per_class, seed):
-    """Draw the rows whose labels are known."""
+    """Draw the rows that have labels."""
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(np.flatnonzero(y_train == digit))[:n_per_class] for digit in range(10)]
     return np.concatenate(rows)
@@ -60,7 +60,7 @@ def accuracies(transformer, n_per_class, n_draws=10):
     return np.array(scores)
 
 
-budgets = {"5 a class": (5, 10), "10 a class": (10, 10), "50 a class": (50, 10), "all": (len(X_train), 1)}
+budgets = {"5 per class": (5, 10), "10 per class": (10, 10), "50 per class": (50, 10), "all": (len(X_train), 1)}
 print(f"{'accuracy in %':20}" + "".join(f"{name:>15}" for name in budgets))
 table = {}
 for name, transformer in features.items():
@@ -75,13 +75,13 @@ best = max((name for name in table if name != "SimCLR embedding"), key=lambda na
 gain = 100 * (table["SimCLR embedding"][1] - table[best][1])
 verdict = "helped" if gain.mean() > gain.std(ddof=1) else "did not clearly help"
 print(
-    f"With 10 labels a class the embedding {verdict}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points "
-    f"against the best of the others ({best})."
+    f"With 10 labels per class the embedding {verdict}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points "
+    f"compared with the best baseline ({best})."
 )
 
 # %%
-# What the network was shown, and what it made of it: two views of some digits, and the embedding of the test digits
-# in two dimensions, coloured by labels that it never saw.
+# Two views of some digits, and the embedding of the test digits in two dimensions, coloured by labels that were not
+# used in training.
 
 embedder = features["SimCLR embedding"]
 images = torch.tensor(X_test[:8].reshape(-1, 1, 8, 8), dtype=torch.float32)

@@ -1,13 +1,13 @@
 """
-Resuming: a run that was cut short
-==================================
+Resuming an interrupted run
+===========================
 
-With ``checkpoint_dir`` the same call of ``fit`` goes on from the last checkpoint, and ends with the bits of a run
-that was never stopped. Here a callback pulls the plug.
+With ``checkpoint_dir``, calling ``fit`` again resumes from the last checkpoint and ends with exactly the same weights
+as a run without interruption. Here a callback simulates a power cut.
 """
 
 # %%
-# An epoch in, the process "dies".
+# The process "dies" after four epochs.
 
 import tempfile
 
@@ -30,13 +30,13 @@ setting = {
 
 
 class PowerCut(Callback):
-    """Ends the process, or nearly, while the storm lasts."""
+    """Exits after the fourth epoch while `storm` is true."""
 
     storm = True
 
     def on_epoch_end(self, net, **kwargs):
         if PowerCut.storm and len(net.history) == 4:
-            raise SystemExit("the lights went out")
+            raise SystemExit("power cut")
 
 
 folder = tempfile.mkdtemp()
@@ -47,23 +47,23 @@ except SystemExit as error:
     print(f"after 4 epochs: {error}")
 
 # %%
-# The same call again, and one that was left alone.
+# The same call again, compared with a run that was not interrupted.
 
 PowerCut.storm = False
 resumed = embedder.fit(X[train])
 alone = ContrastiveEmbedder(**setting).fit(X[train])
-print(f"the same bits: {np.array_equal(resumed.transform(X), alone.transform(X))}")
-print(f"epochs: {resumed.n_iter_}, and the same losses: {resumed.loss_curve_ == alone.loss_curve_}")
+print(f"identical embeddings: {np.array_equal(resumed.transform(X), alone.transform(X))}")
+print(f"epochs: {resumed.n_iter_}, identical losses: {resumed.loss_curve_ == alone.loss_curve_}")
 
 # %%
-# What ten epochs are worth, beside raw pixels: here, with all labels, nothing yet.
+# A linear probe with all labels: after ten epochs the embedding is not yet better than raw pixels.
 
 embedded = resumed.transform(X)
 print(f"linear probe: raw pixels {100 * linear_probe(X[train], y[train], X[test], y[test]):.1f} %,", end=" ")
 print(f"embedding {100 * linear_probe(embedded[train], y[train], embedded[test], y[test]):.1f} %")
 
 # %%
-# One curve, in two sittings.
+# The loss curve of both parts.
 display = LossCurveDisplay.from_estimator(resumed)
-display.ax_.axvline(4, color="C7", linestyle=":", label="the lights went out")
+display.ax_.axvline(4, color="C7", linestyle=":", label="power cut")
 display.ax_.legend(frameon=False)

@@ -1,13 +1,13 @@
 """
-Retrieval: what is like this one?
-=================================
+Retrieval: find similar samples
+===============================
 
-Nearest neighbours in the embedding are what it takes to be alike. Here each test digit looks for its ten nearest
-among the training digits, and labels that nobody used say how many are of its kind.
+Nearest neighbours in the embedding are similar samples. Here the ten nearest training digits of each test digit are
+retrieved, and labels that were not used in training show how many are the same digit.
 """
 
 # %%
-# Cosine, since that is what the loss compared.
+# Neighbours by cosine, as the loss compares them.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -35,8 +35,8 @@ for name, transform in features.items():
     print(f"{name:22}{100 * alike[name].mean():5.1f} % of ten neighbours are the same digit")
 gain = alike["embedding"] - alike["raw pixels"]
 error = gain.std(ddof=1) / np.sqrt(len(gain))
-print(f"the embedding against raw pixels: {100 * gain.mean():+.1f} ± {100 * error:.1f} points")
+print(f"embedding minus raw pixels: {100 * gain.mean():+.1f} ± {100 * error:.1f} points")
 
 # %%
-# Some queries, and what was found.
+# Some queries and their neighbours.
 NeighborsDisplay.from_estimator(embedder, X_test, y_test)

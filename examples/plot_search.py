@@ -1,13 +1,14 @@
 """
-A search over frameworks and losses
-===================================
+Grid search over frameworks and losses
+======================================
 
-Framework, loss, temperature and the classifier's own penalty are parameters of one pipeline, and `GridSearchCV`
-searches them as it searches any. Whether the search was worth it, the same classifier on raw pixels says.
+Framework, loss, temperature and the classifier's penalty are parameters of one pipeline, and `GridSearchCV` searches
+them like any others. The same classifier on raw pixels shows whether the search was worth it.
 """
 
 # %%
-# A grid of two parts: frameworks with their own objective, and losses under SimCLR. Short training shows the order.
+# The grid has two parts: frameworks with their own objective, and losses for SimCLR. Training is short: enough to rank
+# the settings.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +33,7 @@ grid = [
 ]
 
 # %%
-# Half of the training digits are held back to choose by. The classifier gets all labels of the other half.
+# Half of the training digits are held out to choose the setting. The classifier gets all labels of the other half.
 
 folds = StratifiedShuffleSplit(n_splits=1, test_size=0.5, random_state=0)
 search = GridSearchCV(pipe, grid, cv=folds).fit(X_train, y_train)
@@ -42,20 +43,20 @@ for params, score in sorted(
     print(f"{100 * score:5.1f} %  {params}")
 
 # %%
-# The chosen one, fitted on all training digits, beside pixels.
+# The chosen setting, fitted on all training digits, compared with raw pixels.
 
 pixels = classifier.fit(X_train, y_train).score(X_test, y_test)
 chosen = search.score(X_test, y_test)
 error = 100 * np.sqrt(chosen * (1 - chosen) / len(y_test))
 print(f"chosen: {100 * chosen:.1f} ± {error:.1f} %, raw pixels: {100 * pixels:.1f} %")
-print(f"the embedding gained {100 * (chosen - pixels):+.1f} points with all labels")
+print(f"embedding minus raw pixels: {100 * (chosen - pixels):+.1f} points with all labels")
 
 # %%
-# What the search saw, and the chosen one and raw pixels on the test digits.
+# The scores of all settings, and the test scores of the chosen one and of raw pixels.
 
 names = [", ".join(map(str, params.values())).replace(", None", "") for params in search.cv_results_["params"]]
 figure, axis = plt.subplots(layout="constrained")
-axis.plot(search.cv_results_["mean_test_score"], names, "o", label="held-back digits")
+axis.plot(search.cv_results_["mean_test_score"], names, "o", label="held-out digits")
 axis.plot(chosen, names[search.best_index_], "D", label="chosen, test digits")
 axis.axvline(pixels, color="C7", label="raw pixels, test digits")
 axis.set(xlabel="accuracy")

@@ -1,14 +1,15 @@
 """
-Few labels among many rows: -1
-==============================
+Few labels, many unlabelled rows
+================================
 
 scikit-learn marks rows without a label by -1. `SemiSupervisedClassifier` learns an embedding from all rows and a
-classifier from the labelled ones. Beside it stand the classifier on the labelled rows alone, and scikit-learn's
+classifier from the labelled ones. The baselines are the same classifier on the labelled rows alone and scikit-learn's
 self-training.
 """
 
 # %%
-# Five labels a digit; all others are -1. Which five matters, so there are five draws.
+# Each digit has five labels; all other labels are -1. The result depends on which rows have labels, so there are five
+# draws.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +31,7 @@ embedder = ContrastiveEmbedder(
 )
 
 # %%
-# The embedder sees no label, so that it is fitted once for all draws: a fitted one can be given as `encoder=`.
+# The embedder uses no labels, so it is fitted once for all draws: `encoder=` accepts a fitted embedder.
 
 learned = embedder.fit(X_train)
 scores = {"labelled rows alone": [], "self-training": [], "SemiSupervisedClassifier": []}
@@ -47,10 +48,10 @@ for rows in draw_labels(y_train, 5, n_draws=5):
 for name, values in scores.items():
     print(f"{name:26}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
 gain = 100 * (np.array(scores["SemiSupervisedClassifier"]) - np.array(scores["self-training"]))
-print(f"against self-training: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+print(f"minus self-training: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%
-# Each draw of labels is a point.
+# Each point is one draw of labels.
 
 figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained")
 for name, values in scores.items():

@@ -1,16 +1,16 @@
 """
-Series of unequal lengths: outlines of digits
-=============================================
+Time series of unequal length: outlines of digits
+=================================================
 
-The outline of a shape, walked along, is a series of two channels, x and y: so archaeologists compare arrow heads. Here
-are those of handwritten digits, each as long as its outline is. The embedder learns from all without labels; a
-classifier gets ten of each digit. Beside it stand the outlines themselves, brought to one length, and the encoder
-before training, which is good at series already: the gain is clear against the outlines, and none against that encoder.
+The outline of a shape is a series with two channels, x and y. Here the shapes are handwritten digits, and each series
+is as long as its outline. The embedder learns from all outlines without labels; a classifier gets ten labels per digit.
+The baselines are the outlines, resampled to one length, and the untrained encoder. The gain over the outlines is clear;
+over the untrained encoder there is none, since random convolutions describe series well already.
 """
 
 # %%
-# The images are bundled with scikit-learn, and contourpy, which comes with matplotlib, walks around them. Of a digit
-# with several outlines the longest is taken, so that an 8 loses its holes.
+# The images come with scikit-learn; contourpy, a dependency of matplotlib, traces the outlines. If a digit has several
+# outlines, the longest is used, so an 8 loses its holes.
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from skclr import ContrastiveEmbedder
 
 
 def outline(image, level=8):
-    """Give the longest line (2, time) that parts the digit from its paper."""
+    """Return the longest contour (2, time) between digit and background."""
     lines = contour_generator(z=np.pad(image, 1)).lines(level)
     return max(lines, key=len).T.astype(np.float32)
 
@@ -39,11 +39,11 @@ lengths = [series.shape[1] for series in X]
 print(f"{len(X)} series of {min(lengths)} to {max(lengths)} steps")
 
 # %%
-# A list of arrays is read as series, padded batch by batch; no encoder sees the padding.
+# A list of arrays is read as series. Batches are padded, and encoders ignore the padding.
 
 
 def to_one_length(series, n_steps=32):
-    """Read (2, time) series at equally distant places: (n, 2 · n_steps)."""
+    """Resample (2, time) series at equal distances: (n, 2 · n_steps)."""
     places = np.linspace(0, 1, n_steps)
     return np.array([[np.interp(places, np.linspace(0, 1, len(c)), c) for c in s] for s in series]).reshape(
         len(series), -1
@@ -59,18 +59,18 @@ for transformer in features.values():
     transformer.fit(X_train)  # without labels
 
 # %%
-# The same classifier on each: ten labels a digit, in ten draws, and all labels.
+# The same classifier on each kind of features, with ten labels per digit in ten draws, and with all labels.
 
 
 def draw(n_per_class, seed):
-    """Draw the rows whose labels are known."""
+    """Draw the rows that have labels."""
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(np.flatnonzero(y_train == digit))[:n_per_class] for digit in range(10)]
     return np.concatenate(rows)
 
 
 table = {}
-print(f"{'accuracy in %':20}{'10 a digit':>15}{'all':>8}")
+print(f"{'accuracy in %':20}{'10 per digit':>15}{'all':>8}")
 for name, transformer in features.items():
     known, unseen = transformer.transform(X_train), transformer.transform(X_test)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
@@ -81,10 +81,10 @@ for name, transformer in features.items():
 
 for other in ("outlines", "untrained encoder"):
     gain = 100 * (table["embedding"] - table[other])
-    print(f"the embedding against the {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+    print(f"embedding minus {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%
-# Some outlines, and the test outlines that lie nearest to each in the embedding.
+# Some test outlines and their nearest neighbours in the embedding.
 
 embedder = features["embedding"]
 learned = embedder.transform(X_test)
@@ -98,8 +98,8 @@ for column, rows in zip(axes.T, nearest, strict=True):
         axis.set(xticks=[], yticks=[], aspect="equal")
 axes[0, 0].invert_yaxis()
 axes[0, 0].set_ylabel("an outline")
-axes[2, 0].set_ylabel("nearest others")
-figure.suptitle("outlines and their neighbours in the embedding; red are those of another digit")
+axes[2, 0].set_ylabel("neighbours")
+figure.suptitle("outlines and their neighbours in the embedding; neighbours of another digit are red")
 
 picture = Path("series.png")
 figure.savefig(picture, dpi=150)

@@ -1,13 +1,13 @@
 """
-Serving: ONNX, without Python and without torch
-===============================================
+Serving a model with ONNX
+=========================
 
-A fitted embedder becomes one file that any ONNX runtime can run, preprocessing included, and a file of torch.export for
-C++. Both give the numbers of `transform`.
+A fitted embedder can be exported, preprocessing included, as a file for any ONNX runtime, and as a torch.export
+program for C++. Both return the numbers of `transform`.
 """
 
 # %%
-# A table with gaps, as it comes; nothing has to be standardised outside.
+# A table with missing values; preprocessing is part of the model.
 
 import time
 from pathlib import Path
@@ -30,16 +30,16 @@ embedder.to_onnx("breast_cancer.onnx")
 print(f"{Path('breast_cancer.onnx').stat().st_size / 1e6:.1f} MB")
 
 # %%
-# Any number of samples goes in, and the difference is rounding.
+# The exported model accepts any number of samples. It differs from `transform` by rounding only.
 
 session = onnxruntime.InferenceSession("breast_cancer.onnx")
 (features,) = session.run(None, {"X": X_test})
 print(f"largest difference from transform: {np.abs(features - embedder.transform(X_test)).max():.1e}")
-print(f"of one sample: {np.abs(session.run(None, {'X': X_test[:1]})[0] - embedder.transform(X_test[:1])).max():.1e}")
+print(f"for one sample: {np.abs(session.run(None, {'X': X_test[:1]})[0] - embedder.transform(X_test[:1])).max():.1e}")
 
 
 def milliseconds(call):
-    """Give the median time of a call."""
+    """Return the median time of a call."""
     times = []
     for _ in range(30):
         started = time.perf_counter()
@@ -61,7 +61,7 @@ axis.set(xlabel="rows in one call", ylabel="milliseconds")
 axis.legend(frameon=False)
 
 # %%
-# The same as a program of torch.export.
+# The same model as a torch.export program.
 
 program = embedder.to_exported_program()
 torch.export.save(program, "breast_cancer.pt2")
@@ -69,7 +69,7 @@ again = torch.export.load("breast_cancer.pt2").module()(torch.from_numpy(X_test)
 print(f"largest difference from transform: {np.abs(again - embedder.transform(X_test)).max():.1e}")
 
 # %%
-# What it is worth on this table, honestly: with all labels little is left to gain.
+# A linear probe on this table. With all labels there is little left to gain.
 
 filled = [np.where(np.isnan(part), np.nanmean(X_train, 0), part) for part in (X_train, X_test)]
 print(f"raw columns {100 * linear_probe(filled[0], y_train, filled[1], y_test):.1f} %,", end=" ")

@@ -2,13 +2,13 @@
 Supervised contrastive learning and cross-entropy
 =================================================
 
-With labels for all rows, rows of one class can be positives of each other. Does that make better features than the
-usual classifier's loss? The same encoder is trained both ways, on the same views for the same epochs, and without
-labels beside.
+If all rows have labels, rows of one class can be positives of each other. Are the features better than those of a
+classifier trained with cross-entropy? The same encoder is trained both ways and without labels, on the same views for
+the same number of epochs.
 """
 
 # %%
-# `positives="labels"` hands the labels on; `Supervised` is cross-entropy under a linear head.
+# `positives="labels"` passes the labels to the loss; `Supervised` is a linear head with cross-entropy.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +30,7 @@ ways = {
 }
 
 # %%
-# Each three times, from other splits and seeds. A linear probe reads what each encoder has learned.
+# Three splits and seeds. A linear probe evaluates each encoder.
 
 scores = {name: [] for name in ["raw pixels", *ways]}
 fitted = {}
@@ -43,10 +43,10 @@ for seed in range(3):
 for name, values in scores.items():
     print(f"{name:24}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
 gain = 100 * (np.array(scores["supervised contrastive"]) - np.array(scores["cross-entropy"]))
-print(f"supervised contrastive against cross-entropy: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points")
+print(f"supervised contrastive minus cross-entropy: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points")
 
 # %%
-# Maps of the last split's test digits: labels draw classes together, and none of them was in these digits.
+# Maps of the test digits of the last split. Training with labels separates the classes, also for digits not seen.
 
 figure, axes = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
 for axis, (name, embedder) in zip(axes, fitted.items(), strict=True):

@@ -1,15 +1,15 @@
 """
-Tables with mixed columns, after skrub
-======================================
+Tables with mixed columns and skrub
+===================================
 
-A table of numbers, words and gaps, of which ten rows of each class have labels. skrub's `TableVectorizer` turns every
-column into numbers, and the embedder learns from those of all rows; beside it stand the same classifier on the
-vectorised table alone, on its PCA and on the network before training.
+A table of numbers, categories and missing values, in which ten rows per class have labels. skrub's `TableVectorizer`
+turns every column into numbers, and the embedder learns from all rows. The baselines are the same classifier on the
+vectorised table, on its PCA and on the untrained encoder.
 """
 
 # %%
-# The table describes scikit-learn's handwritten digits as a person might who saw them from far away: how much ink each
-# row and column of the paper has, some of them not read, in which quarter most of it is, and which half is darker.
+# The table describes scikit-learn's handwritten digits from afar: the amount of ink in each row and column of the
+# image, some of it missing, the quarter with the most ink, and the darker half.
 
 from pathlib import Path
 
@@ -39,9 +39,9 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratif
 X.iloc[:4, [0, 1, 8, 9, 16, 17]]
 
 # %%
-# The vectoriser and what follows it are fitted to the training rows without labels. Of a table the embedder gives its
-# standardised columns too, beside the embedding: they carry what the embedding loses. A DataFrame as it is would do as
-# well: the embedder reads numbers, categories and gaps itself, and needs the vectoriser for dates and free text.
+# Vectoriser and embedder are fitted to the training rows without labels. For tables, `transform` returns the
+# standardised columns next to the embedding, since they carry what the embedding loses. The embedder also accepts the
+# DataFrame itself, with numbers, categories and missing values; dates and free text need the vectoriser.
 
 vectors = TableVectorizer().set_output(transform="pandas")
 filled = SimpleImputer()
@@ -56,7 +56,8 @@ for transformer in features.values():
     transformer.fit(X_train)
 
 # %%
-# The same classifier on each, from ten labels a class. Much depends on which rows have them: ten draws.
+# The same classifier on each kind of features, with ten labels per class. The result depends on which rows have labels,
+# so there are ten draws.
 
 
 def accuracies(transformer, n_draws=10):
@@ -79,19 +80,19 @@ for name, scores in table.items():
 gain = table["embedding"] - np.maximum(table["vectorised table"], table["untrained encoder"])
 verdict = "helped" if gain.mean() > gain.std(ddof=1) else "did not clearly help"
 print(
-    f"The embedding {verdict}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points against the better of "
+    f"The embedding {verdict}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points compared with the better of "
     "the vectorised table and the untrained encoder."
 )
 
 # %%
-# Each draw, and the test rows in two dimensions before and after.
+# The accuracy of each draw, and the test rows in two dimensions before and after.
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained", width_ratios=(1.3, 1, 1))
 for place, scores in enumerate(reversed(table.values())):
     left.plot(scores, np.full(len(scores), place), "o", color="tab:blue", alpha=0.4)
     left.plot(scores.mean(), place, "|", color="black", markersize=20)
-left.set(xlabel="accuracy in %, ten labels a class", yticks=range(len(table)), yticklabels=list(reversed(table)))
-left.set(title="each draw, and their mean")
+left.set(xlabel="accuracy in %, ten labels per class", yticks=range(len(table)), yticklabels=list(reversed(table)))
+left.set(title="each draw, and the mean")
 
 for axis, name in ((middle, "vectorised table"), (right, "embedding")):
     points = PCA(2).fit_transform(StandardScaler().fit_transform(features[name].transform(X_test)))

@@ -2,15 +2,15 @@
 Texts: which module is a docstring from?
 ========================================
 
-Paragraphs from the docstrings of SciPy, which is installed with skclr: real prose, and of a known subject. The embedder
-reads them all without labels; a classifier then gets the labels of ten of each module. Beside it stand TF-IDF and the
-encoder before training, which is a latent semantic analysis of the same paragraphs: the plain features of texts. With
-few labels the embedding gains on both, with all of them TF-IDF is the best.
+The texts are paragraphs from the docstrings of SciPy, which is installed with skclr. The embedder learns from all of
+them without labels; a classifier gets ten labels per module. The baselines are TF-IDF and the untrained encoder, which
+is a latent semantic analysis of the same paragraphs. With few labels the embedding is better than both; with all labels
+TF-IDF is best.
 """
 
 # %%
-# The first paragraphs of each public function's docstring. All of a function's go to one side of the split, or the
-# test would ask for what was learned by heart.
+# The first paragraphs of each public function's docstring. The paragraphs of a function are on the same side of the
+# split, so that the test measures more than memory.
 
 import importlib
 import inspect
@@ -31,7 +31,7 @@ MODULES = ["interpolate", "linalg", "ndimage", "optimize", "signal", "special", 
 
 
 def paragraphs(function, most=4):
-    """Give the first paragraphs of prose, those before the list of parameters."""
+    """Return the first paragraphs before the list of parameters."""
     prose = (inspect.getdoc(function) or "").split("\nParameters\n")[0].split("\n\n")
     texts = [" ".join(text.split()) for text in prose if not text.startswith((".. ", ">>>", "    "))]
     return [text for text in texts if len(text) > 20][:most]
@@ -50,8 +50,8 @@ train, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(tex
 print(f"{len(train)} paragraphs to learn from, {len(test)} to test on, for example: {texts[train[0]]!r}")
 
 # %%
-# Words and their n-grams come from these texts alone. With ``pip install 'skclr[text]'``,
-# ``modality_params={"tokenizer": "wordllama"}`` starts from vectors learned on large corpora.
+# The vocabulary of words and n-grams comes from these texts. With ``pip install 'skclr[text]'``,
+# ``modality_params={"tokenizer": "wordllama"}`` starts from vectors that were trained on large corpora.
 
 words = {"random_state": 0}
 features = {
@@ -63,18 +63,18 @@ for transformer in features.values():
     transformer.fit(texts[train])  # without labels
 
 # %%
-# The same classifier on each: ten labels a module, in ten draws, and all labels.
+# The same classifier on each kind of features, with ten labels per module in ten draws, and with all labels.
 
 
 def draw(n_per_class, seed):
-    """Draw the rows whose labels are known."""
+    """Draw the rows that have labels."""
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(np.flatnonzero(y[train] == label))[:n_per_class] for label in range(len(MODULES))]
     return np.concatenate(rows)
 
 
 table = {}
-print(f"{'accuracy in %':20}{'10 a module':>15}{'all':>8}")
+print(f"{'accuracy in %':20}{'10 per module':>15}{'all':>8}")
 for name, transformer in features.items():
     known, unseen = transformer.transform(texts[train]), transformer.transform(texts[test])
     scale = Normalizer() if name == "TF-IDF" else StandardScaler()
@@ -86,11 +86,10 @@ for name, transformer in features.items():
 
 for other in ("TF-IDF", "untrained encoder"):
     gain = 100 * (table["embedding"] - table[other])
-    print(f"the embedding against {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+    print(f"embedding minus {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%
-# The unseen paragraphs in two dimensions, those with like neighbours close together, coloured by modules that the
-# embedder never heard of.
+# The test paragraphs in two dimensions, coloured by module.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for axis, name in zip(axes, ("untrained encoder", "embedding"), strict=True):

@@ -1,14 +1,14 @@
 """
-Transfer: from one set to another
-=================================
+Transfer from one data set to another
+=====================================
 
-Is an encoder that has learned from many images of one kind a good start for few images of another kind? Here it learns
-from the digits 0 to 4, and goes on with 5 to 9, of which there are a hundred. It is better than no training at all, but
-a hundred digits of the right kind teach more: look before you carry over.
+Is an encoder that was trained on many images of one kind a good start for few images of another kind? Here it is
+trained on the digits 0 to 4 and then on one hundred of the digits 5 to 9. The result is better than without training,
+but training on the hundred digits alone is better still: compare before you transfer.
 """
 
 # %%
-# ``encoder=`` takes the fitted embedder, ``freeze`` says how many of its first layers stay.
+# ``encoder=`` accepts the fitted embedder; ``freeze`` is the number of its first layers that stay as they are.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,8 +27,8 @@ learned = ContrastiveEmbedder(**small, max_epochs=60).fit(X[y < 5])
 starts = {
     "untrained": ContrastiveEmbedder(**small, max_epochs=0),
     "trained on the hundred": ContrastiveEmbedder(**small, max_epochs=60),
-    "carried over": ContrastiveEmbedder(**digits, encoder=learned, max_epochs=0),
-    "carried over, tuned": ContrastiveEmbedder(**digits, encoder=learned, freeze=4, max_epochs=20),
+    "transferred": ContrastiveEmbedder(**digits, encoder=learned, max_epochs=0),
+    "transferred, tuned": ContrastiveEmbedder(**digits, encoder=learned, freeze=4, max_epochs=20),
 }
 
 # %%
@@ -42,8 +42,8 @@ for name, embedder in starts.items():
 for name, values in scores.items():
     print(f"{name:24}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
 for other in ("untrained", "raw pixels", "trained on the hundred"):
-    gain = 100 * (np.array(scores["carried over, tuned"]) - np.array(scores[other]))
-    print(f"carried over and tuned, against {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, draw by draw")
+    gain = 100 * (np.array(scores["transferred, tuned"]) - np.array(scores[other]))
+    print(f"transferred and tuned, minus {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%
 # Each draw of labels is a point.
