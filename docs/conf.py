@@ -23,6 +23,7 @@ exclude_patterns = ["_build", "decisions", "first_contact.md", "gallery/*.ipynb"
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "skclr"
+html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
 templates_path = ["_templates"]
@@ -30,8 +31,13 @@ templates_path = ["_templates"]
 html_sidebars = {"*": []}
 html_show_sourcelink = False
 toc_object_entries_show_parents = "hide"
-# Six links: the API is the last before "More".
-html_theme_options = {"show_nav_level": 2, "navigation_with_keys": False, "header_links_before_dropdown": 6}
+html_theme_options = {
+    "show_nav_level": 2,
+    "navigation_with_keys": False,
+    # Six links: the API is the last before "More".
+    "header_links_before_dropdown": 6,
+    "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": f"skclr {version}"},
+}
 
 autosummary_generate = True
 autodoc_typehints = "none"
@@ -40,8 +46,13 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
+    "subsection_order": [
+        f"../examples/{section}" for section in ("first_steps", "by_modality", "using", "evaluation", "extending")
+    ],
+    # All sections are on one page.
+    "nested_sections": False,
     "filename_pattern": r"plot_",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "write_computation_times": False,

@@ -79,7 +79,7 @@ def test_public_names_are_exported_where_the_documentation_says():
 
 @needs_docs
 def test_documentation_and_examples_import_public_names_alone():
-    pages = [DOCS.parent / "README.md", *DOCS.glob("*.rst"), *(DOCS.parent / "examples").glob("*.py")]
+    pages = [DOCS.parent / "README.md", *DOCS.glob("*.rst"), *(DOCS.parent / "examples").rglob("*.py")]
     texts = [without_files(page.read_text()) for page in pages]
     imports = [pair for text in texts for pair in re.findall(r"from (skclr[\w.]*) import (\([^)]+|[^\n]+)", text)]
     imported = {(module, name) for module, names in imports for name in re.findall(r"\w+", names)}

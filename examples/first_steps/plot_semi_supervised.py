@@ -1,6 +1,6 @@
 """
-Few labels, many unlabelled rows
-================================
+Semi-supervised: few labels, many unlabelled rows
+=================================================
 
 scikit-learn marks rows without a label by -1. `SemiSupervisedClassifier` learns an embedding from all rows and a
 classifier from the labelled ones. The baselines are the same classifier on the labelled rows alone and scikit-learn's
