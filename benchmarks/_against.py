@@ -1,7 +1,7 @@
-"""The same work by this checkout and by another one, in alternating pairs of processes.
+"""Compare this checkout with another one, in alternating pairs of processes that do the same work.
 
-Run as a script it is one of the processes: skclr is then the one that PYTHONPATH names. It uses the public API alone,
-since names of modules differ between checkouts.
+Run as a script, this module is one of these processes and imports skclr from PYTHONPATH. It uses public names only,
+since modules differ between checkouts.
 """
 
 import json
@@ -19,7 +19,7 @@ import torch
 from _common import save, saved, surroundings
 
 ROOT = Path(__file__).parents[1]
-# Pairs that one pair of processes runs: several processes average over the layouts of memory.
+# Pairs of runs per pair of processes. Several processes average over memory layouts.
 PAIRS_PER_PROCESS = 3
 MEASURES = ("seconds", "processor_seconds")
 Case = Callable[[bool], Callable[[], Any]]
@@ -73,7 +73,7 @@ CASES: dict[str, Case] = {
 
 
 class Checkout:
-    """A process that has skclr from a checkout and does one case each time it is asked."""
+    """A process that imports skclr from a checkout and runs one case on each request."""
 
     def __init__(self, path: Path, case: str, threads: int, tiny: bool) -> None:
         environment = {**os.environ, "PYTHONPATH": str(path.resolve())}
@@ -83,7 +83,7 @@ class Checkout:
         )
 
     def __enter__(self) -> Self:
-        # Imported and warmed up, before the other one is timed.
+        # Import and warm up before the other one is timed.
         self.answer()
         return self
 
@@ -94,7 +94,7 @@ class Checkout:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError("a process has ended; its error is above")
+            raise RuntimeError("a process has ended; see its error above")
         return json.loads(line)
 
     def run(self) -> dict[str, float]:
@@ -105,13 +105,13 @@ class Checkout:
 
 
 def measure(case: str, other: Path, n_pairs: int, threads: int, tiny: bool) -> dict[str, Any]:
-    """Return the times of both checkouts, and quartiles of how many times as fast this one is, pair by pair."""
+    """Return the times of both checkouts, and quartiles of the relative speed of this one, pair by pair."""
     runs: dict[str, list[dict[str, float]]] = {"this": [], "other": []}
     while len(runs["this"]) < n_pairs:
         with Checkout(ROOT, case, threads, tiny) as this, Checkout(other, case, threads, tiny) as that:
             for _ in range(min(PAIRS_PER_PROCESS, n_pairs - len(runs["this"]))):
                 pair = [("this", this), ("other", that)]
-                # Whichever runs second finds a warmer machine.
+                # The second of a pair finds a warmer machine.
                 for name, checkout in pair if len(runs["this"]) % 2 else pair[::-1]:
                     runs[name].append(checkout.run())
     found: dict[str, Any] = {"pairs": n_pairs}
@@ -147,7 +147,7 @@ def commit(path: Path) -> str:
 
 
 def serve(case: str, threads: int, tiny: bool) -> None:
-    """Answer each line of the standard input by the times of one run, after a first run that warms up."""
+    """Warm up, then answer each line of the standard input with the times of one run."""
     torch.set_num_threads(threads)
     work = CASES[case](tiny)
     work()

@@ -1,4 +1,4 @@
-"""What every benchmark needs: data, the machine's description and a place for results."""
+"""Shared by all benchmarks: data sets, a description of the machine, and files of results."""
 
 import argparse
 import json
@@ -15,22 +15,22 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Make a parser with the option that all benchmarks on real data have."""
+    """Return a parser with the options that all benchmarks on real data have."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the .npz files")
     return options
 
 
 def load(folder: Path, name: str) -> Any:
-    """Load a data set, or say plainly that it is missing and end."""
+    """Load a data set; exit with a message if it is missing."""
     path = folder / f"{name}.npz"
     if not path.exists():
-        sys.exit(f"{path} is missing: this benchmark needs it; name its folder with --data")
+        sys.exit(f"{path} is missing. Pass its folder as --data")
     return np.load(path)
 
 
 def processor() -> str:
-    """Name the processor, as far as the system tells."""
+    """Return the name of the processor, if the system provides it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -38,7 +38,7 @@ def processor() -> str:
 
 
 def surroundings(packages: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Tell with which versions and on which machine a number was measured."""
+    """Return the versions and the machine of a measurement."""
     from skclr import __version__
 
     return {
@@ -68,6 +68,6 @@ def save(name: str, result: dict[str, Any]) -> None:
 
 
 def saved(name: str) -> dict[str, Any]:
-    """Read benchmarks/results/<name>.json, if there is one."""
+    """Return the content of benchmarks/results/<name>.json, if the file exists."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""lightly's own losses, heads and transforms, put together as its documentation does, around any encoder."""
+"""lightly's losses, heads and transforms, combined as in its documentation, around any encoder."""
 
 import copy
 import random
@@ -33,7 +33,7 @@ class Method(nn.Module):
         self.width = width
 
     def before_step(self) -> None:
-        """Move what no gradient moves."""
+        """Update the state that is not trained by gradients."""
 
 
 class SimCLR(Method):
@@ -63,7 +63,7 @@ class BarlowTwins(SimCLR):
 
 
 class Momentum(Method):
-    """Student and teacher; the teacher follows before each step."""
+    """Student and teacher; the teacher is updated before each step."""
 
     projector: nn.Module
 
@@ -161,7 +161,7 @@ METHODS: dict[str, tuple[type[Method], Callable[[int], Callable[[Image.Image], V
 
 
 class Pictures(Dataset[Views]):
-    """Images (n, H, W, 3) uint8, seen through a transform."""
+    """Images (n, H, W, 3) uint8 after a transform."""
 
     def __init__(self, images: np.ndarray, transform: Callable[[Image.Image], Views]) -> None:
         self.images = images
@@ -186,8 +186,8 @@ def train(
     autocast: torch.dtype | None,
     seed: int,
 ) -> float:
-    """Train an encoder, in place, with lightly's parts and AdamW; give the seconds."""
-    # lightly's transforms draw from all three.
+    """Train an encoder in place with lightly's parts and AdamW, and return the seconds."""
+    # lightly's transforms use all three generators.
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     random.seed(seed)
@@ -225,9 +225,9 @@ def simclr(
     workers: int,
     tuned: torch.dtype | None = None,
 ) -> None:
-    """Train SimCLR as lightly's documentation does; tuned, with channels last, one forward, and autocast to this dtype.
+    """Train SimCLR as in lightly's documentation; `tuned`: channels last, one forward pass, this autocast dtype.
 
-    Its transforms stay per sample: on a batch they would draw once for all images.
+    The transforms process one sample at a time, since on a batch they would draw once for all images.
     """
     model = SimCLR(encoder, width).train()
     layout = torch.channels_last if tuned else torch.contiguous_format
@@ -253,6 +253,6 @@ def simclr(
 
 
 def as_it_sees(images: np.ndarray) -> Tensor:
-    """Take images (n, H, W, 3) uint8 to what its transforms end with, (n, 3, H, W)."""
+    """Return images (n, H, W, 3) uint8 normalised as lightly's transforms do, (n, 3, H, W)."""
     mean, std = (torch.tensor(IMAGENET_NORMALIZE[key]) for key in ("mean", "std"))
     return ((torch.from_numpy(images) / 255 - mean) / std).permute(0, 3, 1, 2)

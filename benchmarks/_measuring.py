@@ -1,4 +1,4 @@
-"""Ways to do the same work, measured in turn, and what is asked of their medians."""
+"""Measure several ways to do the same work in turn, and check claims about their medians."""
 
 import ctypes
 import gc
@@ -14,18 +14,18 @@ from typing import Any
 
 import torch
 
-# What one run measured, by unit.
+# Measurements of one run, by unit.
 Measures = dict[str, float]
 Run = Callable[[], Measures]
 Medians = dict[str, Measures]
 
-# Of these less is better.
+# Units for which less is better.
 COSTS = ("s", "ms", "MiB")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A number made of the medians, and what it should be at least or at most; None where nothing is asked."""
+    """A number computed from the medians, and its bounds, if any."""
 
     what: str
     unit: str
@@ -34,7 +34,7 @@ class Claim:
     at_most: float | None = None
 
     def judge(self, medians: Medians) -> dict[str, Any] | None:
-        """Give the number and whether it holds; None where a way that it needs could not be measured."""
+        """Return the number and whether the claim holds, or None if a way that it needs was not measured."""
         try:
             value = self.value(medians)
         except KeyError:
@@ -45,7 +45,7 @@ class Claim:
 
 
 def times(unit: str, ours: str, theirs: Sequence[str], at_least: float | None = None, what: str = "") -> Claim:
-    """Claim that a way is so many times as good as the best of others."""
+    """Claim that a way is at least this many times as good as the best of the others."""
 
     def value(medians: Medians) -> float:
         others = [medians[way][unit] for way in theirs if way in medians]
@@ -54,37 +54,37 @@ def times(unit: str, ours: str, theirs: Sequence[str], at_least: float | None = 
         own = medians[ours][unit]
         return min(others) / own if unit in COSTS else own / max(others)
 
-    return Claim(what or f"{ours} against {', '.join(theirs)}", unit, value, at_least)
+    return Claim(what or f"{ours} relative to {', '.join(theirs)}", unit, value, at_least)
 
 
 def greatest(unit: str, at_most: float) -> Claim:
-    """Claim that no way costs more."""
-    return Claim("the greatest", unit, lambda medians: max(m[unit] for m in medians.values()), at_most=at_most)
+    """Claim an upper bound of the costs of all ways."""
+    return Claim("maximum", unit, lambda medians: max(m[unit] for m in medians.values()), at_most=at_most)
 
 
 def spread(unit: str, at_most: float) -> Claim:
-    """Claim that no way costs more than another by so much."""
+    """Claim an upper bound of the difference between the costs of any two ways."""
 
     def value(medians: Medians) -> float:
         costs = [measures[unit] for measures in medians.values()]
         return max(costs) - min(costs)
 
-    return Claim("between the least and the greatest", unit, value, at_most=at_most)
+    return Claim("maximum minus minimum", unit, value, at_most=at_most)
 
 
 def exponent(unit: str, sizes: dict[str, int], at_most: float) -> Claim:
-    """Claim that a cost grows with the size by a power of at most so much."""
+    """Claim an upper bound of the exponent with which a cost grows with the size."""
 
     def value(medians: Medians) -> float:
         x = [math.log(size) for size in sizes.values()]
         return statistics.linear_regression(x, [math.log(medians[way][unit]) for way in sizes]).slope
 
-    return Claim("exponent of the growth", unit, value, at_most=at_most)
+    return Claim("growth exponent", unit, value, at_most=at_most)
 
 
 @dataclass
 class Work:
-    """The same work done in several ways."""
+    """Several ways to do the same work."""
 
     title: str
     ways: dict[str, Run]
@@ -114,7 +114,7 @@ class Work:
         }
 
     def rehearse(self) -> dict[str, str]:
-        """Run each way once, which warms it up; give what stands in the way of those that cannot run."""
+        """Run each way once to warm it up, and return why some of them cannot run."""
         missing = {}
         for way, run in self.ways.items():
             try:
@@ -125,30 +125,30 @@ class Work:
 
 
 def rate(unit: str, amount: int, start: float) -> Measures:
-    """Give the amount a second since `start`."""
+    """Return the amount per second since `start`."""
     return {unit: amount / (time.perf_counter() - start)}
 
 
 def apart(function: Callable[..., Measures], *arguments: Any) -> Measures:
-    """Call a function in a process of its own, so that its memory can be told from others'."""
+    """Call a function in its own process, so that its memory can be measured separately."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_with_threads, torch.get_num_threads(), function, *arguments).result()
 
 
 def _with_threads(n_threads: int, function: Callable[..., Measures], *arguments: Any) -> Measures:
-    # Its own children begin as those of a process begun by hand, and not as it did.
+    # Its children use the default start method, as those of a process started by hand.
     set_start_method(None, force=True)
     torch.set_num_threads(n_threads)
     return function(*arguments)
 
 
 def peak_above(work: Callable[[], Any]) -> float:
-    """Give the MiB that this process held at most while it worked, above what it held before."""
+    """Return the peak memory during the work minus the memory before, in MiB."""
     gc.collect()
-    # What was freed before would be taken again unseen.
+    # Freed memory that is reused would not be counted.
     ctypes.CDLL(None).malloc_trim(0)
     before = memory("VmRSS")
-    # Makes VmHWM begin anew.
+    # Resets VmHWM.
     Path("/proc/self/clear_refs").write_text("5")
     kept = work()
     peak = memory("VmHWM") - before
@@ -157,7 +157,7 @@ def peak_above(work: Callable[[], Any]) -> float:
 
 
 def memory(field: str) -> float:
-    """Read this process's memory in MiB: VmRSS is now, VmHWM the peak, VmData what could be written."""
-    # Not ru_maxrss: a child begins with that of its parent.
+    """Return this process's memory in MiB: VmRSS is the present, VmHWM the peak, VmData the writable memory."""
+    # Not ru_maxrss, which a child inherits from its parent.
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024

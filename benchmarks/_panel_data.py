@@ -12,7 +12,7 @@ from sklearn.datasets import load_wine
 KINDS = ("series", "tables", "text", "images", "audio")
 BUDGETS: tuple[int | str, ...] = (1, 5, 20, "all")
 N_DRAWS, MAX_ROWS = 10, 4_000
-# A kind with fewer sets has no halves: all of its sets are in both.
+# A kind with fewer sets is not divided: all of its sets are in both halves.
 FEWEST_TO_HALVE = 6
 # The same data under another name in ucr/ or keel/, or as a subset of another file; sentence pairs have no classes.
 LEFT_OUT = ("satellite", "cifar10_jpeg", "stsb_en")
@@ -23,7 +23,7 @@ QUICK = (
 
 
 class Set(NamedTuple):
-    """Samples and classes to learn from and to test on, and the embedder's parameters that name their kind."""
+    """Training and test samples with their classes, and the embedder's parameters for their kind."""
 
     X: Any
     y: np.ndarray
@@ -106,7 +106,7 @@ def capped(given: Set, max_rows: int = MAX_ROWS) -> Set:
 
 
 def fingerprint(given: Set) -> str:
-    """Return a hash of all samples and classes: results are kept as long as it stays."""
+    """Return a hash of all samples and classes; results are kept until it changes."""
     digest = hashlib.sha256()
     for part in given[:4]:
         if isinstance(part, pd.DataFrame):
@@ -121,7 +121,7 @@ def fingerprint(given: Set) -> str:
 
 
 def catalogue(folder: Path) -> list[Entry]:
-    """Return all sets of the data folder; a set that stands in two places is the one in ucr/ or keel/."""
+    """Return all sets of the data folder; if a set is found twice, the one in ucr/ or keel/ is used."""
     found = []
     for path in sorted([*folder.glob("ucr/*.npz"), *folder.glob("keel/*.npz")]) + sorted(folder.glob("*.npz")):
         name = path.stem if path.parent == folder else f"{path.parent.name}/{path.stem}"
@@ -142,7 +142,7 @@ def catalogue(folder: Path) -> list[Entry]:
 
 
 def smoke_catalogue() -> list[Entry]:
-    """Return tiny sets of the kinds: bundled, or made up."""
+    """Return a tiny set of each kind: bundled with scikit-learn, or synthetic."""
     readers = {"sines": ("series", sines), "wine": ("tables", wine), "words": ("text", words)}
     return [
         Entry(name, kind, ("dev", "other"), lambda read=read: capped(read())) for name, (kind, read) in readers.items()
@@ -150,7 +150,7 @@ def smoke_catalogue() -> list[Entry]:
 
 
 def halved(X: Any, y: np.ndarray) -> Set:
-    """Split at random, half for the test."""
+    """Split at random into halves for training and test."""
     train, test = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
     return Set(rows_of(X, train), y[train], rows_of(X, test), y[test])
 
@@ -161,7 +161,7 @@ def wine() -> Set:
 
 
 def sines() -> Set:
-    """Return noisy sines of three frequencies, some of them short or with gaps."""
+    """Return noisy sines of three frequencies, some of them shorter or with missing values."""
     rng, y = np.random.default_rng(0), np.arange(120) % 3
     phases, steps = rng.uniform(0, 6.28, (120, 1, 1)), np.arange(40)
     X = np.sin(steps * (0.2 + 0.2 * y[:, None, None]) + phases) + rng.normal(0, 0.3, (120, 1, 40))
@@ -184,7 +184,7 @@ def draws(y: np.ndarray, budget: int | str, n_draws: int = N_DRAWS) -> list[np.n
     """Return the labelled rows of each draw.
 
     Draw i takes min(budget, rows of the class) of each class, and those with fewer labels are among those with more.
-    "all" is one draw of all rows. A budget that no class reaches has no draws.
+    "all" is a single draw of all rows. A budget that no class reaches has no draws.
     """
     if budget == "all":
         return [np.arange(len(y))]

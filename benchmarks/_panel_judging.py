@@ -1,4 +1,4 @@
-"""What a linear model makes of a representation, with few labels and with all."""
+"""Evaluate a representation by a linear model, with few labels and with all."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ Scores = dict[str, dict[str, list[float]]]
 SCALINGS = ("as it is", "standardised")
 C_GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 N_FOLDS, FEWEST_TO_VALIDATE = 3, 5
-# Weights of the problems that are solved at once: what L-BFGS remembers of them is 16 times as much.
+# Number of weights that are optimised at once; the memory of L-BFGS is 16 times as large.
 LARGEST_BATCH = 4_000_000
 
 
@@ -26,13 +26,13 @@ def judge(train: Any, test: Any, y: np.ndarray, y_test: np.ndarray, *, unscaled:
     Parameters
     ----------
     train, test : (n, d) features, dense or sparse, of training and test rows.
-    y, y_test : classes, 0 to c - 1; test rows of a class without training rows are -1, and never right.
+    y, y_test : classes, 0 to c - 1; test rows of a class without training rows are -1 and count as errors.
     unscaled : whether to leave out the standardised features.
 
     Returns
     -------
-    For each scaling and each budget "accuracy" and "balanced" accuracy, one number a draw. The scaler sees all training
-    rows, as the representation does.
+    For each scaling and each budget "accuracy" and "balanced" accuracy, one number per draw. The scaler is fitted to
+    all training rows, as the representation is.
     """
     scores = {}
     for scaling in SCALINGS[: 1 if unscaled else 2]:
@@ -49,7 +49,7 @@ def judge(train: Any, test: Any, y: np.ndarray, y_test: np.ndarray, *, unscaled:
 def scored(predictions: list[np.ndarray], y_test: np.ndarray) -> dict[str, list[float]]:
     """Return accuracy and balanced accuracy of each draw."""
     accuracy = [accuracy_score(y_test, predicted) for predicted in predictions]
-    # Over the classes of the test rows, whatever else is predicted.
+    # Over the classes of the test rows only.
     classes = np.unique(y_test)
     balanced = [recall_score(y_test, p, labels=classes, average="macro", zero_division=0) for p in predictions]
     return {"accuracy": [round(a, 5) for a in accuracy], "balanced": [round(b, 5) for b in balanced]}
@@ -66,12 +66,12 @@ def predict(train: np.ndarray, test: np.ndarray, y: np.ndarray, drawn: list[np.n
 
 
 def folds_of(labels: np.ndarray) -> Tensor:
-    """Return the (folds, n) masks of held-out rows, each class spread over the folds; none where labels are too few."""
+    """Return the (folds, n) masks of held-out rows, stratified by class; empty if there are too few labels."""
     largest = np.bincount(labels).max()
     n_folds = min(N_FOLDS, int(largest)) if largest >= FEWEST_TO_VALIDATE else 0
     places = np.empty(len(labels), int)
     for c in np.unique(labels):
-        # Classes begin with different folds, so that these are of one size.
+        # Classes start with different folds, so that folds have equal sizes.
         rows = np.flatnonzero(labels == c)
         places[rows] = np.arange(len(rows)) + c
     return torch.from_numpy(np.arange(n_folds)[:, None] == places % max(n_folds, 1))
@@ -80,7 +80,7 @@ def folds_of(labels: np.ndarray) -> Tensor:
 def predict_part(
     train: np.ndarray, test: np.ndarray, y: np.ndarray, drawn: list[np.ndarray], folds: Tensor
 ) -> list[np.ndarray]:
-    """Predict for draws that are fitted at once: all rows and all but each fold's, with each C."""
+    """Predict for draws that are fitted at once: on all rows and without each fold, with each C."""
     rotations = [rotated(train[rows], test) for rows in drawn]
     width = max(r.train.shape[1] for r in rotations)
     rows = torch.stack([widened(r.train, width) for r in rotations])
@@ -102,7 +102,7 @@ def widened(rows: Tensor, width: int, value: float = 0.0) -> Tensor:
 
 
 def best_C(rows: Tensor, targets: Tensor, weights: Tensor, folds: Tensor) -> list[int]:
-    """Return the place of the C with the least log loss on held-out rows, for each draw.
+    """Return the index of the C with the lowest log loss on held-out rows, for each draw.
 
     Parameters
     ----------
@@ -112,10 +112,10 @@ def best_C(rows: Tensor, targets: Tensor, weights: Tensor, folds: Tensor) -> lis
     """
     if not len(folds):
         return [0] * len(rows)
-    # Where a fold holds the only row of a class, no C can know that class.
+    # If a fold contains the only row of a class, no C can predict it.
     known = targets[0] @ (targets[0].T @ (~folds).T.float()) > 0
     counted = (folds & known.T).float()
     logits = torch.einsum("gnr,grfkc->gfknc", rows, weights[:, :-1]) + weights[:, -1][:, :, :, None]
     losses = -(logits.log_softmax(4) * targets[:, None, None]).sum(4)
-    # Of equals the strongest penalty, first in the grid.
+    # On ties the strongest penalty, which is first in the grid.
     return (losses * counted[:, None]).sum((1, 3)).argmin(1).tolist()

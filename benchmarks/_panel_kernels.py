@@ -34,20 +34,20 @@ def dilations_for(length: int, n_biases: int) -> dict[int, int]:
     largest = np.log2(max(1.0, (length - 1) / (KERNEL_LENGTH - 1)))
     exponents = np.linspace(0.0, largest, min(n_biases, MAX_DILATIONS))
     dilations, counts = np.unique((2**exponents).astype(int), return_counts=True)
-    # Shares of n_biases rounded cumulatively: none is lost, whatever their number.
+    # Shares of n_biases are rounded cumulatively, so that they always sum to it.
     ends = np.round(np.cumsum(counts) * n_biases / counts.sum()).astype(int)
     return {int(d): int(n) for d, n in zip(dilations, np.diff(ends, prepend=0), strict=True) if n}
 
 
 def lengths_of(X: Tensor) -> Tensor:
-    """Return the (n,) lengths of series (n, channels, time): NaN in all channels up to the last step is no part."""
+    """Return the (n,) lengths of series (n, channels, time), without trailing steps that are NaN in all channels."""
     present = ~X.isnan().all(1)
     steps = torch.arange(1, X.shape[2] + 1, device=X.device)
     return (present * steps).amax(1)
 
 
 def filled(X: Tensor, lengths: Tensor) -> Tensor:
-    """Replace NaN in (n, channels, time) by the value before, 0 where there is none and after the end of a series."""
+    """Replace NaN in (n, channels, time) by the value before; 0 at the start and after the end of a series."""
     steps = torch.arange(X.shape[2], device=X.device)
     last = torch.where(X.isnan(), 0, steps).cummax(2).values
     return X.gather(2, last).nan_to_num(nan=0.0) * (steps < lengths[:, None, None])
@@ -56,8 +56,8 @@ def filled(X: Tensor, lengths: Tensor) -> Tensor:
 def valid_steps(lengths: Tensor, n_steps: int, dilation: int, unpadded: Tensor) -> Tensor:
     """Return the outputs that count, (n, 84, time): every step of a series, or only those that need no padding.
 
-    `unpadded` is (84,), 1 for the kernels of which only the latter count. A series too short for any output without
-    padding counts every step.
+    `unpadded` is (84,), 1 for kernels that count only outputs without padding. If a series is too short for any such
+    output, every step counts.
     """
     steps, margin = torch.arange(n_steps, device=lengths.device), dilation * (KERNEL_LENGTH // 2)
     margins = torch.stack([torch.zeros_like(lengths), torch.where(lengths > 2 * margin, margin, 0)], 1)[..., None]
@@ -69,7 +69,7 @@ class RandomKernels:
     """Share of outputs above a bias, for 84 fixed kernels at several dilations.
 
     Series are (n, channels, time), float. NaN within a series takes the value before it; NaN in all channels up to
-    the last step is the end of a shorter series, of which only existing steps count. Steps outside a series are 0, so
+    the last step is the end of a shorter series, and only steps before it count. Steps outside a series are 0, so
     channels should be centred.
 
     Parameters
@@ -122,7 +122,7 @@ class Scale:
     weights: Tensor
     """(84, channels, 9)"""
     unpadded: Tensor
-    """(84,) 1 for kernels of which only outputs without padding count, else 0."""
+    """(84,) 1 for kernels that count only outputs without padding, else 0."""
     biases: Tensor | None = None
     """(84, m)"""
 
@@ -148,13 +148,13 @@ class Scale:
         outputs, valid = self.outputs(x, lengths)
         outputs.masked_fill_(~valid, -torch.inf)
         counts, above = valid.sum(2).clamp(min=1), torch.empty_like(outputs)
-        # Comparing into floats is several times faster than summing booleans.
+        # Writing the comparison into floats is several times faster than summing booleans.
         shares = [torch.gt(outputs, bias[:, None], out=above).sum(2) / counts for bias in self.biases.T]
         return torch.cat(shares, 1)
 
 
 def channels_seen(n_channels: int, generator: torch.Generator) -> Tensor:
-    """Return the (84, channels) 0/1 choice of the channels that each kernel adds up: few more often than many."""
+    """Return the (84, channels) 0/1 choice of the channels that each kernel sums; small numbers are more likely."""
     largest = np.log2(min(n_channels, KERNEL_LENGTH) + 1)
     sizes = (2 ** (torch.rand(N_KERNELS, generator=generator) * largest)).long().clamp(1, n_channels)
     ranks = torch.rand(N_KERNELS, n_channels, generator=generator).argsort(1).argsort(1)

@@ -1,4 +1,4 @@
-"""Logistic regressions in bulk: many draws, folds and penalties at once, equal to scikit-learn's.
+"""Batched logistic regression: many draws, folds and penalties at once, with the solutions of scikit-learn.
 
 The minimiser of an L2-penalised logistic loss lies in the span of its (centred) rows. So each draw is rotated into
 at most as many columns as it has rows, its columns are whitened, and L-BFGS runs on all problems of a budget at once.
@@ -14,14 +14,14 @@ from scipy.sparse import issparse
 from torch import Tensor
 
 MEMORY, MAX_ITER, PRUNED_EVERY = 8, 200, 10
-# Below, a product of a move and a change of gradient is rounding.
+# Below this, the product of a step and a change of gradient is rounding error.
 TINY = 1e-20
 # Curvature of the softmax loss in a logit: p(1 - p), at most a quarter.
 CURVATURE = 0.25
 
 
 class Rotated(NamedTuple):
-    """Rows in the coordinates of a draw: whitened, and what a unit weight on each column costs."""
+    """Rows in the coordinates of a draw: whitened, with the penalty of a unit weight on each column."""
 
     train: Tensor
     test: Tensor
@@ -123,12 +123,12 @@ def spread(values: Tensor) -> Tensor:
 
 
 def converged(value: Tensor, gradient: Tensor) -> Tensor:
-    """Return which problems are solved; where rows are nearly separated, losses and gradients to look for are small."""
+    """Return which problems are solved; for nearly separable rows, losses and gradients at the solution are small."""
     return dot(gradient, gradient) < (1e-3 * value**2).clamp(1e-12, 1e-8)
 
 
 def minimised(problems: Problems) -> Tensor:
-    """Return the weights of all problems, those that converge first leaving the batch first."""
+    """Return the weights of all problems; problems that have converged leave the batch."""
     n_classes = problems.targets.shape[3]
     weights = torch.zeros(*problems.scale.shape[:3], n_classes)
     active = torch.arange(weights.shape[2])
@@ -144,7 +144,7 @@ def minimised(problems: Problems) -> Tensor:
 
 
 class Move(NamedTuple):
-    """A step that L-BFGS took, the change of the gradient, and one over their inner product; zeros if it stayed."""
+    """A step of L-BFGS, the change of the gradient, and the inverse of their inner product; zeros without a step."""
 
     step: Tensor
     change: Tensor
@@ -160,7 +160,7 @@ class Move(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where L-BFGS is: each problem with a step size of its own."""
+    """State of L-BFGS; each problem has its own step size."""
 
     x: Tensor
     value: Tensor
@@ -187,11 +187,11 @@ class State(NamedTuple):
         return state
 
     def next(self, problems: Problems) -> "State":
-        """Take a step; problems that would not descend enough stay, and halve theirs."""
+        """Take a step; problems that would not descend enough stay and halve their step size."""
         direction = -newton(self.gradient, self.moves)
         x = self.x + spread(self.step) * direction
         value, gradient = problems.evaluated(x)
-        # Rounding hides descents of the last bits.
+        # Rounding hides a descent in the last bits.
         enough = self.value + 1e-4 * self.step * dot(direction, self.gradient) + 1e-6 * self.value
         taken = value <= enough
         x, gradient = (torch.where(spread(taken), a, b) for a, b in ((x, self.x), (gradient, self.gradient)))

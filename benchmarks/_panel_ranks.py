@@ -8,7 +8,7 @@ from _panel_tables import Row, covering
 from matplotlib.figure import Figure
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-# The same results give the same files.
+# Makes the files reproducible.
 mpl.rcParams["svg.hashsalt"] = "skclr"
 
 
@@ -58,5 +58,7 @@ def diagram(kind: str, ranks: Ranks, budget: str) -> Figure:
     axes.grid(axis="x", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     test = f"Friedman p = {ranks.p:.1g}, Nemenyi's critical difference {ranks.critical:.2f}"
-    axes.set(xlabel="mean rank, less is better", title=f"{kind}, {budget} labels a class, {ranks.n_sets} sets\n{test}")
+    axes.set(
+        xlabel="mean rank, less is better", title=f"{kind}, {budget} labels per class, {ranks.n_sets} sets\n{test}"
+    )
     return figure

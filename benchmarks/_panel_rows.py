@@ -1,4 +1,4 @@
-"""The panel's rows: the cheap things a user would do instead, and embedders by the name of their configuration."""
+"""The panel's rows: baselines that a user could try instead, and embedders by configuration."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from skclr import ContrastiveEmbedder
 Features = tuple[Any, Any]
 
 FLAT = ("series", "tables", "images", "audio")
-# What each configuration sets, by kind; a kind without an entry is not measured. An idea is a line here.
+# Parameters of each configuration, by kind; kinds without an entry are not measured. Add a line to try an idea.
 CONFIGURATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "untrained encoder": {kind: {"max_epochs": 0} for kind in KINDS},
     "embedding": {kind: {} for kind in KINDS},
@@ -35,7 +35,7 @@ CONFIGURATIONS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 class Baseline(NamedTuple):
-    """Features that are learned without labels, if at all."""
+    """Features that need no labels."""
 
     kinds: tuple[str, ...]
     features: Callable[[str, Set, int], Features]
@@ -47,7 +47,7 @@ class Baseline(NamedTuple):
 
 
 def raw(kind: str, given: Set, seed: int = 0) -> Features:
-    """Return the values: columns and indicators of a table, pixels, log-mel statistics; gaps are filled by means."""
+    """Return the values: columns and indicators of a table, pixels, log-mel statistics; missing values become means."""
     if kind == "audio":
         return tuple(embedded(kind, given, {"max_epochs": 0}, seed)["plain features"])
     if kind == "tables":
@@ -73,7 +73,7 @@ def tfidf(kind: str, given: Set, seed: int) -> Features:
 
 
 def dense(kind: str, given: Set, seed: int) -> Features:
-    """Return features in which distances mean something: standardised where units differ, n-grams in 200 dimensions."""
+    """Return features with meaningful distances: standardised if units differ, n-grams in 200 dimensions."""
     if kind == "text":
         train, test = tfidf(kind, given, seed)
         svd = TruncatedSVD(min(200, len(given.y) - 1), random_state=seed).fit(train)
@@ -101,7 +101,7 @@ def rbf(kind: str, given: Set, seed: int) -> Features:
 
 
 def kernels(kind: str, given: Set, seed: int) -> Features:
-    """Return shares of random kernels' outputs, of channels that are centred and of unit variance."""
+    """Return the features of random kernels, for channels with zero mean and unit variance."""
     mean, deviation = (f(given.X, axis=(0, 2), keepdims=True) for f in (np.nanmean, np.nanstd))
     train, test = (torch.from_numpy((part - mean) / deviation).float() for part in (given.X, given.X_test))
     random_kernels = RandomKernels(random_state=seed).fit(train)
@@ -109,7 +109,7 @@ def kernels(kind: str, given: Set, seed: int) -> Features:
 
 
 def minirocket(kind: str, given: Set, seed: int) -> Features:
-    """Return aeon's MiniRocket; it takes no gaps, and nine steps at least."""
+    """Return aeon's MiniRocket features; it needs at least nine steps and no missing values."""
     from aeon.transformations.collection.convolution_based import MiniRocket
 
     short = max(0, 9 - given.X.shape[2])
@@ -133,12 +133,12 @@ def missing_packages() -> list[str]:
     return [name for name, row in BASELINES.items() if row.package and not find_spec(row.package)]
 
 
-# -- trees, which take no representation --------------------------------------------------------------
+# -- trees, which use no representation ---------------------------------------------------------------
 
 TREE_BUDGETS: tuple[int | str, ...] = (20, "all")
 TREES: dict[str, tuple[tuple[str, ...], Callable[[int], Any]]] = {
     "random forest": (KINDS, lambda seed: RandomForestClassifier(random_state=seed)),
-    # On pixels, spectra and long series a fit takes minutes, of which each set needs eleven.
+    # On pixels, spectra and long series a fit takes minutes, and each set needs eleven.
     "HistGradientBoosting": (("tables",), lambda seed: HistGradientBoostingClassifier(random_state=seed)),
 }
 
@@ -171,7 +171,7 @@ def embedded(kind: str, given: Set, params: dict[str, Any], seed: int) -> dict[s
 
 
 def configured(name: str, kind: str, given: Set, seed: int) -> dict[str, list[Any]]:
-    """Return the rows of a configuration: the embedding, and beside the plain features; those alone if untrained."""
+    """Return a configuration's rows: the embedding, with and without plain features; untrained, also these alone."""
     params = CONFIGURATIONS[name][kind]
     rows = embedded(kind, given, params, seed)
     plain = {"plain features": rows["plain features"]} if params.get("max_epochs") == 0 else {}

@@ -1,4 +1,4 @@
-"""What the panel's results say: the reference of each kind, means and sets lost."""
+"""Summarise the panel's results: the reference of each kind, means, and sets lost."""
 
 import json
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from _panel_data import BUDGETS, KINDS
 
 METRICS = ("accuracy", "balanced")
 LEVELS = tuple(map(str, BUDGETS))
-HEADS = (*(f"{level} a class" for level in LEVELS[:-1]), "all labels")
+HEADS = (*(f"{level} per class" for level in LEVELS[:-1]), "all labels")
 BASELINES_FILE = "baselines"
 
 
 class Row(NamedTuple):
-    """A representation of a scaling, on the sets of a kind on which it was measured."""
+    """A representation with a scaling, on the sets of a kind for which it was measured."""
 
     label: str
     source_file: str
@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 class Margin(NamedTuple):
-    """What a row gains over the reference on a set, in points, and whether that counts as lost."""
+    """The gain of a row over the reference on a set, in points, and whether the set counts as lost."""
 
     gain: float
     lost: bool
@@ -90,7 +90,7 @@ def reference_of(rows: list[Row]) -> Row | None:
 
 
 def summarised(row: Row, reference: Row, sets: list[str], budget: str) -> dict[str, Any] | None:
-    """Return a row's means at a budget and how it fares beside the reference, over the sets that have the budget."""
+    """Return a row's means at a budget, and its gains over the reference, over the sets that have the budget."""
     having = [name for name in sets if name in row.sets and budget in row.sets[name]["scores"]]
     if not having:
         return None
@@ -110,7 +110,7 @@ def summarised(row: Row, reference: Row, sets: list[str], budget: str) -> dict[s
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """Return, by kind, the reference, and by half all rows beside it."""
+    """Return the reference of each kind, and all rows compared with it, by half."""
     kinds: dict[str, Any] = {}
     for kind in KINDS:
         rows = rows_of_kind(folder, kind)
@@ -134,7 +134,7 @@ def half_of(rows: list[Row], reference: Row, half: str) -> dict[str, Any]:
 
 
 def highest(rows: list[Row], budget: str, sets: list[str]) -> float | None:
-    """Return the mean over sets of the highest baseline's accuracy, which nobody could have chosen beforehand."""
+    """Return the mean over sets of the highest baseline's accuracy, which could not have been chosen in advance."""
     scores = {name: [row.sets[name]["scores"] for row in rows if name in row.sets] for name in sets}
     tops = [
         max(np.mean(found[budget]["accuracy"]) for found in of_set if budget in found)
@@ -182,7 +182,7 @@ def table(kind: str, found: dict[str, Any], half: str) -> list[str]:
             lines.append(f"| {marked} | {' | '.join(cell(levels[level]) for level in LEVELS)} |")
     tops = (measured["highest"][level] for level in LEVELS)
     lines.append(f"| highest baseline of each set | {' | '.join(f'{top:.1f}' if top else '' for top in tops)} |")
-    # A mean over other sets would mislead beside these.
+    # A mean over other sets would not be comparable.
     partial = [f"{label} ({levels['all']['n_sets']})" for label, levels in rows if levels["all"]["n_sets"] < n_sets]
     return [*lines, "", f"On fewer sets so far: {'; '.join(partial)}."] if partial else lines
 
@@ -192,6 +192,6 @@ def half_name(half: str) -> str:
 
 
 def markdown(result: dict[str, Any], half: str = "all") -> str:
-    """Return the tables of all kinds that were measured on a half."""
+    """Return the tables of all kinds measured on a half."""
     kinds = {kind: found for kind, found in result["kinds"].items() if found["halves"][half]["n_sets"]}
     return "\n\n".join("\n".join(table(kind, found, half)) for kind, found in kinds.items())

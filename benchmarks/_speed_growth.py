@@ -23,7 +23,7 @@ def epoch(tiny: bool) -> Work:
 
         def measure() -> Measures:
             fitted = embedder(max_epochs=3).fit(X)
-            # The first epoch warms up.
+            # The first epoch is a warm-up.
             return {"s": statistics.median(fitted.net_.history[1:, "dur"])}
 
         return measure
@@ -38,20 +38,20 @@ def epoch(tiny: bool) -> Work:
 
 
 def by_size(title: str, sizes: dict[str, int], measure: Callable[..., Measures], *arguments: Any) -> Work:
-    """Memory that should not grow; each measurement is a process of its own."""
+    """Memory that should not grow; each measurement has its own process."""
     ways: dict[str, Run] = {way: lambda size=size: apart(measure, size, *arguments) for way, size in sizes.items()}
     return Work(title, ways, [spread("MiB", 16)], repeats=3)
 
 
 def fit_memory(epochs: int, n: int) -> Measures:
-    """Measure what `fit` holds at most above its data."""
+    """Measure the peak memory of `fit` in addition to its data."""
     X = table(n)
     embedder(max_epochs=1).fit(X[:512])
     return {"MiB": peak_above(lambda: embedder(max_epochs=epochs).fit(X))}
 
 
 def transform_memory(n: int) -> Measures:
-    """Measure what `transform` holds at most above its data and its result."""
+    """Measure the peak memory of `transform` in addition to its data and result."""
     X = table(n)
     fitted = embedder(max_epochs=0).fit(X[:512])
     fitted.transform(X[:2_048])
@@ -61,7 +61,7 @@ def transform_memory(n: int) -> Measures:
 
 
 def epochs(tiny: bool) -> Work:
-    """The memory of `fit` by the number of epochs; in the first few the allocator still finds its way."""
+    """The memory of `fit` by the number of epochs; during the first few the allocator still adapts."""
     sizes = {f"{n} epochs": n for n in ((1, 2) if tiny else (8, 32, 128))}
     return by_size("memory of `fit` by epochs", sizes, fit_memory, 512 if tiny else 10_000)
 

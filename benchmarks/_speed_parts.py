@@ -1,4 +1,4 @@
-"""What views, losses and `transform` cost beside kornia, torchvision, lightly and the bare encoder."""
+"""Cost of views, losses and `transform`, compared with kornia, torchvision, lightly and the bare encoder."""
 
 import argparse
 import time
@@ -19,7 +19,7 @@ from skclr.views import ImageViews
 CROP_SCALE, JITTER, HUE, JITTERED, GREY = (0.2, 1.0), 0.4, 0.1, 0.8, 0.2
 
 
-# -- views ------------------------------------------------------------------------------------------------
+# -- views --------------------------------------------------------------------------------------------
 
 
 def kornia(mode: str) -> Callable[[Tensor], Tensor]:
@@ -93,7 +93,7 @@ def views(tiny: bool) -> Work:
                 "skclr",
                 ["kornia, crops by slices", "kornia, crops by resampling"],
                 4.5,
-                "skclr against kornia",
+                "skclr relative to kornia",
             ),
             times("views/s", "skclr", ["torchvision per sample"], 25),
         ],
@@ -102,11 +102,11 @@ def views(tiny: bool) -> Work:
     )
 
 
-# -- losses -----------------------------------------------------------------------------------------------
+# -- losses -------------------------------------------------------------------------------------------
 
 
 def nt_xent(tiny: bool) -> Work:
-    """Forward and backward of one loss; each measurement is a process of its own."""
+    """Forward and backward pass of one loss; each measurement has its own process."""
     import losses
 
     n_rows = 128 if tiny else 8_192
@@ -135,7 +135,7 @@ def nt_xent(tiny: bool) -> Work:
 
 
 def kept_memory() -> dict[str, Measures]:
-    """Give the MiB of every pairwise loss by the number of rows, as `losses.py` has measured them."""
+    """Return the MiB of every pairwise loss by the number of rows, as measured by `losses.py`."""
     found: dict[str, Measures] = {}
     for m in saved("losses")["measurements"]:
         if m["library"] == "skclr" and m["rows"] >= 8_192:
@@ -159,11 +159,11 @@ def loss_growth(tiny: bool) -> Work:
     return Work("memory of every pairwise loss by rows, MiB", ways, claims, repeats=1)
 
 
-# -- transform --------------------------------------------------------------------------------------------
+# -- transform ----------------------------------------------------------------------------------------
 
 
 def transform(kind: str, tiny: bool) -> Work:
-    """`transform` of rows or images beside the encoder alone, on samples that lie ready."""
+    """`transform` of rows or images, compared with the encoder alone on samples in memory."""
     n = 64 if tiny else (100_000 if kind == "rows" else 10_000)
     X: np.ndarray = table(n) if kind == "rows" else pictures(n)
     unit = f"{kind}/s"
@@ -189,10 +189,10 @@ def transform(kind: str, tiny: bool) -> Work:
     forwards = {f"bare forward, chunks of {size:,}": bare(size) for size in (64, 256, 1_024, 4_096)}
     ways: dict[str, Run] = {"transform": lambda: timed(lambda: embedder.transform(X)), **forwards}
     if kind == "rows":
-        ways["transform, inputs beside"] = lambda: timed(lambda: beside.transform(X))
+        ways["transform, with inputs"] = lambda: timed(lambda: beside.transform(X))
     return Work(
         f"`transform`, {n:,} {kind}",
         ways,
-        [times(unit, "transform", list(forwards), 0.95, "transform against the fastest bare forward")],
+        [times(unit, "transform", list(forwards), 0.95, "transform relative to the fastest bare forward")],
         settings={kind: n},
     )

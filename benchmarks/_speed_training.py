@@ -1,4 +1,4 @@
-"""What `fit` costs beside lightly, beside cebra and beside loops written by hand."""
+"""Cost of `fit`, compared with lightly, cebra and loops written by hand."""
 
 import time
 from collections.abc import Callable
@@ -34,11 +34,11 @@ def fit(X: Any, unit: str, **params: Any) -> Measures:
     return rate(unit, steps * embedder.batch_size, start)
 
 
-# -- beside lightly ---------------------------------------------------------------------------------------
+# -- lightly ------------------------------------------------------------------------------------------
 
 
 def auto_precision() -> str:
-    """Name what `precision="auto"` is on this machine."""
+    """Return the precision that `precision="auto"` chooses on this machine."""
     dtype = ContrastiveEmbedder(max_epochs=0, device="cpu").fit(pictures(2)).net_.autocast
     return "float32" if dtype is None else str(dtype).removeprefix("torch.")
 
@@ -69,10 +69,10 @@ def simclr(encoder: str, tiny: bool) -> Work:
     size = (64, 1, 32) if tiny else (2_048, 2 if small else 1, 256)
 
     def run(way: Callable[..., Measures], *arguments: Any) -> Run:
-        # A process of its own: no way inherits the heap of the one before.
+        # Its own process, so that no way inherits the heap of the one before.
         return lambda: apart(warmed, way, *size, encoder, *arguments)
 
-    # A ResNet-18 takes so long that the views, with workers or without, are nothing beside it.
+    # For a ResNet-18 the cost of views is negligible, with workers or without.
     workers = (0, 2) if small else (0,)
     documented = {f"lightly, {w} workers": run(lightly, w, None) for w in workers}
     tuned = {
@@ -86,20 +86,20 @@ def simclr(encoder: str, tiny: bool) -> Work:
         f"SimCLR `fit`, {'small CNN' if small else 'ResNet-18'}",
         {f"skclr, {precision}": run(ours, precision) for precision in PRECISIONS} | documented | tuned,
         [
-            times("images/s", "skclr, float32", list(documented), at_float32, "skclr, float32 against lightly"),
-            times("images/s", auto, list(documented), at_auto, f"{auto} (auto) against lightly"),
-            times("images/s", auto, list(tuned), 1.1, f"{auto} (auto) against lightly tuned by hand"),
+            times("images/s", "skclr, float32", list(documented), at_float32, "skclr, float32 relative to lightly"),
+            times("images/s", auto, list(documented), at_auto, f"{auto} (auto) relative to lightly"),
+            times("images/s", auto, list(tuned), 1.1, f"{auto} (auto) relative to lightly tuned by hand"),
         ],
         repeats=4 if small else 2,
         settings=dict(zip(("images", "epochs", "batch_size"), size, strict=True)),
     )
 
 
-# -- beside a bare loop -----------------------------------------------------------------------------------
+# -- bare loop ----------------------------------------------------------------------------------------
 
 
 def bare_loop(X: np.ndarray, ready: Tensor, unit: str, *, premade: bool = False, **params: Any) -> Measures:
-    """Time the framework's own mathematics in the loop that one would write, on samples that lie ready."""
+    """Time the framework's own mathematics in a minimal loop on samples in memory."""
     epochs, size = params["max_epochs"], params["batch_size"]
     net = ContrastiveEmbedder(device="cpu", random_state=0, **params | {"max_epochs": 0}).fit(X).net_
     module, optimizer, maker = net.module_.train(), net.optimizer_, net.view_maker.fit(ready)
@@ -135,21 +135,21 @@ def framework(name: str, tiny: bool) -> Work:
         {
             "fit": lambda: fit(X, "images/s", **params),
             "bare loop": lambda: bare_loop(X, ready, "images/s", **params),
-            "bare loop, views pre-made": lambda: bare_loop(X, ready, "images/s", premade=True, **params),
+            "bare loop, prepared views": lambda: bare_loop(X, ready, "images/s", premade=True, **params),
         },
         [
             times("images/s", "fit", ["bare loop"], 0.95),
-            times("images/s", "fit", ["bare loop, views pre-made"]),
+            times("images/s", "fit", ["bare loop, prepared views"]),
         ],
         settings={"images": n, "batch_size": batch_size, "epochs": epochs, "precision": "auto"},
     )
 
 
-# -- tables -----------------------------------------------------------------------------------------------
+# -- tables -------------------------------------------------------------------------------------------
 
 
 def cebra(X: np.ndarray, n_steps: int, batch_size: int) -> Measures:
-    """Time cebra's `fit` of the network that SimCLR trains on tables, encoder and head, by its own interface."""
+    """Time cebra's `fit` of the encoder and head that SimCLR trains on tables, by cebra's interface."""
     import cebra as peer
 
     class Network(peer.models.Model):
@@ -204,11 +204,11 @@ def tables(tiny: bool) -> Work:
     )
 
 
-# -- half precision ---------------------------------------------------------------------------------------
+# -- half precision -----------------------------------------------------------------------------------
 
 
 def half_precision(tiny: bool) -> Work:
-    """Each kind of data with its default encoder, in float32 and in bfloat16: where is it faster?"""
+    """Each kind of data with its default encoder, in float32 and in bfloat16."""
     rng, n = np.random.default_rng(0), 32 if tiny else 1_024
     words = np.array(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"])
     kinds: dict[str, tuple[Any, dict[str, Any]]] = {

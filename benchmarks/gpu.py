@@ -1,8 +1,9 @@
-"""CIFAR-10 on a machine with a card: how fast is `fit`, and what does a ResNet-18 learn in so many epochs?
+"""CIFAR-10 on a GPU: the speed of `fit`, and the accuracy of a ResNet-18 after a number of epochs.
 
-`speed`: images a second of each framework's `fit` (views included), of its bare step on views that lie ready, and of
-lightly's pipeline where it is installed. `train`: one framework for so many epochs, then kNN and a linear probe; after
-`--seconds` the process ends, and the same call goes on from the last checkpoint. `--smoke` tries both on a few images.
+`speed`: images per second of each framework's `fit` (views included), of its bare step on prepared views, and of
+lightly's pipeline if it is installed. `train`: one framework for a number of epochs, then a k-NN and a linear probe;
+the process ends after `--seconds`, and the same call resumes from the last checkpoint. `--smoke` tries both on a few
+images.
 """
 
 import io
@@ -24,8 +25,8 @@ from torch import Tensor
 from skclr import ContrastiveEmbedder
 
 FIVE = ("simclr", "moco", "byol", "swav", "barlow_twins")
-# Of ResNet-18: solo-learn's online linear probe at 1,000 epochs, and lightly's kNN at 200 (batch 512; the largest value
-# over the epochs).
+# For ResNet-18: solo-learn's online linear probe after 1,000 epochs, and lightly's k-NN after 200 (batch 512; the
+# largest value over the epochs).
 SOLO = {"simclr": 90.74, "moco": 92.94, "byol": 92.58, "swav": 89.17, "barlow_twins": 92.10, "sup_con": 93.82}
 LIGHTLY = {"simclr": 84.8, "moco": 84.7, "byol": 86.8, "swav": 84.2, "barlow_twins": 81.9}
 
@@ -33,7 +34,7 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def images(folder: Path) -> Arrays:
-    """Decode CIFAR-10: (50,000, 32, 32, 3) uint8 and their classes, then 10,000 to test on."""
+    """Decode CIFAR-10: (50,000, 32, 32, 3) uint8 and their classes, then 10,000 test images."""
     from PIL import Image
 
     data = load(folder, "cifar10_jpeg")
@@ -52,7 +53,7 @@ def few_images() -> Arrays:
 
 
 def embedder(framework: str, epochs: int, arguments: Any, **params: Any) -> ContrastiveEmbedder:
-    """A ResNet-18 by SGD, as lightly's and solo-learn's benchmarks have it; "sup_con" is SimCLR with labels."""
+    """A ResNet-18 trained by SGD, as in the benchmarks of lightly and solo-learn; "sup_con" is SimCLR with labels."""
     if framework == "sup_con":
         params |= {"loss": "sup_con", "positives": "labels"}
     return ContrastiveEmbedder(
@@ -67,18 +68,18 @@ def embedder(framework: str, epochs: int, arguments: Any, **params: Any) -> Cont
     )
 
 
-# -- speed ----------------------------------------------------------------------------------------------
+# -- speed --------------------------------------------------------------------------------------------
 
 
 def wait() -> float:
-    """Give the time once the device has done all it was told to."""
+    """Return the time after the device has finished all its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def bare_step(net: Any, size: int, n_steps: int) -> float:
-    """Give images a second of a trained net's framework on views that lie ready on the device."""
+    """Return images per second of a trained net's framework on views in the device's memory."""
     device, module, optimizer = torch.device(net.device), net.module_, net.optimizer_
     views = [torch.rand(size, 3, 32, 32, device=device) for _ in range(2)]
     groups = torch.arange(size, device=device)
@@ -101,7 +102,7 @@ def bare_step(net: Any, size: int, n_steps: int) -> float:
 
 
 def lightly_pipeline(framework: str, X: np.ndarray, size: int, n_steps: int, autocast: torch.dtype | None) -> float:
-    """Give images a second of lightly's transforms, heads and loss around the same encoder, by its own loader."""
+    """Return images per second of lightly's transforms, heads, loss and loader around the same encoder."""
     from _lightly import METHODS, Pictures
 
     from skclr.encoders import ResNet18
@@ -133,7 +134,7 @@ def speed(arguments: Any, X: np.ndarray) -> dict[str, Any]:
         for way in arguments.ways:
             fitted = embedder(framework, arguments.epochs or 4, arguments, compile=way == "compiled").fit(X)
             n_images = len(X) // arguments.batch_size * arguments.batch_size
-            # The first epoch warms up.
+            # The first epoch is a warm-up.
             seconds = statistics.median(fitted.net_.history[1:, "dur"])
             bare = bare_step(fitted.net_, arguments.batch_size, steps)
             row[way] = {"fit": n_images / seconds, "bare step": bare, "ratio": n_images / seconds / bare}
@@ -144,11 +145,11 @@ def speed(arguments: Any, X: np.ndarray) -> dict[str, Any]:
     return rows
 
 
-# -- what is learned --------------------------------------------------------------------------------------
+# -- accuracy -----------------------------------------------------------------------------------------
 
 
 def train(arguments: Any, framework: str, arrays: Arrays) -> dict[str, Any]:
-    """Train for the epochs asked for, from the last checkpoint on."""
+    """Train for the given number of epochs, resuming from the last checkpoint."""
     run = f"{framework}_{arguments.epochs}_{arguments.batch_size}_{arguments.seed}"
     fitted = embedder(
         framework,
@@ -174,9 +175,9 @@ def main() -> None:
     options.add_argument("--epochs", type=int, help="200 to train, 4 to measure speed")
     options.add_argument("--batch-size", type=int, default=512)
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--seconds", type=int, default=540, help="after which the process ends; 0 is never")
+    options.add_argument("--seconds", type=int, default=540, help="after which the process ends; 0 means never")
     options.add_argument("--checkpoints", type=Path, default=Path("data/checkpoints"))
-    options.add_argument("--smoke", action="store_true", help="a few random images, in a minute without a card")
+    options.add_argument("--smoke", action="store_true", help="a few random images, in a minute without a GPU")
     arguments = options.parse_args()
     if arguments.smoke:
         arguments.batch_size, arguments.epochs = 64, 2

@@ -1,8 +1,8 @@
-"""What does `fit` cost beside a bare torch loop that does the same mathematics?
+"""The speed of `fit`, compared with a bare torch loop of the same mathematics.
 
-The bare loop is what one would write by hand: tensors ready in memory, the same encoder, head, views and
-optimiser, NT-Xent as a cross-entropy. It runs twice: making its views as it goes, and with all views made before
-the clock starts. Fits and loops alternate in one process; the ratio is of the medians.
+The bare loop is what you would write by hand: tensors in memory, the same encoder, head, views and optimiser, NT-Xent
+as a cross-entropy. It runs twice: generating views on the fly, and with all views prepared before the clock starts.
+Fits and loops alternate in one process; ratios are of the medians.
 
 `--against PATH` compares `fit` with that of another checkout instead, in alternating pairs of processes.
 """
@@ -30,7 +30,7 @@ TEMPERATURE = 0.5
 
 
 def nt_xent(z: Tensor) -> Tensor:
-    """NT-Xent of two views stacked, by its formula."""
+    """Return NT-Xent of two stacked views, by its formula."""
     z = F.normalize(z)
     scores = (z @ z.T / TEMPERATURE).fill_diagonal_(-torch.inf)
     n = len(z) // 2
@@ -38,7 +38,7 @@ def nt_xent(z: Tensor) -> Tensor:
 
 
 class Case:
-    """Data, and the same network and views for the bare loop."""
+    """A data set, with the same network and views for the bare loop."""
 
     def __init__(self, name: str, X: np.ndarray, epochs: int) -> None:
         self.name, self.X, self.epochs = name, X, epochs
@@ -59,13 +59,13 @@ class Case:
         self.ready = ready
 
     def view_batches(self) -> list[Tensor]:
-        """Make the views of one epoch."""
+        """Return the views of one epoch."""
         generator = torch.Generator().manual_seed(0)
         rows = torch.randperm(len(self.ready)).split(BATCH_SIZE)[: len(self.ready) // BATCH_SIZE]
         return [torch.cat(self.views(self.ready[r], r, generator)) for r in rows]
 
     def fit(self) -> float:
-        """Time `fit`; gives samples a second."""
+        """Time `fit` and return samples per second."""
         embedder = ContrastiveEmbedder(
             **self.parts,
             max_epochs=self.epochs,
@@ -79,7 +79,7 @@ class Case:
         return self.rate(start)
 
     def bare(self, *, premade: bool) -> float:
-        """Time the bare loop; gives samples a second."""
+        """Time the bare loop and return samples per second."""
         optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
         generator = torch.Generator().manual_seed(0)
         batches = self.view_batches() if premade else []
@@ -94,7 +94,7 @@ class Case:
         return self.rate(start)
 
     def rate(self, start: float) -> float:
-        """Give samples a second since start."""
+        """Return samples per second since start."""
         return self.epochs * (len(self.X) // BATCH_SIZE) * BATCH_SIZE / (time.perf_counter() - start)
 
 
@@ -102,9 +102,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--repeats", type=int, default=9)
     options.add_argument("--threads", type=int, default=2)
-    options.add_argument(
-        "--against", type=Path, metavar="PATH", help="a checkout of another commit to run in pairs with"
-    )
+    options.add_argument("--against", type=Path, metavar="PATH", help="another checkout to compare with")
     options.add_argument("--pairs", type=int, default=15, help="with --against")
     options.add_argument(
         "--smoke", action="store_true", help="with --against: a few samples, and no results are written"
@@ -129,7 +127,7 @@ def main() -> None:
         runs: dict[str, Callable[[], float]] = {
             "fit": case.fit,
             "bare loop": lambda case=case: case.bare(premade=False),
-            "bare loop, views pre-made": lambda case=case: case.bare(premade=True),
+            "bare loop, prepared views": lambda case=case: case.bare(premade=True),
         }
         for run in runs.values():
             run()  # warm up

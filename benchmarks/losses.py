@@ -1,8 +1,8 @@
-"""What do pairwise losses cost in time and memory, forward and backward, and what do others' cost?
+"""Time and memory of pairwise losses, forward and backward, compared with other libraries.
 
-Two views of N samples are 2N rows of width 128. Each measurement is a process of its own: the peak of its memory over
-what it held once the rows were made, and the median time. A measurement that would need more than `--memory`, or
-longer than `--timeout`, is given up and says so.
+Two views of N samples are 2N rows of width 128. Each measurement has its own process: the peak memory minus the memory
+after the rows were created, and the median time. Measurements that need more than `--memory` or `--timeout` are stopped
+and reported as such.
 """
 
 import argparse
@@ -30,7 +30,7 @@ MEBIBYTE = 2**20
 
 
 class Plain:
-    """The losses as one would write them down: the whole matrix at once."""
+    """Straightforward implementations of the losses, with the whole matrix at once."""
 
     def __init__(self, embeddings: Tensor, groups: Tensor, temperature: float) -> None:
         unit = F.normalize(embeddings)
@@ -69,7 +69,7 @@ class Plain:
 
 
 def plain_nt_xent(embeddings: Tensor, groups: Tensor) -> Tensor:
-    """NT-Xent of two views as the cross-entropy that one writes first."""
+    """Return NT-Xent of two views as a plain cross-entropy."""
     unit = F.normalize(embeddings)
     logits = (unit @ unit.T / 0.2).fill_diagonal_(-torch.inf)
     n = len(unit) // 2
@@ -119,7 +119,7 @@ PEERS = ("lightly", "pytorch-metric-learning")
 
 
 def measure(result: Connection, library: str, name: str, n_rows: int, arguments: argparse.Namespace) -> None:
-    """Send the seconds and the MiB of one loss at one size, or why there are none."""
+    """Send the seconds and MiB of one loss at one size, or why they could not be measured."""
     torch.set_num_threads(arguments.threads)
     loss = LIBRARIES[library][0](name)
 
@@ -134,7 +134,7 @@ def measure(result: Connection, library: str, name: str, n_rows: int, arguments:
         embeddings = torch.randn(n, WIDTH, generator=generator).requires_grad_()
         return embeddings, torch.arange(n // 2).repeat(2)
 
-    step(*rows(64))  # what is loaded at the first call is no cost of a size
+    step(*rows(64))  # the first call loads code, which does not depend on the size
     batch = rows(n_rows)
     before = memory("VmRSS")
     limit = int((memory("VmData") + arguments.memory * 1024) * MEBIBYTE)
@@ -153,7 +153,7 @@ def measure(result: Connection, library: str, name: str, n_rows: int, arguments:
 
 
 def measure_apart(library: str, name: str, n_rows: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run `measure` in a process of its own."""
+    """Run `measure` in its own process."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=measure, args=(sender, library, name, n_rows, arguments))
@@ -184,11 +184,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, nargs="+", default=[2_048, 8_192, 32_768, 65_536])
     options.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
-    options.add_argument("--losses", nargs="+", help="names as the table shows them; all by default")
+    options.add_argument("--losses", nargs="+", help="names as in the table; default: all")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--repeats", type=int, default=7)
-    options.add_argument("--enough", type=float, default=20.0, help="seconds after which no step is repeated")
-    options.add_argument("--timeout", type=float, default=900.0, help="seconds after which a measurement is given up")
+    options.add_argument("--enough", type=float, default=20.0, help="seconds after which steps are not repeated")
+    options.add_argument("--timeout", type=float, default=900.0, help="seconds after which a measurement is stopped")
     options.add_argument("--memory", type=float, default=18.0, help="GiB that a step may take")
     arguments = options.parse_args()
 
@@ -209,7 +209,7 @@ def main() -> None:
                 measurements.append({"library": library, "loss": name, "rows": n_rows, **result})
                 print(f"{cell(result):>24}", end="", flush=True)
             print()
-            # Row by row: a run that is cut off keeps what it has.
+            # After each row, so that an interrupted run keeps its results.
             write("losses", {"width": WIDTH, **settings, "measurements": measurements}, packages)
 
 

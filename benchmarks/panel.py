@@ -1,9 +1,9 @@
-"""Does it help, and where does it harm? A hundred data sets of five kinds, beside the cheap things a user would do.
+"""On which data does it help? A hundred data sets of five kinds, compared with baselines that a user could try instead.
 
-Every representation is fitted on the training rows without labels; a logistic regression learns from 1, 5 and 20 labels
-a class, in ten draws, and from all. Baselines are computed once; what a killed run had finished is kept. Without
-`--idea` the whole panel is measured; an idea is a line of CONFIGURATIONS in _panel_rows.py, judged on the dev half of
-its kinds with one seed.
+Every representation is fitted to the training rows without labels; a logistic regression learns from 1, 5 and 20 labels
+per class, in ten draws, and from all labels. Baselines are computed once; an interrupted run keeps finished results.
+Without `--idea` the whole panel is measured; an idea is a line of CONFIGURATIONS in _panel_rows.py, evaluated on the
+dev half of its kinds with one seed.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from _panel_rows import BASELINES, CONFIGURATIONS, TREES, configured, missing_pa
 from _panel_tables import markdown, rows_of_kind, summary
 from joblib import Parallel, delayed
 
-# Part of what results are kept by: raise it when draws, scaling, penalties or baselines change.
+# Results of other protocols are not reused: raise it if draws, scaling, penalties or baselines change.
 PROTOCOL = 1
 WHOLE = (*BASELINES, *TREES, "untrained encoder", "embedding")
 SMOKE = ("raw", "random kernels", "TF-IDF", "smoke")
 
 
 class Store:
-    """Results of a file, by set and source, written after each; those of other data or another protocol are dropped."""
+    """Results in a file, by set and source, written after each; those of other data or protocols are dropped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Store:
         self.write()
 
     def write(self) -> None:
-        """Write one line a set, and replace the file at once."""
+        """Write one line per set, and replace the file atomically."""
         head = json.dumps({"benchmark": "panel", **surroundings(), "protocol": PROTOCOL}, indent=2)
         lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(self.sets[name])}" for name in sorted(self.sets))
         part = self.path.with_suffix(".part")
@@ -123,7 +123,7 @@ def averaged(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def tasks(entries: list[Entry], sources: list[str], stores: dict[str, Store], n_seeds: int) -> list[tuple[Entry, str]]:
-    """Return what is not measured yet, set by set, small ones first: a run that is stopped has finished most."""
+    """Return the open measurements, small sets first, so that an interrupted run has finished most of them."""
     found = []
     for entry in entries:
         if applicable := [source for source in sources if entry.kind in kinds_of(source)]:
@@ -151,8 +151,8 @@ def stores_of(sources: list[str], folder: Path, tag: str) -> dict[str, Store]:
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--data", type=Path, help="folder of the data sets, with ucr/ and keel/ in it")
-    where.add_argument("--smoke", action="store_true", help="tiny sets and one epoch, in seconds; keeps no results")
+    where.add_argument("--data", type=Path, help="folder of the data sets, which contains ucr/ and keel/")
+    where.add_argument("--smoke", action="store_true", help="tiny sets and one epoch, in seconds; saves no results")
     parser.add_argument("--half", choices=("dev", "other", "all"), help="default: all, and dev with --idea")
     parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--sets", nargs="+", help="names of sets, such as ucr/Wine")
@@ -170,7 +170,7 @@ def options() -> argparse.ArgumentParser:
 
 
 def chosen(arguments: argparse.Namespace, half: str) -> list[Entry]:
-    """Return the sets that were asked for."""
+    """Return the selected sets."""
     if arguments.smoke:
         return smoke_catalogue()
     entries = [e for e in catalogue(arguments.data) if e.kind in arguments.kind and half in (*e.halves, "all")]
@@ -179,7 +179,7 @@ def chosen(arguments: argparse.Namespace, half: str) -> list[Entry]:
 
 
 def report(folder: Path, half: str) -> dict[str, Any]:
-    """Print the tables of a half, draw the ranks on all sets at 5 labels, and return what was found."""
+    """Print the tables of a half, draw the ranks on all sets at 5 labels, and return the results."""
     result = summary(folder)
     print(markdown(result, half))
     for kind in result["kinds"]:
@@ -211,7 +211,7 @@ def main() -> None:
     for number, (entry, source, facts, rows) in enumerate(parallel(delayed(measure)(*t, n_seeds) for t in left), 1):
         stores[source].add(entry, source, facts, rows)
         fit_s, judge_s = max(row["fit_s"] for row in rows.values()), sum(row["judge_s"] for row in rows.values())
-        print(f"{number}/{len(left)} {entry.name}: {source}, fit {fit_s:.0f} s, judged {judge_s:.0f} s", flush=True)
+        print(f"{number}/{len(left)} {entry.name}: {source}, fit {fit_s:.0f} s, evaluation {judge_s:.0f} s", flush=True)
     result = report(arguments.results, half)
     if arguments.results == RESULTS / "panel":
         save("panel", surroundings() | {"rows_left_out": missing} | result | {"published": published(arguments.data)})

@@ -1,8 +1,9 @@
-"""CIFAR-10 without labels: what do the frameworks learn, beside the baselines and beside lightly's own parts?
+"""CIFAR-10 without labels: what the frameworks learn, compared with baselines and with lightly's own parts.
 
-One small encoder, one number of epochs and one optimiser for all; each framework at its own recipe, and lightly's loss,
-heads and transforms at the same. Two judges of the frozen features: a linear probe whose penalty is chosen on a fifth
-of the training images, and a weighted nearest-neighbour vote. Then the losses of SimCLR's table 4, under SimCLR.
+All have the same small encoder, number of epochs and optimiser; each framework has its own recipe, which lightly's
+loss, heads and transforms share. The frozen features are evaluated by a linear probe, whose penalty is chosen on a
+fifth of the training images, and by a weighted vote of nearest neighbours. Then the losses of SimCLR's table 4, with
+SimCLR.
 """
 
 import json
@@ -24,11 +25,11 @@ from skclr.frameworks import FRAMEWORKS, Supervised
 
 BATCH_SIZE = 256
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-# Seeds of what no other row is held against: the table of losses, and float32.
+# Seeds of rows that are not compared with lightly: the table of losses, and float32.
 SIDE_SEEDS = 2
 
 FIVE = ("simclr", "moco", "byol", "swav", "barlow_twins")
-# At lightly's default, which is the paper's for CIFAR-10.
+# lightly's default, which is the paper's for CIFAR-10.
 WARM = "simclr, temperature 0.5"
 SUPERVISED = {"positives": "labels"}
 OURS: dict[str, dict[str, Any]] = {
@@ -60,7 +61,7 @@ Scores = dict[str, float]
 
 
 def judge(train: np.ndarray, y: np.ndarray, test: np.ndarray, y_test: np.ndarray) -> Scores:
-    """Give the accuracy of both judges."""
+    """Return the accuracy of both probes."""
     return {
         "linear": linear_probe(train, y, test, y_test, penalties=PENALTIES),
         "knn": knn_probe(train, y, test, y_test),
@@ -139,7 +140,7 @@ def measurements(epochs: int, precision: str, n_seeds: int, peers: bool) -> list
 
 
 def summarize(scores: list[Scores]) -> dict[str, Any]:
-    """Give the mean, the spread and every value of what was measured with several seeds."""
+    """Return mean, standard deviation and all values of measurements with several seeds."""
     summary: dict[str, Any] = {}
     for key in scores[0]:
         values = [score[key] for score in scores]
@@ -149,7 +150,7 @@ def summarize(scores: list[Scores]) -> dict[str, Any]:
 
 
 def before(name: str, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the tables that were measured with the same settings before."""
+    """Return the tables measured before with the same settings."""
     path = RESULTS / f"{name}.json"
     record = json.loads(path.read_text()) if path.exists() else {}
     same = all(record.get(key) == value for key, value in settings.items())
@@ -170,16 +171,16 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=15)
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16"))
-    options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of sharing the cores")
-    options.add_argument("--cache", type=Path, help="folder that keeps finished measurements, to go on after a stop")
+    options.add_argument("--jobs", type=int, default=2, help="measurements at a time, which share the cores")
+    options.add_argument("--cache", type=Path, help="folder for finished measurements, to resume an interrupted run")
     options.add_argument("--only", nargs="+", help="tables to measure: baselines skclr losses precision lightly")
-    options.add_argument("--rows", nargs="+", help="rows of them to measure; what is not measured stays as it was")
+    options.add_argument("--rows", nargs="+", help="rows of them to measure; others stay as they are")
     arguments = options.parse_args()
     data = load(arguments.data, "cifar10_12k")
     arrays = [data[key] for key in ("X_train", "y_train", "X_test", "y_test")]
     peers = find_spec("lightly") is not None
     if not peers:
-        print("lightly is not installed: its rows are left out")
+        print("lightly is not installed; its rows are left out")
     listed = measurements(arguments.epochs, arguments.precision, arguments.seeds, peers)
     listed = [entry for entry in listed if not arguments.only or entry[0] in arguments.only]
     listed = [entry for entry in listed if not arguments.rows or entry[1] in arguments.rows]

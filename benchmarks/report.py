@@ -1,7 +1,7 @@
-"""Whether a report of 20,000 rows can be used: its size, its time, and how fluid its map is in Chromium without a GPU.
+"""A report of 20,000 rows: its size, the time to write it, and how fluid its map is in Chromium without a GPU.
 
-Beside the time between two frames stands what an event costs the page's thread of the processor, which others on the
-machine do not change.
+In addition to the time between two frames, the processor time per event is measured, which does not depend on other
+work on the machine.
 """
 
 import shutil
@@ -46,7 +46,7 @@ def table(options: Any) -> tuple[Any, np.ndarray]:
 
 
 def images(options: Any) -> tuple[np.ndarray, np.ndarray]:
-    """CIFAR-10's, some of them twice with noise."""
+    """Return images of CIFAR-10, some of them twice with noise."""
     cifar = _common.load(options.data, "cifar10_12k")
     X = np.concatenate([cifar["X_train"], cifar["X_test"]])
     rows = np.random.default_rng(0).permutation(np.arange(N_ROWS) % len(X))
@@ -67,7 +67,7 @@ def start(folder: str) -> webdriver.Chrome:
 
 
 class Mouse:
-    """Moves over the map of an open report."""
+    """A mouse over the map of an open report."""
 
     def __init__(self, browser: webdriver.Chrome) -> None:
         self.browser = browser

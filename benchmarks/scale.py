@@ -1,10 +1,10 @@
-"""What do several ranks, chunks and data on disk cost, and do they change the result?
+"""Cost of several ranks, chunks and data on disk, and whether they change the result.
 
-Weak and strong scaling on one and two processes of one thread each, operations of a step and bytes that a rank gives to
-be gathered and averaged beside what docs/scaling.rst says of them, peak memory against the batch size with and without
-chunks, training from a memory map against training from memory, and the largest difference between several ranks and
-one in float64, by case of tests/ranks/on_ranks.py.
-Each measurement is a process of its own: `python benchmarks/scale.py --child NAME VALUES` prints its numbers.
+Weak and strong scaling on one and two processes of one thread each; operations of a step, and the bytes per rank that
+are gathered and averaged, compared with the formulas in docs/scaling.rst; peak memory by batch size with and without
+chunks; training from a memory map compared with training from memory; and the largest difference between several ranks
+and one in float64, by case of tests/ranks/on_ranks.py. Each measurement has its own process: `python
+benchmarks/scale.py --child NAME VALUES` prints its numbers.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 
-# -- measured in processes of their own -----------------------------------------------------------
+# -- measurements, each in its own process ------------------------------------------------------------
 
 
 def images(n: int, side: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def fit(X: Any, framework: str = "simclr", **params: Any) -> ContrastiveEmbedder
 
 
 def speed(batch_size: int) -> dict[str, float]:
-    """Give seconds a step, the median epoch of 8 steps but for the first, and what the messages take alone."""
+    """Return seconds per step (median epoch of 8 steps, without the first), and the time of the messages alone."""
     with counted() as counts:
         embedder = fit(images(8 * batch_size, 32), batch_size=batch_size, max_epochs=4)
     return {
@@ -60,7 +60,7 @@ def speed(batch_size: int) -> dict[str, float]:
 
 @contextmanager
 def counted() -> Iterator[dict[str, int]]:
-    """Count the messages of this rank, and the bytes that it puts into them to be gathered and averaged."""
+    """Count the messages of this rank, and the bytes that it gathers and averages."""
     counts = {"messages": 0, "gathered": 0, "averaged": 0}
 
     def counting(function: Any, what: str, place: int) -> Any:
@@ -99,11 +99,11 @@ def n_weights(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-# Of the loss of two views: operations, and bytes that a rank gives to be gathered and to be averaged.
+# Loss of two views: operations, and bytes per rank that are gathered and averaged.
 # d: width of the projections, b and B: samples on a rank and in the batch, q: rows of the queue, K: prototypes.
 LOSSES: dict[str, Callable[..., tuple[int, int, int]]] = {
     "simclr": lambda d, b, B, q, K: (24 * d * b * B, 8 * b * d, 8 * B * d),
-    # Keys have no gradient, and are gathered for the loss and for the queue.
+    # Keys have no gradient; they are gathered for the loss and for the queue.
     "moco": lambda d, b, B, q, K: (8 * d * b * (B + q), 16 * b * d, 0),
     "nnclr": lambda d, b, B, q, K: (8 * d * b * B + 4 * d * b * q, 12 * b * d, 8 * B * d),
     "barlow_twins": lambda d, b, B, q, K: (6 * d * d * b, 0, 8 * d * d),
@@ -114,7 +114,7 @@ LOSSES: dict[str, Callable[..., tuple[int, int, int]]] = {
 
 
 def model(framework: str, module: Any, forward: int, b: int, n_ranks: int) -> dict[str, int]:
-    """Give what docs/scaling.rst says of a step of two views, of which an encoder's forward pass takes `forward`."""
+    """Return the costs by docs/scaling.rst of a step of two views; the forward pass of the encoder costs `forward`."""
     sizes = {name: p.default for name, p in inspect.signature(FRAMEWORKS[framework]).parameters.items()}
     loss = LOSSES.get(framework, lambda *_: (0, 0, 0))(
         sizes["projection_dim"], b, n_ranks * b, sizes.get("queue_size"), sizes.get("n_prototypes")
@@ -130,9 +130,9 @@ def model(framework: str, module: Any, forward: int, b: int, n_ranks: int) -> di
 
 
 def sent(framework: str) -> dict[str, dict[str, int]]:
-    """Give the operations of one step of 128 samples a rank, and the bytes that the rank puts into collectives."""
+    """Return the operations of one step of 128 samples per rank, and the bytes that a rank puts into collectives."""
     with counted() as counts, FlopCounterMode(display=False) as step:
-        # The model counts 4 bytes a number.
+        # The model counts 4 bytes per number.
         settings = {"batch_size": 256, "max_epochs": 1, "precision": "float32"}
         module = fit(images(256, 16), framework, **settings).net_.module_
     with FlopCounterMode(display=False) as forward, torch.no_grad():
@@ -144,10 +144,10 @@ def sent(framework: str) -> dict[str, dict[str, int]]:
 
 
 def memory(batch_size: int, chunk_size: int) -> dict[str, float]:
-    """Give by how much one step of a ResNet-18 raises the peak of the resident memory."""
+    """Return the increase of the peak resident memory by one step of a ResNet-18."""
     torch.set_num_threads(2)
     X = images(batch_size, 8)
-    # What the first step of a process brings along.
+    # Memory that the first step of a process needs in any case.
     common = {"encoder": "resnet18", "max_epochs": 1, "chunk_size": chunk_size or None}
     fit(X[:64], batch_size=64, **common)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -158,9 +158,9 @@ def memory(batch_size: int, chunk_size: int) -> dict[str, float]:
 
 
 def storage(path: str, mapped: int) -> dict[str, float]:
-    """Give samples a second, in the median of three epochs, and the peak of the resident memory.
+    """Return samples per second (median of three epochs) and the peak of the resident memory.
 
-    Little is computed for each byte: a small network over rows of 32 KiB.
+    A small network on rows of 32 KiB computes little for each byte that is read.
     """
     X = np.load(path, mmap_mode="r" if mapped else None)
     params = {"modality": "tabular", "views": "masking", "encoder": "mlp", "encoder_params": {"width": 64}}
@@ -178,7 +178,7 @@ CHILDREN = {"speed": speed, "sent": sent, "memory": memory, "storage": storage}
 
 
 def child(name: str, *values: Any, n_ranks: int = 1) -> dict[str, Any]:
-    """Run a measurement in new processes; give rank 0's numbers."""
+    """Run a measurement in new processes and return the numbers of rank 0."""
     from tests.ranks.on_ranks import free_port
 
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(n_ranks)}
@@ -199,11 +199,11 @@ def child(name: str, *values: Any, n_ranks: int = 1) -> dict[str, Any]:
     return result
 
 
-# -- what is compared -----------------------------------------------------------------------------
+# -- comparison ---------------------------------------------------------------------------------------
 
 
 def measure_equality() -> dict[str, dict[str, float]]:
-    """Give the largest difference of losses, gradients and weights between several ranks and one, in float64."""
+    """Return the largest difference of losses, gradients and weights between several ranks and one, in float64."""
     from tests.ranks import on_ranks as ranks
 
     differences: dict[str, dict[str, float]] = {}
@@ -226,7 +226,7 @@ def measure_storage(gigabytes: float, mapped: list[int]) -> list[dict[str, Any]]
         path = Path(folder) / "rows.npy"
         n_pieces = int(gigabytes * 32)
         header = {"descr": "<f8", "fortran_order": False, "shape": (n_pieces * 1024, 4096)}
-        # Not by a map: the peak that a new process begins with is its parent's.
+        # Not by a map, since a new process inherits the peak of its parent.
         with path.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for _ in range(n_pieces):
@@ -238,10 +238,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--child", nargs="+", help="one measurement and its values")
     options.add_argument("--batch-sizes", type=int, nargs="+", default=[512, 1024, 2048])
-    options.add_argument("--largest", type=int, default=16_384, help="batch that is trained in chunks alone")
-    options.add_argument("--gigabytes", type=float, default=1, help="size of a file that memory holds too")
-    options.add_argument("--largest-gigabytes", type=float, default=0, help="size of one that is only mapped")
-    options.add_argument("--only", nargs="+", help="parts of the result; the others stay as they were")
+    options.add_argument("--largest", type=int, default=16_384, help="batch that is trained in chunks only")
+    options.add_argument("--gigabytes", type=float, default=1, help="size of a file that also fits into memory")
+    options.add_argument("--largest-gigabytes", type=float, default=0, help="size of a file that is only mapped")
+    options.add_argument("--only", nargs="+", help="parts of the result; others stay as they are")
     arguments = options.parse_args()
     if arguments.child:
         name, *values = arguments.child

@@ -1,9 +1,9 @@
-"""Without labels, which measure ranks models as a linear probe does?
+"""Which score without labels ranks models as a linear probe does?
 
 26 configurations on two data sets: temperatures, frameworks, strengths of views, epochs. Each is trained without
-labels; every measure looks at the held-out samples, without theirs, those of two views once by the configuration's own
-views and once by the default ones; a linear probe, which has all labels or 10 a class, is what they should agree with.
-Agreement is Spearman's rank correlation over the configurations.
+labels. Every score is computed on held-out samples without labels; scores of two views are computed with the
+configuration's own views and with the default views. The reference is a linear probe with all labels or 10 per class;
+agreement is the Spearman correlation over the configurations.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ LABELS, N_DRAWS = 10, 5
 TEMPERATURES = (0.05, 0.1, 0.2, 0.5, 1.0)
 FRAMEWORKS = ("moco", "byol", "swav", "barlow_twins")
 
-# The measures, and -1 where less is better.
+# The scores; -1 if less is better.
 OF_ONE: dict[str, tuple[Callable[[np.ndarray], float], int]] = {
     "uniformity": (uniformity, -1),
     "effective_rank": (effective_rank, 1),
@@ -91,7 +91,7 @@ SETS: dict[str, tuple[Callable[[Path], tuple[np.ndarray, ...]], dict[str, Params
 
 
 def configurations(views: dict[str, Params], epochs: int) -> dict[str, Params]:
-    """List the grid."""
+    """Return the configurations."""
     listed: dict[str, Params] = {
         f"simclr, temperature {t:g}, {name} views": {
             "loss_params": {"temperature": t},
@@ -115,7 +115,7 @@ def configurations(views: dict[str, Params], epochs: int) -> dict[str, Params]:
 
 
 def learn(params: Params, X: np.ndarray, X_test: np.ndarray) -> dict[str, Any]:
-    """Fit one configuration and embed what probes and measures look at."""
+    """Fit one configuration and return the embeddings for probes and scores."""
     embedder = ContrastiveEmbedder(batch_size=128, random_state=0, **params).fit(X)
     shown = ContrastiveEmbedder(max_epochs=0).fit(X).make_views(X_test)
     return {
@@ -128,7 +128,7 @@ def learn(params: Params, X: np.ndarray, X_test: np.ndarray) -> dict[str, Any]:
 
 
 def measure(learned: dict[str, Any], y: np.ndarray, y_test: np.ndarray) -> dict[str, float]:
-    """Probe one configuration with labels and measure it without."""
+    """Return the probes, with labels, and the scores, without labels, of one configuration."""
     train, test = learned["train"], learned["test"]
     few = [linear_probe(train[rows], y[rows], test, y_test) for rows in draw_labels(y, LABELS, N_DRAWS)]
     values = {"probe, all labels": linear_probe(train, y, test, y_test), "probe, 10 labels": float(np.mean(few))}
@@ -141,7 +141,7 @@ def measure(learned: dict[str, Any], y: np.ndarray, y_test: np.ndarray) -> dict[
 
 
 def agreement(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Give Spearman's correlation of every measure with both probes."""
+    """Return the Spearman correlation of every score with both probes."""
     columns = {name: np.array([row[name] for row in rows.values()]) for name in next(iter(rows.values()))}
     probes = [name for name in columns if name.startswith("probe")]
     return {
@@ -153,7 +153,7 @@ def agreement(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--cache", type=Path, help="folder that keeps finished fits, to go on after a stop")
+    options.add_argument("--cache", type=Path, help="folder for finished fits, to resume an interrupted run")
     arguments = options.parse_args()
     results = {}
     cached = Memory(arguments.cache, verbose=0).cache(learn)
@@ -164,7 +164,7 @@ def main() -> None:
             rows[label] = measure(cached({**params, **configuration}, X, X_test), y, y_test)
             print(f"{name}: {label:42} {rows[label]['probe, all labels']:.3f}", flush=True)
         agreed = agreement(rows)
-        # JSON knows no NaN, which an untrained encoder has for its loss.
+        # JSON has no NaN, the loss of an untrained encoder.
         rows = {label: {key: v for key, v in row.items() if v == v} for label, row in rows.items()}
         results[name] = {"epochs": epochs, "configurations": rows, "spearman": agreed}
         for key, row in results[name]["spearman"].items():

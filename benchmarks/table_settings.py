@@ -1,7 +1,7 @@
-"""Which settings serve tables? Chosen on training rows held out of the fit: the test rows are not looked at.
+"""Which settings suit tables? They are chosen on held-out training rows; the test rows are not used.
 
-For each set a quarter of its training rows is kept back. The classifier has 10 labels a class of the rest, in 20 draws,
-and the standardised inputs, alone and with the embedding beside them; shown is what the embedding adds.
+A quarter of the training rows of each set is held out. The classifier learns from 10 labels per class of the others, in
+20 draws, on the standardised inputs alone and with the embedding; the result is what the embedding adds.
 """
 
 import time
@@ -45,7 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def gains(X: Any, y: np.ndarray, params: dict[str, Any]) -> dict[str, Any]:
-    """Fit on three quarters, and score what the embedding adds to the inputs on the rest, draw by draw."""
+    """Fit on three quarters, and return what the embedding adds to the inputs on the rest, draw by draw."""
     rows, held = train_test_split(np.arange(len(y)), test_size=0.25, random_state=0, stratify=y)
     embedder = ContrastiveEmbedder(random_state=0, **params)
     start = time.process_time()

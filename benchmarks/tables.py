@@ -1,4 +1,7 @@
-"""Write the tables of the READMEs, between their names' markers, and of the documentation from benchmarks/results/."""
+"""Write the numbers of READMEs and documentation from benchmarks/results/.
+
+Tables of the READMEs are written between the markers of their names, tables of the documentation as .csv files.
+"""
 
 import json
 import re
@@ -15,7 +18,7 @@ PAGES = (HERE.parent / "README.md", HERE / "README.md")
 
 
 def few_labels(result: dict[str, Any]) -> str:
-    """MNIST, by what the classifier is given."""
+    """MNIST, by features."""
     rows = ["| features | as they are | standardised |", "| --- | --- | --- |"]
     for name, kinds in result["accuracy"].items():
         cells = " | ".join(f"{100 * s['mean']:.1f} ± {100 * s['std']:.1f} %" for s in kinds.values())
@@ -31,9 +34,9 @@ def few_labels(result: dict[str, Any]) -> str:
 
 
 def loop(result: dict[str, Any]) -> str:
-    """Speed of fit beside the bare loop."""
+    """Speed of fit, compared with the bare loop."""
     rows = [
-        "| case | `fit`, samples/s | of a bare torch loop | of one with its views pre-made |",
+        "| case | `fit`, samples/s | relative to a bare torch loop | relative to one with prepared views |",
         "| --- | --- | --- | --- |",
     ]
     for name, case in result["cases"].items():
@@ -47,7 +50,7 @@ def percent(summary: dict[str, Any]) -> str:
 
 
 def quality(result: dict[str, Any]) -> str:
-    """CIFAR-10: frameworks beside baselines and lightly's parts."""
+    """CIFAR-10: frameworks, baselines and lightly's parts."""
     tables = result["tables"]
     peers = tables.get("lightly", {})
     rows = [
@@ -60,12 +63,12 @@ def quality(result: dict[str, Any]) -> str:
             beside = f"{percent(peer['linear'])} | {percent(peer['knn'])}" if peer else " | "
             seconds = f"{row['seconds']['mean']:.0f}" if "seconds" in row else ""
             rows.append(f"| {name} | {percent(row['linear'])} | {percent(row['knn'])} | {beside} | {seconds} |")
-    rows += ["", f"{result['epochs']} epochs, {result['seeds']} seeds, {result['precision']} unless said."]
+    rows += ["", f"{result['epochs']} epochs, {result['seeds']} seeds, {result['precision']} unless noted."]
     return "\n".join(rows)
 
 
 def quality_losses(result: dict[str, Any]) -> str:
-    """The losses of SimCLR's table 4 under SimCLR."""
+    """The losses of SimCLR's table 4, with SimCLR."""
     measured, paper = result["tables"]["losses"], result["paper_of_losses"]
     rows = ["| loss | linear probe, % | kNN, % | the paper's linear probe, % |", "| --- | --- | --- | --- |"]
     for name, row in sorted(measured.items(), key=lambda item: item[1]["linear"]["mean"]):
@@ -91,7 +94,7 @@ def accuracy_or_correlation(row: dict[str, Any]) -> str:
 
 
 def modalities(result: dict[str, Any]) -> str:
-    """Each kind of data: what a classifier makes of the features, with few labels and with all."""
+    """Each kind of data: accuracy on the features, with few labels and with all."""
     lines = []
     for kind, sets in result["kinds"].items():
         labels = list(dict.fromkeys(label for measured in sets.values() for label in measured["rows"]))
@@ -108,7 +111,7 @@ def modalities(result: dict[str, Any]) -> str:
 
 
 def faults(result: dict[str, Any]) -> str:
-    """What was injected, what survived and what was lost."""
+    """Faults injected, survived and lost."""
     rows = ["| fault | injected | survived | lost |", "| --- | --- | --- | --- |"]
     for section in result["sections"].values():
         for name, row in section["faults"].items():
@@ -117,7 +120,7 @@ def faults(result: dict[str, Any]) -> str:
 
 
 def search(result: dict[str, Any]) -> str:
-    """How fast a grid search is on one job and on two."""
+    """Speed of a grid search with one job and with two."""
     measured = result["sections"]["search"]["measured"]
     rows = ["| search | seconds, median | all | speed |", "| --- | --- | --- | --- |"]
     for name, seconds in measured["seconds"].items():
@@ -127,15 +130,15 @@ def search(result: dict[str, Any]) -> str:
 
 
 def fuzz(result: dict[str, Any]) -> str:
-    """What was fed with what nobody would give, and whether anything undocumented came out."""
-    rows = ["| fed by a fuzzer | inputs | failures | seconds |", "| --- | --- | --- | --- |"]
+    """Fuzzed functions, and how many undocumented exceptions they raised."""
+    rows = ["| fuzzed | inputs | failures | seconds |", "| --- | --- | --- | --- |"]
     for name, row in result["targets"].items():
         rows.append(f"| {name} | {row['inputs']:,} | {row['failures']:,} | {row['seconds']:,} |")
     return "\n".join(rows)
 
 
 def selection(result: dict[str, Any]) -> str:
-    """How measures without labels rank models, as CSV for the user guide."""
+    """How scores without labels rank models, as CSV for the user guide."""
     agreements = {name: data["spearman"] for name, data in result["sets"].items()}
     probes = ("probe, all labels", "probe, 10 labels")
     lines = {}
@@ -148,13 +151,13 @@ def selection(result: dict[str, Any]) -> str:
 
 
 def choosing_data(result: dict[str, Any]) -> str:
-    """What training adds to the best that needs none, with few labels, as CSV for the documentation."""
+    """Gain of training over the best features without training, with few labels, as CSV for the documentation."""
     lines = ["data,set,best without training,few labels,embedding,few labels,verdict"]
     for kind, sets in result["kinds"].items():
-        ours = "embedding beside the features" if kind == "tables" else "embedding"
+        ours = "embedding and features" if kind == "tables" else "embedding"
         for name, measured in sets.items():
             few = {label: row["few"] for label, row in measured["rows"].items() if "few" in row}
-            # A model that was pretrained on other texts is another question.
+            # A model that was pretrained on other texts is not comparable.
             others = {label: row for label, row in few.items() if "embedding" not in label and "frozen" not in label}
             if not others:
                 continue
@@ -168,7 +171,7 @@ def choosing_data(result: dict[str, Any]) -> str:
 
 
 def choosing_frameworks(result: dict[str, Any]) -> str:
-    """What the frameworks learn in how long, as CSV for the documentation."""
+    """Accuracy and time of the frameworks, as CSV for the documentation."""
     measured = {**result["tables"]["baselines"], **result["tables"]["skclr"]}
     lines = {}
     for name, row in measured.items():
@@ -178,14 +181,14 @@ def choosing_frameworks(result: dict[str, Any]) -> str:
 
 
 def choosing_losses(result: dict[str, Any]) -> str:
-    """What SimCLR learns with each loss, as CSV for the documentation."""
+    """Accuracy of SimCLR with each loss, as CSV for the documentation."""
     measured = sorted(result["tables"]["losses"].items(), key=lambda item: -item[1]["linear"]["mean"])
     lines = [f'"{name}",{percent(row["linear"])},{percent(row["knn"])}' for name, row in measured]
     return "\n".join(["loss,linear probe,k-NN", *lines]) + "\n"
 
 
 def table_settings(result: dict[str, Any]) -> str:
-    """What settings add to the inputs of tables, on held-out training rows."""
+    """Gains over the inputs of tables by setting, on held-out training rows."""
     sets = result["sets"]
     rows = ["| setting |" + "".join(f" {name} |" for name in sets), "| --- " * (1 + len(sets)) + "|"]
     for setting in dict.fromkeys(setting for found in sets.values() for setting in found):
@@ -196,7 +199,7 @@ def table_settings(result: dict[str, Any]) -> str:
 
 
 def few_texts(result: dict[str, Any]) -> str:
-    """A pretrained model with few labels: frozen, by SetFit and here."""
+    """A pretrained model with few labels: frozen, with SetFit and with skclr."""
     sets = result["sets"]
     rows = ["| model |" + "".join(f" {name} |" for name in sets), "| --- " * (1 + len(sets)) + "|"]
     for label in next(iter(sets.values())):
@@ -207,8 +210,8 @@ def few_texts(result: dict[str, Any]) -> str:
 
 
 def compare(result: dict[str, Any]) -> str:
-    """Say what `compare` said of each set, and whether twice the same."""
-    rows = ["| set | rows | epochs | what it says | the same twice |", "| --- | --- | --- | --- | --- |"]
+    """The conclusion of `compare` for each set, and whether two runs were equal."""
+    rows = ["| set | rows | epochs | conclusion | equal twice |", "| --- | --- | --- | --- | --- |"]
     for name, found in result["sets"].items():
         same = "yes" if found["equal_twice"] else "no"
         rows.append(f"| {name} | {found['n_samples']} | {found['max_epochs']} | {found['sentence']} | {same} |")
@@ -216,8 +219,8 @@ def compare(result: dict[str, Any]) -> str:
 
 
 def vs_peers(result: dict[str, Any]) -> str:
-    """What was asked of the work done in several ways, and what came of it."""
-    rows = ["| work | what | measured | asked | on |", "| --- | --- | --- | --- | --- |"]
+    """Claims about work done in several ways, and whether they hold."""
+    rows = ["| work | what | measured | required | processor |", "| --- | --- | --- | --- | --- |"]
     for row in result["rows"].values():
         on = row["machine"]["processor"]
         for claim in row["claims"]:
@@ -232,7 +235,7 @@ def vs_peers(result: dict[str, Any]) -> str:
 
 
 def vs_peers_runs(result: dict[str, Any]) -> str:
-    """The medians of the ways themselves."""
+    """The medians of all ways."""
     rows = ["| work | way | median |", "| --- | --- | --- |"]
     for row in result["rows"].values():
         for way, measures in row["medians"].items():
@@ -242,7 +245,7 @@ def vs_peers_runs(result: dict[str, Any]) -> str:
 
 
 def views(result: dict[str, Any]) -> str:
-    """Whether views can be told from torchvision's, and what is learned from either."""
+    """Whether views can be told apart from torchvision's, and what is learned from either."""
     rows = ["| views told apart | AUC |", "| --- | --- |"]
     for pair, found in result["tables"]["told_apart"].items():
         rows.append(f"| {pair} | {found['auc']['mean']:.3f} ± {found['auc']['std']:.3f} |")
@@ -253,9 +256,9 @@ def views(result: dict[str, Any]) -> str:
 
 
 def report(result: dict[str, Any]) -> str:
-    """What a report of many rows takes, and what a frame of its map."""
+    """Size and time of a report of many rows, and of the frames of its map."""
     rows = [
-        "| rows | file, MB | written in, s | | frames a second | a frame, ms | 95 %, ms | of the processor, ms |",
+        "| rows | file, MB | written in, s | | frames/s | median frame, ms | 95th percentile, ms | processor, ms |",
         "| --- " * 8 + "|",
     ]
     for name, found in result["reports"].items():
@@ -269,9 +272,9 @@ def report(result: dict[str, Any]) -> str:
 
 
 def scale(result: dict[str, Any]) -> str:
-    """What processes, chunks and data on disk cost."""
+    """Cost of several processes, chunks and data on disk."""
     rows = [
-        "| samples a process, step | one process, s | two, s | of linear speed | the model says |",
+        "| scaling, samples per process | one process, s | two processes, s | share of linear speed | by the model |",
         "| --- " * 5 + "|",
     ]
     runs = {kind: result[f"{kind} scaling"] for kind in ("weak", "strong")}
@@ -285,7 +288,7 @@ def scale(result: dict[str, Any]) -> str:
         rows.append(f"| {kind}, {size if kind == 'weak' else size // 2} on each of two | {cells} |")
     rows += [
         "",
-        "| a step | operations, 10⁹ | the model | gathered, kB | the model | averaged, kB | the model |",
+        "| one step | operations, 10⁹ | by the model | gathered, kB | by the model | averaged, kB | by the model |",
         "| --- " * 7 + "|",
     ]
     for found in result["sent"]:
@@ -295,19 +298,19 @@ def scale(result: dict[str, Any]) -> str:
             for way in ("measured", "model")
         )
         rows.append(f"| {found['values'][0]} | {' | '.join(cells)} |")
-    rows += ["", "| a step of a ResNet-18 | chunks | MiB | s |", "| --- " * 4 + "|"]
+    rows += ["", "| one step of a ResNet-18 | chunks of | MiB | s |", "| --- " * 4 + "|"]
     for found in result["memory"]:
         size, chunk = found["values"]
         rows.append(f"| {size:,} images | {chunk or 'none'} | {found['MiB']:,.0f} | {found['seconds']:.0f} |")
-    rows += ["", "| samples of 32 KiB | GiB | samples a second | peak, MiB |", "| --- " * 4 + "|"]
+    rows += ["", "| samples of 32 KiB | GiB | samples/s | peak, MiB |", "| --- " * 4 + "|"]
     for found in result["storage"]:
-        kept = "in a map" if found["values"][1] else "in memory"
+        kept = "memory-mapped" if found["values"][1] else "in memory"
         rows.append(f"| {kept} | {found['GiB']:g} | {found['samples_a_second']:,.0f} | {found['MiB']:,.0f} |")
     return "\n".join(rows)
 
 
 def equality(result: dict[str, Any]) -> str:
-    """How far several ranks are from one process."""
+    """Differences between several ranks and one process."""
     rows = ["| largest difference from one process | 2 ranks | 4 ranks |", "| --- | --- | --- |"]
     rows += [f"| {case} | {found['2']:.1e} | {found['4']:.1e} |" for case, found in result["equality"].items()]
     return "\n".join(rows)
@@ -354,7 +357,7 @@ def main() -> None:
         page.write_text(text)
     for name, (result, table) in DOCUMENTED.items():
         content = table(json.loads((RESULTS / f"{result}.json").read_text()))
-        # In narrow columns too a number keeps its deviation beside it.
+        # A number and its deviation stay on one line in narrow columns.
         content = content.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
         (HERE.parent / "docs" / f"{name}.csv").write_text(content)
 

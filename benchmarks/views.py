@@ -1,8 +1,8 @@
-"""Are the image views those of torchvision, and does what differs matter?
+"""Are the image views equal to those of torchvision, and do the differences matter?
 
-CIFAR-10, torchvision's transforms and ours with the same parameters. A classifier that knows statistics of one image
-says whether views can be told apart (an AUC of 0.5 is not at all); each library has images of its own. A linear probe
-and a vote of neighbours say what SimCLR has learned from the views of either.
+CIFAR-10, the transforms of torchvision and skclr with the same parameters. A classifier on statistics of single images
+tries to tell the views apart (an AUC of 0.5 means that it cannot); each library has its own images. A linear probe and
+a vote of neighbours evaluate what SimCLR learns from the views of either.
 """
 
 import sys
@@ -24,9 +24,9 @@ from torch import Tensor
 from skclr.randomness import LocalGenerators
 from skclr.views import ImageViews
 
-# The defaults of ours are the parameters of `torchvision`.
+# The defaults of skclr are the parameters of `torchvision`.
 PARAMS: dict[str, dict[str, Any]] = {"skclr": {}, "skclr, crops from 0.08": {"crop_scale": (0.08, 1.0)}}
-# Then one library against itself, and crops that do differ: can the classifier see anything at all?
+# Then one library and itself, and crops that differ, to check that the classifier works.
 PAIRS = (
     ("skclr", "torchvision"),
     ("torchvision", "torchvision"),
@@ -37,14 +37,14 @@ transforms = cache(torchvision)
 
 
 def theirs(x: Tensor) -> Tensor:
-    """Take (B, 3, H, W) to a view by torchvision, image by image."""
+    """Return a view of (B, 3, H, W) by torchvision, image by image."""
     from torchvision.transforms.functional import to_pil_image
 
     return torch.stack([transforms()(to_pil_image(image)) for image in x])
 
 
 def views_of(library: str, x: Tensor, seed: int) -> Tensor:
-    """Make one view of each image, of the 256 levels that torchvision's have."""
+    """Return one view of each image, rounded to torchvision's 256 levels."""
     if library == "torchvision":
         with LocalGenerators(seed):
             return theirs(x)
@@ -53,11 +53,11 @@ def views_of(library: str, x: Tensor, seed: int) -> Tensor:
     return (255 * view).round() / 255
 
 
-# -- told apart? ------------------------------------------------------------------------------------------
+# -- told apart? --------------------------------------------------------------------------------------
 
 
 def statistics(x: Tensor) -> np.ndarray:
-    """Describe each image: its channels, its colours, what is clamped, its edges in all directions, its halves."""
+    """Return statistics of each image: channels, colours, clamped pixels, edges in all directions, halves."""
     flat, grey = x.flatten(2), x.mean(1)
     colorful = x.amax(1) - x.amin(1)
     correlations = torch.stack([torch.corrcoef(channels + 1e-4 * torch.rand_like(channels)) for channels in flat])
@@ -77,7 +77,7 @@ def statistics(x: Tensor) -> np.ndarray:
 
 
 def told_apart(libraries: tuple[str, str], seed: int, X: np.ndarray) -> float:
-    """Give the AUC of a classifier of views by their statistics; each library has one half of the images."""
+    """Return the AUC of a classifier of views by statistics; each library has one half of the images."""
     order = np.random.default_rng(seed).permutation(len(X))
     halves = (torch.from_numpy(X[order]).permute(0, 3, 1, 2).float() / 255).chunk(2)
     views = [views_of(library, half, seed + k) for k, (library, half) in enumerate(zip(libraries, halves, strict=True))]
@@ -93,12 +93,14 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--epochs", type=int, default=15)
     options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--jobs", type=int, default=2, help="measurements at a time, of sharing the cores")
-    options.add_argument("--libraries", nargs="+", default=["skclr", "torchvision"], help="whose views to train on")
+    options.add_argument("--jobs", type=int, default=2, help="measurements at a time, which share the cores")
+    options.add_argument(
+        "--libraries", nargs="+", default=["skclr", "torchvision"], help="libraries whose views are used"
+    )
     options.add_argument("--only", nargs="+", choices=("told_apart", "probes"), default=["told_apart", "probes"])
     arguments = options.parse_args()
     if not find_spec("torchvision"):
-        sys.exit("torchvision is missing, and without it there is nothing to compare: pip install torchvision")
+        sys.exit("torchvision is not installed. Run: pip install torchvision")
     data, seeds = load(arguments.data, "cifar10_12k"), range(arguments.seeds)
     arrays = [data[key] for key in ("X_train", "y_train", "X_test", "y_test")]
     parallel = Parallel(arguments.jobs)

@@ -1,10 +1,9 @@
-"""Is skclr ahead of its peers, and how near is it to what the machine can do?
+"""The speed of skclr, compared with other libraries and with code written by hand.
 
-Each row is one piece of work done in several ways, ours, the peers' and one written by hand, which alternate in one
-run; what is asked is asked of the medians. Name rows to run them alone: results/vs_peers.json keeps the others. A peer
-that cannot be imported is left out, and the row says so. `--smoke` tries each row on a few samples and keeps nothing.
-plots.py draws the rows. `--against PATH` compares SimCLR and `transform` with another checkout of skclr instead, in
-alternating pairs of processes.
+Each row is one piece of work done in several ways, which alternate in one run; claims are about the medians. Name rows
+to run only these: results/vs_peers.json keeps the others. A library that cannot be imported is left out, and the row
+says so. `--smoke` tries each row on a few samples and saves nothing. plots.py draws the rows. `--against PATH` compares
+SimCLR and `transform` with another checkout of skclr instead, in alternating pairs of processes.
 """
 
 import argparse
@@ -38,7 +37,7 @@ ROWS: dict[str, Callable[[bool], Work]] = {
     "growth-transform-memory": growth.transformed,
     "half-precision": training.half_precision,
 }
-# Rows that --against has.
+# Rows available for --against.
 AGAINST = ("simclr-conv", "simclr-resnet18", "transform-rows", "transform-images")
 PEERS = ("lightly", "kornia", "torchvision", "cebra")
 
@@ -59,14 +58,12 @@ def show(row: dict[str, Any]) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("rows", nargs="*", metavar="ROW", help=f"all by default: {', '.join(ROWS)}")
-    options.add_argument("--repeats", type=int, help="alternations; each row has its own number by default")
+    options.add_argument("rows", nargs="*", metavar="ROW", help=f"default: all of {', '.join(ROWS)}")
+    options.add_argument("--repeats", type=int, help="alternations; default: each row has its own number")
     options.add_argument("--threads", type=int, default=2)
-    options.add_argument(
-        "--against", type=Path, metavar="PATH", help="a checkout of another commit to run in pairs with"
-    )
+    options.add_argument("--against", type=Path, metavar="PATH", help="another checkout to compare with")
     options.add_argument("--pairs", type=int, default=15, help="with --against")
-    options.add_argument("--smoke", action="store_true", help="a few samples, in seconds; writes no results")
+    options.add_argument("--smoke", action="store_true", help="a few samples, in seconds; saves no results")
     arguments = options.parse_args()
     if unknown := set(arguments.rows) - set(ROWS):
         options.error(f"unknown: {', '.join(unknown)}; rows are {', '.join(ROWS)}")

@@ -97,7 +97,7 @@ def damage(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "faults": {
             "model file cut short, at every 1/64": counted(N_PIECES, cut),
-            "one bit of a model file turned": counted(N_BITS, turned),
+            "one bit of a model file flipped": counted(N_BITS, turned),
         },
         "measured": {"bytes of the model file": len(raw)},
     }

@@ -192,7 +192,7 @@ def full_disk(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "faults": {
             "disk full at a checkpoint, training goes on": counted(n_full, n_trained),
-            "disk full at a checkpoint, room made, called again": counted(n_full, n_again),
+            "disk full at a checkpoint, called again after space was freed": counted(n_full, n_again),
         }
     }
 
@@ -214,7 +214,7 @@ def workers(arguments: argparse.Namespace) -> dict[str, Any]:
 
     def side_by_side(name: str) -> None:
         digests = Parallel(n_jobs=2)(delayed(fit_alone)(framework) for framework in FRAMEWORKS)
-        faults[f"fits beside each other, {name}"] = counted(
+        faults[f"several fits at once, {name}"] = counted(
             len(expected), sum(one == other for one, other in zip(digests, expected, strict=True))
         )
 
