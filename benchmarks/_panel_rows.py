@@ -160,12 +160,12 @@ def tree_predictions(name: str, kind: str, given: Set) -> dict[str, list[np.ndar
 def embedded(kind: str, given: Set, params: dict[str, Any], seed: int) -> dict[str, list[Any]]:
     """Fit once; return the embedding, the plain features, and both, of training and test rows."""
     embedder = ContrastiveEmbedder(**{**given.params, **params}, passthrough=True, random_state=seed).fit(given.X)
-    width = embedder.encoder_.out_features
+    model = embedder.model_
     both = [embedder.transform(part) for part in (given.X, given.X_test)]
     both = [part.tocsr() if issparse(part) else part for part in both]
     return {
-        "": [part[:, :width] for part in both],
-        "plain features": [part[:, width:] for part in both],
+        "": [model.embed(model.read(part)) for part in (given.X, given.X_test)],
+        "plain features": [part[:, model.n_learned :] for part in both],
         " + plain features": both,
     }
 

@@ -189,7 +189,7 @@ def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
     for label, epochs in (("untrained encoder", {"max_epochs": 0}), ("embedding", {})):
         embedder, spent = fitted(given, seed, **epochs)
         train, test = embedder.transform(given.X), embedder.transform(given.X_test)
-        width = embedder.encoder_.out_features
+        width = embedder.model_.n_learned
         rows[label] = scores(CLASSIFIER, train[:, :width], y, test[:, :width], y_test)
         if label == "embedding":
             rows["embedding and features"] = scores(CLASSIFIER, train, y, test, y_test)
@@ -211,7 +211,7 @@ def measure_similarity(given: Set, seed: int) -> dict[str, Any]:
         return {"spearman": float(spearmanr(np.asarray(cosines.sum(1)).ravel(), given.y_test).statistic)}
 
     (untrained, _), (embedder, spent) = fitted(given, seed, max_epochs=0), fitted(given, seed)
-    width = embedder.encoder_.out_features
+    width = embedder.model_.n_learned
     rows = {
         "untrained encoder": row(lambda texts: untrained.transform(texts)[:, :width]),
         "plain features": row(lambda texts: embedder.transform(texts)[:, width:]),

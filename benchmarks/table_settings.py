@@ -53,7 +53,7 @@ def gains(X: Any, y: np.ndarray, params: dict[str, Any]) -> dict[str, Any]:
     embedder.fit(X[rows])
     seconds = time.process_time() - start
     train, test = (embedder.transform(X[part]) for part in (rows, held))
-    width = embedder.encoder_.out_features
+    width = embedder.model_.n_learned
     scores = [
         [
             CLASSIFIER.fit(train[drawn, first:], y[rows][drawn]).score(test[:, first:], y[held])

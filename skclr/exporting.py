@@ -28,7 +28,7 @@ def to_exported_program(model: Model) -> ExportedProgram:
     reader, example = model.modality.reader()
     # A copy, since the original may be on a GPU and has gradients.
     encoder = copy.deepcopy(model.encoder).cpu().eval().requires_grad_(False)
-    whole = Transform(reader, encoder, model.balance, model.appended_features)
+    whole = Transform(reader, encoder if model.n_learned else None, model.balance, model.appended_features)
     # For torch 2.7, which treats the largest integer as the end of a slice, and whose default is strict=True.
     batch = Dim("batch", max=2**31 - 1)
     try:
@@ -69,13 +69,17 @@ class Transform(nn.Module):
     Parameters
     ----------
     reader : maps samples of X to the input of the encoder.
-    encoder : returns the embedding.
-    balance : puts the embedding on the scale of the plain features; None leaves it as it is.
+    encoder : returns the embedding; None leaves it out.
+    balance : turns the embedding into columns next to the plain features; None keeps it unchanged.
     features : returns the plain features that are appended; None for none.
     """
 
     def __init__(
-        self, reader: nn.Module, encoder: Encoder, balance: Balance | None, features: Callable[[Tensor], Tensor] | None
+        self,
+        reader: nn.Module,
+        encoder: Encoder | None,
+        balance: Balance | None,
+        features: Callable[[Tensor], Tensor] | None,
     ) -> None:
         super().__init__()
         self.reader = reader
@@ -85,11 +89,13 @@ class Transform(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the (B, n_features_out) float32 features of samples (B, ...)."""
-        x = self.reader(X)
-        embedding = self.encoder(x).float()
-        if self.balance is not None:
-            embedding = self.balance(embedding)
-        return embedding if self.features is None else torch.cat([embedding, self.features(x)], 1)
+        x, blocks = self.reader(X), []
+        if self.encoder is not None:
+            embedding = self.encoder(x).float()
+            blocks.append(embedding if self.balance is None else self.balance(embedding))
+        if self.features is not None:
+            blocks.append(self.features(x))
+        return torch.cat(blocks, 1)
 
 
 @contextmanager

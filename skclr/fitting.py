@@ -14,7 +14,7 @@ import torch
 from skclr.build import build_samples, build_untrained
 from skclr.data import Rows
 from skclr.modalities import check_two_samples
-from skclr.model import Model, Reading
+from skclr.model import LEFT_OUT, Model, Reading
 from skclr.parameters import check_parameters
 from skclr.part_choices import shows_given
 from skclr.plan import Plan
@@ -95,7 +95,13 @@ def train(
         if endless and before is not None and before.balance is not None:
             # Columns of a stream keep their meaning in all parts.
             return replace(model, balance=before.balance)
-        return model.balanced(samples if len(sides) == 1 else build_samples(sides[:1], reading.modality, device))
+        share = model.share_of_weight(samples)
+        model = model.balanced(
+            samples if len(sides) == 1 else build_samples(sides[:1], reading.modality, device), share
+        )
+        if parameters["verbose"] and world.rank == 0 and not model.n_learned:
+            sys.stderr.write(f"{LEFT_OUT.format(n=len(samples))}\n")
+        return model
 
 
 def samples_to_fit(

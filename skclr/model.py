@@ -14,10 +14,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skclr.balance import Balance
+from skclr.balance import Balance, n_columns_for, share_of_weight
 from skclr.build import build_modality, build_samples, build_untrained, check_read_alike, read_training_rows
 from skclr.data import Rows
 from skclr.encoders import Encoder
+from skclr.measures import evenly_spaced_rows, info_nce_bound
 from skclr.modalities import Modality, PlainFeatures, check_two_samples
 from skclr.part_choices import reading_of, sees_features
 from skclr.plan import Plan
@@ -26,12 +27,17 @@ from skclr.training import (
     ContrastiveNet,
     SampleTensors,
     embed_samples,
+    embed_views,
     make_views,
     undisturbed,
 )
 
 # Number of rows from which the scale of an embedding is learned.
 _BALANCED_ROWS = 4_096
+# Number of rows from which its share of the weight is learned.
+_SCORED_ROWS = 2_048
+# Shown where the embedding has no columns.
+LEFT_OUT = "The network learned too little from the {n:,} rows, so transform returns plain features only."
 # Variance of an embedding, relative to its mean square; smaller ones are rounding errors.
 _LEAST_SPREAD = 1e-10
 
@@ -124,7 +130,7 @@ class Model:
     net : trained net: framework, view maker, optimiser and history.
     n_samples : number of training samples.
     n_plain : number of plain features that `transform` appends to the embedding.
-    balance : scales the embedding relative to the plain features; None keeps it unchanged.
+    balance : turns the embedding into columns next to the plain features; None keeps it unchanged.
     """
 
     parameters: Mapping[str, Any]
@@ -170,7 +176,12 @@ class Model:
     @property
     def n_features_out(self) -> int:
         """Number of columns of `transform`."""
-        return self.encoder.out_features + self.n_plain
+        return self.n_learned + self.n_plain
+
+    @property
+    def n_learned(self) -> int:
+        """Number of columns of `transform` that hold the embedding; 0 if it adds nothing to the plain features."""
+        return self.encoder.out_features if self.balance is None else self.balance.n_columns
 
     @property
     def columns(self) -> Callable[[Tensor], Tensor]:
@@ -207,6 +218,8 @@ class Model:
     def transform(self, X: Any) -> np.ndarray:
         """Return the (n, n_features_out) float32 features of X, which is read once."""
         samples = self.read(X)
+        if not self.n_learned:
+            return self.features(samples)
         features = np.empty((len(samples), self.n_features_out), dtype=np.float32)
         any_length = self.encoder.any_length and (not self.n_plain or self.modality.any_length)
         embed_samples(self.columns, samples, features, self.appended_features, any_length=any_length)
@@ -239,20 +252,51 @@ class Model:
         net.module_.eval()
         return Model.of(self.parameters, self.reading, net, self.n_samples)
 
-    def balanced(self, samples: SampleTensors) -> Model:
-        """Return the model with its embedding scaled relative to the plain features, by their training variances.
+    def balanced(self, samples: SampleTensors, share: float) -> Model:
+        """Return the model with its embedding weighted against the plain features, by their training variances.
 
         If all embeddings are equal there is no scale, and the embedding is not changed.
+
+        Parameters
+        ----------
+        samples : training samples, of one view each.
+        share : share of its full weight that the embedding gets.
         """
         if not self.n_plain:
             return self
-        step = -(-len(samples) // _BALANCED_ROWS)
-        some = samples.subset(np.arange(0, len(samples), step))
+        some = samples.subset(evenly_spaced_rows(len(samples), _BALANCED_ROWS))
         total = float(self.features(some).var(0).sum())
         embedding = torch.from_numpy(self.embed(some))
         if not total or embedding.var(0).sum() <= _LEAST_SPREAD * embedding.square().mean(0).sum():
             return self
-        return replace(self, balance=Balance().fit(embedding, self.modality.embedding_weight * total))
+        weight, width = share * self.modality.embedding_weight, embedding.shape[1]
+        if self.weighs_by_columns:
+            width = min(width, n_columns_for(weight, self.n_plain))
+            weight = width / self.n_plain
+        return replace(self, balance=Balance().fit(embedding, width, weight * total))
+
+    @property
+    def weighs_by_columns(self) -> bool:
+        """Whether the number of columns of the embedding is its weight; in a stream, it keeps all its directions."""
+        return self.modality.even_features and not self.plan.endless
+
+    def share_of_weight(self, samples: SampleTensors) -> float:
+        """Return the share of its full weight that the embedding gets next to plain features, by a label-free score.
+
+        It is 1 for an encoder that learned from labels, or not at all.
+
+        Parameters
+        ----------
+        samples : training samples, with the views that X holds.
+        """
+        plan = self.plan
+        if not (self.n_plain and self.weighs_by_columns and plan.max_epochs) or plan.positives == "labels":
+            return 1.0
+        some = samples.subset(evenly_spaced_rows(len(samples), _SCORED_ROWS))
+        maker = copy.deepcopy(self.net.view_maker).fit(some)
+        views = make_views(maker, some, self.net.batch_size, plan.random_state)[:2]
+        z1, z2 = embed_views(self.encoder, views, self.device)
+        return share_of_weight(info_nce_bound(z1, z2), len(some))
 
     def snapshot(self) -> Model:
         """Return a copy with the current weights, for a net that is still training."""

@@ -40,7 +40,7 @@ X_test, y_test = [clips[i] for i in np.flatnonzero(~heard)], data["digit"][~hear
 audio = {"modality_params": {"sampling_rate": RATE}, "batch_size": 150, "random_state": 0}
 untrained = ContrastiveEmbedder(**audio, max_epochs=0, passthrough=True).fit(X_train)
 embedder = ContrastiveEmbedder(**audio, max_epochs=100, verbose=1).fit(X_train)
-width = embedder.encoder_.out_features
+width = embedder.model_.n_learned
 features = {
     "plain features": lambda X: untrained.transform(X)[:, width:],
     "untrained encoder": lambda X: untrained.transform(X)[:, :width],

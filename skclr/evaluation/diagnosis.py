@@ -19,7 +19,7 @@ from skclr.evaluation.scorers import embed
 from skclr.evaluation.verdicts import best_of, gain
 from skclr.measures import collapsed_share, effective_rank, evenly_spaced_rows, feature_std, view_auc
 from skclr.modalities.doubtful import doubtful_columns
-from skclr.model import rows_of
+from skclr.model import LEFT_OUT, rows_of
 from skclr.training import embed_views
 
 # Number of samples that are examined, enough for every measure below.
@@ -241,9 +241,17 @@ def constant_loss(evidence: Evidence) -> str | None:
     )
 
 
+def too_little_learned(evidence: Evidence) -> str | None:
+    """Find an embedding that adds nothing to plain features."""
+    model = evidence.embedder.model_
+    if model.n_learned:
+        return None
+    return f"{LEFT_OUT.format(n=model.n_samples)} Pass more rows, or set passthrough=False to use the embedding alone."
+
+
 def no_better_features(evidence: Evidence) -> str | None:
     """Find an embedding on which a linear probe is no better than on a baseline, within the noise of the splits."""
-    if evidence.labels is None or not evidence.embedder.n_iter_:
+    if evidence.labels is None or not (evidence.embedder.n_iter_ and evidence.embedder.model_.n_learned):
         return None
     known, counts = evidence.labels.labelled, evidence.labels.counts
     # The examined rows may lack a rare class.
@@ -282,5 +290,6 @@ CHECKS: dict[str, Callable[[Evidence], str | None]] = {
     "test samples in training": seen_test_samples,
     "small batch": small_batch,
     "loss never fell": constant_loss,
+    "too little learned": too_little_learned,
     "no better than baselines": no_better_features,
 }

@@ -88,7 +88,7 @@ SCORERS: dict[str, EmbeddingScorer] = {
 
 def embed(embedder: ContrastiveEmbedder, X: Any) -> np.ndarray:
     """Return the (n, d) embeddings of X, without the plain features."""
-    return embedder.transform(X)[:, : embedder.encoder_.out_features]
+    return embedder.model_.embed(embedder.model_.read(X))
 
 
 def embed_two_views(embedder: ContrastiveEmbedder, X: Any, random_state: Any = 0) -> list[np.ndarray]:

@@ -44,6 +44,8 @@ class Modality(Plain, ABC):
     batch_size, most_epochs : upper limits of "auto".
     n_steps : optimiser steps of `max_epochs="auto"`.
     embedding_weight : variance of the embedding, relative to that of the plain features appended to it.
+    even_features : whether all plain features have the same variance; the embedding next to them has, too, and its
+        weight is then its number of columns, which a StandardScaler does not change.
     few_rows : up to this number of rows, networks learn from the plain features by default instead of the samples.
     any_length : whether `features` takes samples shorter than those of the fit.
     prepare : converts samples from `to_tensor` to samples as views and networks see them, on the device and without
@@ -60,6 +62,7 @@ class Modality(Plain, ABC):
     n_steps: ClassVar[int] = 1_500
     embedding_weight: ClassVar[float] = 1.0
     few_rows: ClassVar[int] = 0
+    even_features: bool = False
     any_length: bool = False
     prepare: ClassVar[Callable[[Any, Tensor], Tensor] | None] = None
     shape_: tuple[int, ...]

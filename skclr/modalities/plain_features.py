@@ -38,7 +38,6 @@ class PlainFeatures(Modality):
     batch_size = 128
     most_epochs = 250
     n_steps = 250
-    # With 512 plain features next to an embedding of 128, every column has the same variance.
     embedding_weight = 0.25
     mean_: Tensor
     axes_: Tensor
@@ -58,6 +57,11 @@ class PlainFeatures(Modality):
     def any_length(self) -> bool:  # type: ignore[override]
         """Return whether samples may be shorter than those of the fit."""
         return self.source.any_length
+
+    @property
+    def even_features(self) -> bool:  # type: ignore[override]
+        """Return whether all plain features have the same variance."""
+        return self.source.even_features
 
     @property
     def views_params(self) -> Mapping[str, Any]:

@@ -72,8 +72,8 @@ def _largest(products: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Return the largest eigenvalues (k,) and their vectors (m, k), without those of rounding errors."""
     values, vectors = torch.linalg.eigh(products)
     values, vectors = values.flip(0)[:n], vectors.flip(1)[:, :n]
-    kept = values > _LEAST_VARIANCE * values[0]
-    kept[0] = True
+    kept = values > _LEAST_VARIANCE * values[:1]
+    kept[:1] = True
     vectors = vectors[:, kept]
     # Libraries choose the sign of an eigenvector differently.
     largest = vectors.abs().argmax(0)

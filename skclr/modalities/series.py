@@ -134,6 +134,11 @@ class Series(Modality):
             return self.kernels_(standardized)
         return F.pad(standardized.nan_to_num(nan=0.0), (0, self.shape_[1] - x.shape[2])).flatten(1)
 
+    @property
+    def even_features(self) -> bool:  # type: ignore[override]
+        """Return whether all plain features have the same variance."""
+        return self.kernels_ is not None
+
     def n_features(self) -> int:
         """Return the number of plain features."""
         return math.prod(self.shape_) if self.kernels_ is None else self.kernels_.n_features

@@ -17,7 +17,7 @@ def waves():
     rng = np.random.default_rng(0)
     y = np.arange(180) % 3
     phase = rng.uniform(0, 2 * np.pi, size=(180, 1))
-    X = np.sin((2 + y[:, None]) * np.linspace(0, 2 * np.pi, 48) + phase) + rng.normal(size=(180, 48))
+    X = np.sin((2 + y[:, None]) * np.linspace(0, 2 * np.pi, 48) + phase) + rng.normal(scale=0.8, size=(180, 48))
     return X[:, None].astype(np.float32), y
 
 
@@ -63,7 +63,7 @@ def unchanged(x):
 
 def test_a_healthy_fit_has_no_finding(waves):
     X, y = waves
-    embedder = ContrastiveEmbedder(max_epochs=12, batch_size=90, random_state=0).fit(X)
+    embedder = ContrastiveEmbedder(max_epochs=24, batch_size=90, random_state=0).fit(X)
     assert diagnose(embedder, X, y, X_test=X[:60] + 1) == []
     assert diagnose(embedder, X) == []
 
@@ -117,6 +117,14 @@ def test_an_embedding_no_better_than_raw_features(table, names):
     assert "no better than baselines" not in names(*table, max_epochs=0)
 
 
+def test_rows_from_which_too_little_was_learned(names):
+    noise = np.random.default_rng(0).normal(size=(20, 1, 30))
+    assert "too little learned" in names(noise, encoder="on_features")
+    # The embedding is not in transform: nothing is compared.
+    assert "no better than baselines" not in names(noise, np.arange(20) % 2, encoder="on_features")
+    assert "too little learned" not in names(noise, encoder="on_features", passthrough=False)
+
+
 def test_pairs_are_looked_at_as_fit_took_them(table, names):
     X, y = table
     assert "small batch" in names((X, X + 0.1), y, batch_size=8)
@@ -141,5 +149,6 @@ def test_every_check_is_tested_here():
         "test samples in training",
         "small batch",
         "loss never fell",
+        "too little learned",
         "no better than baselines",
     ]

@@ -174,7 +174,7 @@ def test_passthrough_gives_the_log_mel_means_too(clips):
     embedder = ContrastiveEmbedder(
         modality="audio", modality_params={**RATE, "n_mels": 10}, max_epochs=0, passthrough=True, random_state=0
     ).fit(clips)
-    assert embedder.transform(clips).shape == (12, embedder.encoder_.out_features + 80)
+    assert embedder.transform(clips).shape == (12, embedder.model_.n_learned + 80)
 
 
 def test_fit_can_be_repeated_to_the_bit(fitted, clips):

@@ -9,9 +9,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import skclr
-from skclr import ContrastiveEmbedder, SemiSupervisedClassifier
+from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, diagnose
+from skclr.balance import n_columns_for, share_of_weight
 from skclr.encoders import OnFeatures
+from skclr.evaluation import embed
 from skclr.modalities import PlainFeatures, Series
+from skclr.model import Model
 from skclr.plotting import NeighborsDisplay, ViewsDisplay
 from skclr.plotting.samples import draw_samples, draw_views
 
@@ -26,6 +29,10 @@ DATA = {
     "text": [" ".join(rng.choice(WORDS, size=6)) for _ in range(40)],
 }
 PARAMS = {"audio": {"modality_params": {"sampling_rate": 1_000, "n_mels": 4}}, "ragged": {"modality": "series"}}
+
+
+# Modalities whose plain features have one variance.
+EVEN = ("series", "ragged")
 
 
 def embedder(kind, **params):
@@ -63,12 +70,57 @@ def test_the_network_sees_components_and_transform_shows_both(kind, fitted):
 
 @pytest.mark.parametrize("kind", DATA)
 def test_columns_of_the_embedding_have_one_variance(kind, fitted):
-    model = fitted[kind].model_
-    features = fitted[kind].transform(DATA[kind])
-    width = model.encoder.out_features
+    # With labels, the embedding has its full weight.
+    embedder = copy.deepcopy(fitted[kind]).set_params(positives="labels").fit(DATA[kind], np.arange(40) % 2)
+    features, width = embedder.transform(DATA[kind]), embedder.model_.n_learned
     variances = features[:, :width].var(0)
     assert_allclose(variances, variances.mean(), rtol=1e-2)
     assert_allclose(variances.sum(), 0.25 * features[:, width:].var(0).sum(), rtol=0.05)
+    if kind in EVEN:
+        # A StandardScaler after it changes nothing.
+        assert_allclose(features.var(0), variances.mean(), rtol=1e-2)
+
+
+@pytest.mark.parametrize("kind", EVEN)
+def test_rows_that_teach_too_little_leave_the_embedding_out_and_it_is_said(kind, fitted, capsys):
+    X, model = DATA[kind], fitted[kind].model_
+    assert model.n_learned == 0
+    assert_array_equal(fitted[kind].transform(X), model.features(model.read(X)))
+    assert fitted[kind].transform(X).shape[1] == len(fitted[kind].get_feature_names_out())
+    # The network is there for everything that looks at the embedding alone.
+    assert embed(fitted[kind], X).shape == (40, 128)
+    found = dict(diagnose(fitted[kind], X, np.arange(40) % 2))
+    assert found["too little learned"].startswith("The network learned too little from the 40 rows")
+    assert "no better than baselines" not in found
+    embedder(kind, verbose=1).fit(X)
+    assert "too little from the 40 rows" in capsys.readouterr().err
+
+
+def test_an_embedding_has_as_many_columns_as_its_score_tells(monkeypatch):
+    X = np.sin(np.arange(30) * rng.uniform(0.1, 0.9, size=(300, 1, 1))) + 0.1 * rng.normal(size=(300, 1, 30))
+    model = embedder("series", max_epochs=20).fit(X).model_
+    assert model.n_learned == 128
+    for share, n_columns in ((0.6, 64), (0.2, 16), (0.1, 0)):
+        monkeypatch.setattr(Model, "share_of_weight", lambda self, samples, share=share: share)
+        found = embedder("series").fit(X)
+        assert found.model_.n_learned == n_columns
+        assert found.transform(X).shape == (300, n_columns + 512) == (300, found.model_.n_features_out)
+
+
+def test_an_encoder_that_learned_nothing_or_from_labels_and_a_stream_keep_their_columns():
+    X, y = DATA["series"], np.arange(40) % 2
+    for found in (
+        embedder("series", max_epochs=0).fit(X),
+        embedder("series", positives="labels").fit(X, y),
+        embedder("series").partial_fit(X),
+    ):
+        assert found.model_.n_learned == 128
+
+
+@pytest.mark.parametrize("score", [-1.0, 0.0, 0.2, 0.25, 0.3, 1.0])
+def test_the_weight_grows_with_the_score(score):
+    assert share_of_weight(score * np.log(50), 50) == pytest.approx(min(1.0, max(0.0, 10 * score - 2)))
+    assert [n_columns_for(weight, 512) for weight in (0.0, 0.03, 0.25, 0.4, 0.5)] == [0, 0, 128, 128, 256]
 
 
 @pytest.mark.parametrize("kind", DATA)

@@ -186,7 +186,7 @@ def test_more_unlabelled_series_of_another_length():
     X, more = padded(ragged()), ragged(lengths=(11, 3), seed=1)
     embedder = ContrastiveEmbedder(modality="series", max_epochs=1, passthrough=True, random_state=0)
     embedder.fit(X, unlabeled=more)
-    assert embedder.transform(more).shape == (2, embedder.encoder_.out_features + 512)
+    assert embedder.transform(more).shape == (2, embedder.model_.n_learned + 512)
 
 
 # -- mistakes ---------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_mixed_frames_train(kind, encoder, views, quick):
     embedder = quick(encoder=encoder, views=views).fit(frame)
     features = embedder.transform(frame)
     assert np.isfinite(features).all()
-    assert features.shape[1] == embedder.encoder_.out_features + 9
+    assert features.shape[1] == embedder.model_.n_learned + 9
     assert_array_equal(embedder.transform(frame[:3]), features[:3])
     assert_array_equal(clone(embedder).fit_transform(frame), features)
 

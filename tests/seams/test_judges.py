@@ -220,7 +220,7 @@ def test_raw_features_are_those_beside_an_embedding_and_need_no_network(modality
     fitted = ContrastiveEmbedder(
         encoder_params={"width": 16}, max_epochs=0, passthrough=True, modality=modality, **params
     ).fit(rows)
-    beside_it = fitted.transform(rows)[:, fitted.encoder_.out_features :]
+    beside_it = fitted.transform(rows)[:, fitted.model_.n_learned :]
     unfitted = clone(fitted)
     monkeypatch.setattr(ContrastiveEmbedder, "fit", lambda *rows: pytest.fail("a network is built"))
     for known in (fitted, unfitted):

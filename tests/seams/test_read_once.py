@@ -53,7 +53,7 @@ def test_transform_reads_and_standardises_each_row_once(embedder, standardised):
     assert sum(standardised) <= N + FEW
     assert_array_equal(embedder.transform(X), Z)
     # The plain features are those of the rows, after the embedding.
-    width = embedder.encoder_.out_features
+    width = embedder.model_.n_learned
     assert_array_equal(Z[:, :width], embedder.set_params(passthrough=False).transform(X)[:, :width])
     embedder.set_params(passthrough="auto")
 

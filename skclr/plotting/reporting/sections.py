@@ -67,7 +67,7 @@ def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
         "loss": "the framework's own" if plan.loss is None else plan.loss.name,
         "encoder": type(getattr(encoder, "network", encoder)).__name__,
         "weights": f"{sum(p.numel() for p in encoder.parameters()):,}",
-        "features": str(encoder.out_features),
+        "features": f"{encoder.out_features} of the network; transform returns {_columns(embedder.model_)}",
         "views": plan.views.name,
         "epochs": str(embedder.n_iter_),
         "batch size": str(plan.batch_size),
@@ -78,6 +78,10 @@ def facts(embedder: Any, X: Rows, y: Any) -> dict[str, dict[str, str]]:
     versions = {"python": platform.python_version(), "skclr": __version__, **packages}
     versions["written"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return {"The data": data, "The training": training, "Set by hand": changed or {"nothing": ""}, "Versions": versions}
+
+
+def _columns(model: Any) -> str:
+    return f"{model.n_learned} of them and {model.n_plain} plain features" if model.n_plain else "these"
 
 
 def _describe(labels: np.ndarray) -> str:
