@@ -40,7 +40,3 @@ def test_docstrings_comments_and_strings_are_read_but_no_code():
         (9, " is not to be had", False),
         (9, "at the end", False),
     ]
-
-
-def test_what_is_pending_exists():
-    assert [entry for entry in prose["PENDING"] if not (ROOT / entry).exists()] == []
