@@ -1,4 +1,4 @@
-"""What docs/adding.rst adds is fitted by its name, saved and loaded; tests/test_adding.py runs this beside it."""
+"""What docs/adding.rst adds is fitted by its name, saved and loaded; tests/test_adding.py runs this with it."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_fitted_saved_and_loaded(parameters, tmp_path):
     assert {name: loaded.get_params()[name] for name in parameters} == parameters
 
 
-def test_the_encoder_was_told_the_fact_that_it_declares():
+def test_the_encoder_received_the_fact_that_it_declares():
     columns = fit(**ADDED[2]).encoder_.network.columns
     assert columns.cardinalities == (len(set(X[:, 0])), *[0] * 5)
 

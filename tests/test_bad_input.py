@@ -128,7 +128,7 @@ def test_bad_parameter(case, table, quick):
 
 @pytest.mark.parametrize("name", ["framework", "loss", "encoder", "views", "modality", "optimizer", "lr_schedule"])
 @pytest.mark.parametrize("value", [True, 0.5, [], b"simclr"])
-def test_part_that_is_no_part(name, value, table, quick):
+def test_part_that_is_not_a_part(name, value, table, quick):
     with pytest.raises(ValueError, match=re.escape(f"{name}={value!r}: pass ")):
         quick(**{name: value}).fit(table[0])
 
@@ -229,7 +229,7 @@ def test_warm_start_with_other_parts(table, quick):
         embedder.set_params(encoder__width=8).fit(table[0])
 
 
-def test_encoder_that_gives_no_rows(digits, quick):
+def test_encoder_that_returns_no_rows(digits, quick):
     with pytest.raises(ValueError, match=r"encoder maps \(2, 1, 8, 8\) to \(2, 3, 6, 6\)"):
         quick(encoder=nn.Conv2d(1, 3, 3)).fit(digits[0])
 

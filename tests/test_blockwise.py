@@ -18,7 +18,7 @@ class TestTransformTo:
         assert_array_equal(found, embedder.transform(X))
         assert [path.name for path in tmp_path.iterdir()] == ["e.npy"]
 
-    def test_goes_on_where_it_was_cut_short(self, table, quick, tmp_path, monkeypatch):
+    def test_resumes_after_an_interruption(self, table, quick, tmp_path, monkeypatch):
         embedder, blocks = quick().fit(table[0]), []
         whole, transform = embedder.transform(table[0]), Model.transform
 

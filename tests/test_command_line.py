@@ -52,7 +52,7 @@ def arrays(tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Six images in two folders, and what is none beside them."""
+    """Six images in two folders, and other files."""
     folder = tmp_path / "photos"
     rng = np.random.default_rng(0)
     for kind in ("cat", "dog"):
@@ -121,7 +121,7 @@ def test_members_of_an_archive_are_names_and_no_places(name, tmp_path):
     assert os.listdir(place) == ["data.npz"]
 
 
-def test_members_of_an_archive_that_are_no_arrays(tmp_path):
+def test_members_of_an_archive_that_are_not_arrays(tmp_path):
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("notes.txt", "what is this?")
     with pytest.raises(ValueError, match=r"is not an archive of plain arrays.*'notes\.txt' is not an array"):
@@ -265,7 +265,7 @@ def test_mistakes_are_said_in_one_line(case, arrays, tmp_path, capsys):
 def test_what_pillow_logs_is_not_printed(tmp_path, monkeypatch, capfd):
     Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8)).save(tmp_path / "colors.tif")
     raw = (tmp_path / "colors.tif").read_bytes()
-    # Of SamplesPerPixel: one short number, 3.
+    # SamplesPerPixel: one short number, 3.
     field = struct.pack("<HHI", 277, 3, 1)
     assert field in raw
     (tmp_path / "colors.tif").write_bytes(re.sub(re.escape(field) + b"..", field + b"\x64\x00", raw))

@@ -328,7 +328,7 @@ def test_the_encoder_is_trained(name):
 
 
 class Toy:
-    """Four classes in two columns; all others are noise, drawn anew in each view."""
+    """Four classes in two columns; all others are noise, drawn again for each view."""
 
     def __init__(self, n_samples=256):
         self.generator = torch.Generator().manual_seed(0)
@@ -348,7 +348,7 @@ class Toy:
 
     @torch.no_grad()
     def score(self, embed):
-        """Give the share of samples whose nearest neighbour is of their class."""
+        """Return the share of samples whose nearest neighbour is of their class."""
         h = embed(self.view(torch.arange(len(self.signal))))
         distances = torch.cdist(h, h).fill_diagonal_(torch.inf)
         return (self.classes[distances.argmin(dim=1)] == self.classes).float().mean().item()

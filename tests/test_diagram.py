@@ -11,7 +11,7 @@ from skclr.losses import NTXent
 
 
 def captions(estimator):
-    """Give what stands under the name of each box."""
+    """Return the text below the name of each box."""
     return re.findall(r'<div class="caption">(.*?)</div>', estimator._repr_html_())
 
 

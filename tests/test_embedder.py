@@ -80,7 +80,7 @@ def test_pickle_keeps_every_bit(fitted, tmp_path):
     joblib.dump(embedder, tmp_path / "embedder.joblib")
     loaded = joblib.load(tmp_path / "embedder.joblib")
     assert_array_equal(embedder.transform(X), loaded.transform(X))
-    # Going on from the file is going on from the estimator.
+    # Continuing from the file is the same as continuing from the estimator.
     assert_array_equal(embedder.partial_fit(X).transform(X), loaded.partial_fit(X).transform(X))
 
 
@@ -144,7 +144,7 @@ def test_constant_column_is_harmless(table, quick):
     assert np.isfinite(quick().fit_transform(X)).all()
 
 
-def test_passthrough_gives_the_standardised_inputs(table, quick):
+def test_passthrough_returns_the_standardised_inputs(table, quick):
     X, _ = table
     with_inputs = quick(passthrough=True).fit_transform(X)
     without = quick(passthrough=False).fit_transform(X)
@@ -189,7 +189,7 @@ def test_every_framework_trains_with_every_optimizer(framework, optimizer, table
     assert all(parameter.isfinite().all() for parameter in embedder.net_.module_.parameters())
 
 
-def test_warm_start_goes_on(table, quick):
+def test_warm_start_continues(table, quick):
     embedder = quick(warm_start=True).fit(table[0])
     first = embedder.transform(table[0])
     embedder.set_params(max_epochs=3).fit(table[0])
@@ -198,7 +198,7 @@ def test_warm_start_goes_on(table, quick):
     assert embedder.loss_curve_[:2] == quick().fit(table[0]).loss_curve_
 
 
-def test_partial_fit_goes_on(table, quick):
+def test_partial_fit_continues(table, quick):
     embedder = quick().partial_fit(table[0][:30])
     counted = embedder.net_.step_
     embedder.partial_fit(table[0][30:])
@@ -219,7 +219,7 @@ def test_early_stopping_restores_the_best_epoch(table, quick):
     assert net.history[-1]["batches"][-1]["again_loss"] == pytest.approx(best)
 
 
-def test_early_stopping_is_told_in_words(table, quick, capsys):
+def test_early_stopping_is_reported_in_words(table, quick, capsys):
     embedder = quick(max_epochs=60, early_stopping=2, learning_rate=0.05, verbose=1).fit(table[0])
     valid = [epoch["valid_loss"] for epoch in embedder.history_]
     assert (

@@ -26,7 +26,7 @@ def missing(X, *places):
 
 
 def padded(samples):
-    """Put samples (..., l_i) of unequal lengths into one array, NaN after their ends."""
+    """Return samples (..., l_i) of unequal lengths as one array, with NaN after their ends."""
     longest = max(sample.shape[-1] for sample in samples)
     return np.stack(
         [np.pad(s, [(0, 0)] * (s.ndim - 1) + [(0, longest - s.shape[-1])], constant_values=np.nan) for s in samples]
@@ -44,7 +44,7 @@ CATEGORIES = {"modality_params": {"categorical_features": [2, 3], "max_categorie
 TIME_LAST = {"modality_params": {"channel_axis": -1}}
 SOUND = {"modality_params": {"sampling_rate": 2000, "n_mels": 8}}
 
-# X, the same as one array, and what the embedder is told of it.
+# X, the same as one array, and the parameters of the embedder.
 INPUTS = {
     "table": (TABLE, TABLE, {}),
     "codes": (CODES, CODES, CATEGORIES),
@@ -57,7 +57,7 @@ INPUTS = {
     "time last": ([series.T for series in SERIES], padded(SERIES).transpose(0, 2, 1), TIME_LAST),
     "clips": (CLIPS, padded(CLIPS), SOUND),
 }
-# Encoder to a kind of input, and whether plain features stand beside the embedding.
+# For each encoder the kind of input, and whether plain features are appended.
 CASES = {
     "mlp": ("sparse", "auto"),
     "residual_mlp": ("codes", "auto"),
@@ -129,7 +129,7 @@ def test_export_leaves_the_embedder_as_it_was(quick, table):
 
 
 def test_what_no_graph_can_hold(quick, tmp_path):
-    words = ["a rose is a rose", "a daisy is no rose", "roses grow"] * 4
+    words = ["a rose is a rose", "a daisy is not a rose", "roses grow"] * 4
     with pytest.raises(ValueError, match="texts become tokens in Python"):
         quick(modality_params={"tokenizer": "words"}).fit(words).to_onnx(tmp_path / "text.onnx")
     frame = pd.DataFrame({"size": [1.0, 2.0, 3.0, 4.0], "color": ["red", "blue", "red", "blue"]})

@@ -58,7 +58,7 @@ def without_files(text):
 
 
 def public_names():
-    """Return the module and the name of what users may import: the rule stands in CONTRIBUTING.md."""
+    """Return the module and the name of what users may import: the rule is in CONTRIBUTING.md."""
     names, module = set(), None
     for page in (DOCS / "api.rst", DOCS / "adding.rst"):
         for line in without_files(page.read_text()).splitlines():
@@ -100,5 +100,5 @@ def test_version_is_that_of_the_package():
     assert version("skclr") == skclr.__version__
 
 
-def test_every_name_that_dir_lists_is_there():
+def test_every_name_that_dir_lists_exists():
     assert [name for name in dir(skclr) if not name.isidentifier() or not hasattr(skclr, name)] == []

@@ -57,7 +57,7 @@ def test_readers(name):
 
 @pytest.fixture
 def one_epoch(monkeypatch):
-    """Let what is valid train, not for long."""
+    """Train valid parameters briefly."""
     fit_loop = ContrastiveNet.fit_loop
     monkeypatch.setattr(ContrastiveNet, "fit_loop", lambda net, X, epochs: fit_loop(net, X, epochs=min(epochs, 1)))
 
@@ -188,7 +188,7 @@ def test_an_image_that_grows_beyond_pillows_limit(tmp_path, monkeypatch):
         images([tmp_path / "bomb.png"] * 2)
 
 
-def test_a_path_that_is_no_file(tmp_path):
+def test_a_path_that_is_not_a_file(tmp_path):
     pytest.importorskip("PIL.Image")
     with pytest.raises(ValueError, match="is not a file"):
         images([tmp_path] * 2)

@@ -22,7 +22,7 @@ GRID = [
 
 
 def search(embedder, table):
-    """Give what a grid has found, without the times that it took."""
+    """Return the results of a grid without times."""
     pipe = Pipeline([("embed", embedder), ("classify", LogisticRegression())])
     grid = GridSearchCV(pipe, GRID, cv=2, scoring="neg_log_loss", refit=False, error_score="raise")
     return {name: values for name, values in grid.fit(*table).cv_results_.items() if "_time" not in name}
@@ -30,7 +30,7 @@ def search(embedder, table):
 
 @pytest.fixture(scope="module")
 def local(table, quick):
-    """Give what the grid finds in this process, on one thread, as dask's and ray's workers have."""
+    """Return the results of the grid in this process, on one thread, as in workers of dask and ray."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with threadpool_limits(1):
@@ -40,7 +40,7 @@ def local(table, quick):
 
 @pytest.fixture(scope="module")
 def dask():
-    """Give a client of two worker processes."""
+    """Return a client of two worker processes."""
     distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
     with (
         distributed.LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
@@ -51,7 +51,7 @@ def dask():
 
 @pytest.fixture(scope="module")
 def ray():
-    """Give ray on this machine, as if it had two GPUs, for a backend of joblib."""
+    """Start ray on this machine as a backend of joblib, as if there were two GPUs."""
     ray = pytest.importorskip("ray", reason="ray is not installed")
     from ray.util.joblib import register_ray
 
@@ -111,7 +111,7 @@ def set_environment(**variables):
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_job_of_dask_is_no_rank_of_a_launcher(dask, quick, table):
+def test_a_job_of_dask_is_not_a_rank_of_a_launcher(dask, quick, table):
     # Without the other variables, a fit that took itself for a rank would fail, and not wait for the others.
     dask.run(set_environment, WORLD_SIZE="2")
     with parallel_config("dask"):
@@ -124,7 +124,7 @@ def test_a_job_of_dask_is_no_rank_of_a_launcher(dask, quick, table):
 
 
 def choose_on_simulated_gpus(device):
-    """Give the device where CUDA sees what CUDA_VISIBLE_DEVICES names."""
+    """Return the device if CUDA sees what CUDA_VISIBLE_DEVICES names."""
     n_gpus = len([number for number in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if number])
     cuda = {"is_available": lambda: n_gpus > 0, "device_count": lambda: n_gpus}
     with mock.patch.multiple("torch.cuda", **cuda):
@@ -164,7 +164,7 @@ def test_a_device_that_is_not_visible_is_an_error(visible, device, n_gpus, monke
 
 @pytest.mark.filterwarnings("default")
 def test_each_worker_of_dask_takes_its_own_gpu(dask, quick, table):
-    """The estimator was pickled where there is none; each worker asks once in a fit, and leaves what it was given."""
+    """The estimator was pickled without a GPU; each worker checks once per fit, and leaves the parameter as it is."""
     for number, worker in enumerate(dask.scheduler_info()["workers"]):
         dask.run(set_environment, CUDA_VISIBLE_DEVICES=str(5 + number), workers=[worker])
     fits = dask.run(fit_on_simulated_gpus, quick(), table[0])

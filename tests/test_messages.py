@@ -36,7 +36,7 @@ def test_messages_are_idiomatic():
 
 
 def test_templates_are_read_from_all_ways_to_write_them():
-    """Beside exceptions without a text of their own."""
+    """Except exceptions without a text of their own."""
     source = (
         "def f(x):\n"
         "    if x:\n"

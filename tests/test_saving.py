@@ -145,7 +145,7 @@ def test_a_tokenizer_is_in_the_file(quick, file, monkeypatch):
 
 def test_no_registry_is_forgotten():
     assert set(ENCODERS_OF) == set(MODALITIES)
-    # Of ResNets the smallest will do, and one encoder is made of another model's own files.
+    # The smallest ResNet suffices, and one encoder is made from another model's files.
     left_out = {"resnet34", "resnet50", "sentence_transformer"}
     assert {e for names in ENCODERS_OF.values() for e in names} == set(ENCODERS) - left_out
     assert set(CLASSES.values()) >= {*LOSSES.values(), *VIEWS.values()}
@@ -256,7 +256,7 @@ def tiny_encoder(seed=0):
     return nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
 
 
-def test_an_encoder_of_ones_own_is_given(table, quick, file):
+def test_an_encoder_of_your_own_is_given(table, quick, file):
     X, _ = table
     embedder = quick(encoder=tiny_encoder()).fit(X)
     embedder.save(file)
@@ -287,7 +287,7 @@ def test_a_fitted_encoder_is_given(table, quick, file):
         assert_array_equal(load(file, encoder=given).transform(X), embedder.transform(X))
 
 
-def test_parameters_can_be_given_anew(saved, file):
+def test_parameters_can_be_passed_again(saved, file):
     saved[0].save(file)
     assert load(file, verbose=2).verbose == 2
     with pytest.raises(ValueError, match="Invalid parameter 'speed'"):
@@ -345,7 +345,7 @@ def test_neither_a_folder_nor_a_device_is_read(tmp_path):
 
 
 def forge(raw, edit):
-    """Write a file as a stranger would: with another content, and the checksum that belongs to it."""
+    """Write a forged file: other content with its valid checksum."""
     tree, tensors = from_bytes(raw)
     content = Reader(CLASSES, tensors).read(tree)
     content = edit(content) or content
@@ -546,7 +546,7 @@ def test_pickles_keep_everything(copied, kind, quick):
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "cuda:7"])
-def test_a_device_that_is_not_there_is_told_once(saved, table, file, monkeypatch, device):
+def test_a_missing_device_is_reported_once(saved, table, file, monkeypatch, device):
     embedder = copy.deepcopy(saved[0])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
@@ -562,7 +562,7 @@ def test_a_device_that_is_not_there_is_told_once(saved, table, file, monkeypatch
         assert_array_equal(one.transform(table[0]), saved[0].transform(table[0]))
 
 
-def test_a_device_of_free_choice_is_chosen_anew(saved, monkeypatch):
+def test_an_automatic_device_is_chosen_again(saved, monkeypatch):
     embedder = copy.deepcopy(saved[0])
     # As after training on a GPU with device="auto".
     embedder.net_.device = "cuda"

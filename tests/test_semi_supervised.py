@@ -50,7 +50,7 @@ def test_classes_as_scikit_learn_checks_its_own_semi_supervised_classifiers():
 
 @pytest.fixture
 def partly(table):
-    """A table with two labels a class."""
+    """A table with two labels per class."""
     X, y = table
     known = np.concatenate([np.flatnonzero(y == c)[:2] for c in range(3)])
     labels = np.full(len(y), -1)

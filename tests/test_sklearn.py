@@ -23,7 +23,7 @@ def test_scikit_learn_check_of_the_defaults(check):
     check("ContrastiveEmbedder", ContrastiveEmbedder())
 
 
-# scikit-learn runs these on its own estimators only; a user expects them of ours too.
+# scikit-learn runs these on its own estimators only; a user expects them to pass here, too.
 # The checks mix frames and arrays.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names", "ignore:X has feature names")
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def weights(embedder):
 
 
 @pytest.mark.parametrize("give", [lambda e: e, lambda e: e.encoder_], ids=["embedder", "encoder_"])
-def test_an_encoder_goes_on_from_what_it_has_learned(digits, quick, give):
+def test_an_encoder_continues_from_what_it_has_learned(digits, quick, give):
     X, _ = digits
     learned = quick().fit(X[:60])
     before = weights(learned)

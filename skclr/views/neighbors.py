@@ -190,5 +190,5 @@ def _mask_other_groups(found: np.ndarray, groups: np.ndarray, own: np.ndarray) -
     ids, counts = np.unique(groups if own is groups else np.concatenate([groups, own]), return_counts=True)
     # A row alone in its group has no known group.
     known = ids[counts > 1]
-    strangers = np.isin(own, known)[:, None] & np.isin(groups, known)[found] & (groups[found] != own[:, None])
-    return np.where(strangers, _SELF, found)
+    of_other_classes = np.isin(own, known)[:, None] & np.isin(groups, known)[found] & (groups[found] != own[:, None])
+    return np.where(of_other_classes, _SELF, found)

@@ -75,7 +75,7 @@ def naive_share(series, weights, dilation, bias, unpadded):
 
 
 def test_kernels_are_those_of_a_loop():
-    # Of whole numbers single precision makes no error, and the output that is the bias never counts.
+    # With integers single precision is exact, and the output that is the bias never counts.
     X = torch.from_numpy(np.random.default_rng(0).integers(-99, 99, (6, 2, 40)).astype(float))
     X[1, :, 25:] = torch.nan  # A shorter series.
     X[2, 0, 7:9] = torch.nan  # A gap, filled with the value before.
@@ -165,7 +165,7 @@ def test_judging_scores_each_scaling_budget_and_draw():
     assert np.mean(scores["standardised"]["5"]["accuracy"]) > np.mean(scores["as it is"]["1"]["accuracy"])
 
 
-# -- what is said of the results ------------------------------------------------------------------
+# -- summaries of the results ------------------------------------------------------------------
 
 
 def scores(*accuracies, budget="5"):

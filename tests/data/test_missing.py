@@ -6,14 +6,14 @@ from skclr.data.missing import channel_statistics, masked_mean, split_missing
 NAN = torch.nan
 
 
-def test_a_step_is_there_where_any_channel_is():
+def test_a_step_exists_if_any_channel_does():
     x = torch.tensor([[[1.0, NAN, NAN], [NAN, 2.0, NAN]]])
     values, there = split_missing(x)
     assert torch.equal(values, torch.tensor([[[1.0, 0, 0], [0, 2.0, 0]]]))
     assert there.tolist() == [[True, True, False]]
 
 
-def test_masked_mean_is_the_mean_of_what_is_there():
+def test_masked_mean_is_the_mean_of_existing_steps():
     x = torch.tensor([[[1.0, 3.0, NAN]], [[4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0]]])
     there = torch.tensor([[True, True, False], [True, True, True], [False, False, False]])
     assert_close(masked_mean(x, there), torch.tensor([[2.0], [5.0], [0.0]]))

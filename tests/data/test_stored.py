@@ -162,7 +162,7 @@ def test_blocks_are_what_the_source_reads_together(table, tmp_path):
     assert len(set(np.diff(edges))) > 1
     assert in_sevens(dask(X, tmp_path)).edges.tolist() == sevens
     assert in_sevens(parquet(X, tmp_path)).edges.tolist() == sevens
-    # Of chunks of 3 rows two, and not two and a third.
+    # Two chunks of 3 rows, and not two and a third.
     assert in_sevens(Zarr(X)).edges.tolist() == [*range(0, 60, 6), 60]
     assert in_sevens(X[:0]).edges.tolist() == [0]
 
@@ -172,7 +172,7 @@ def test_an_object_that_takes_no_index_array():
         open_source(Whole())
 
 
-def test_an_object_that_gives_no_rows():
+def test_an_object_that_returns_no_rows():
     with pytest.raises(ValueError, match=r"X is a Rows, which for an index array of 1 gave something of shape \(\)"):
         open_source(type("Rows", (Rows,), {"__getitem__": lambda self, rows: 3.0})([1, 2]))
 
@@ -181,7 +181,7 @@ def test_an_object_that_gives_no_rows():
 
 
 def resident_kib(path):
-    """Give how much of a mapped file counts as this process's memory."""
+    """Return how much of a mapped file counts as this process's memory."""
     found, sizes = False, []
     for line in Path("/proc/self/smaps").read_text().splitlines():
         if "-" in line.split()[0]:
@@ -206,7 +206,7 @@ def test_pages_of_a_map_are_given_back(tmp_path):
     for block in rows.blocks():
         del block
     rows[np.arange(0, 16_384, 7)]
-    # Linux maps some pages beside those that are asked for.
+    # Linux maps some pages in addition to those requested.
     assert resident_kib(tmp_path / "X") < 1_000
 
 
@@ -222,7 +222,7 @@ def test_a_large_memory_map_is_not_read_as_a_whole(tmp_path):
     assert peak < X.nbytes / 20
 
 
-def test_what_was_written_into_a_map_of_ones_own_stays(table, tmp_path):
+def test_what_was_written_into_a_map_of_your_own_stays(table, tmp_path):
     np.save(tmp_path / "X.npy", table[0])
     X = np.load(tmp_path / "X.npy", mmap_mode="c")
     X[:] = 7.0
@@ -309,7 +309,7 @@ def test_where_data_are_kept_does_not_matter(table, quick, tmp_path):
 
 @pytest.mark.parametrize("most", [2, 3, 5, 26])
 def test_categories_over_blocks_are_those_of_ordinal_encoder(most):
-    # Of 60 letters many are as frequent as others.
+    # Among 60 letters there are many ties in frequency.
     letters = np.random.default_rng(0).choice(list("abcdefghijkl"), (60, 1)).astype(object)
     categories = Categories(most).fit([letters[:7], letters[7:]])
     assert_array_equal(categories.encode(letters), OrdinalEncoder(max_categories=most).fit_transform(letters))
@@ -363,7 +363,7 @@ def test_a_stream_of_stored_pieces(table, quick):
 
 
 @pytest.mark.usefixtures("no_memory")
-def test_a_fit_that_lost_its_disk_goes_on_as_if_it_had_not(table, quick, tmp_path):
+def test_a_fit_that_lost_its_disk_continues_as_if_it_had_not(table, quick, tmp_path):
     X = np.asarray(table[0])
     params = {"batch_size": 12, "checkpoint_minutes": 0}
     whole, lost = Rows(X), Rows(X)

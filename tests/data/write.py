@@ -1,4 +1,4 @@
-"""Write one small file per modality, and beside it X and the embedding: once for every version of the format.
+"""Write one small file per modality, with X and the embedding: once for every version of the format.
 
 They are kept for ever, and every later version has to read them.
 """

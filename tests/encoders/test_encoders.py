@@ -30,7 +30,7 @@ def test_every_encoder_is_tried():
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES)
-def test_embeddings_have_the_width_that_is_told(name, shape):
+def test_embeddings_have_the_declared_width(name, shape):
     encoder = ENCODERS[name](shape)
     x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     embedding = encoder.train()(x)

@@ -87,7 +87,7 @@ def test_a_folder_is_loaded_as_the_object_is(model):
     assert_close(one, other, rtol=0, atol=0)
 
 
-def test_a_model_of_transformers_gives_the_mean_of_its_states(model):
+def test_a_model_of_transformers_returns_the_mean_of_its_states(model):
     bert, tokenizer = model[0].auto_model, model.tokenizer
     plain = embedder(model, modality_params={"tokenizer": tokenizer}, encoder_params={"model": bert})
     # This sentence-transformer is that mean, at length 1.
@@ -130,7 +130,7 @@ def test_no_file_says_which_folder_is_opened(model, tmp_path):
     assert_close(loaded.transform(TEXTS), by_name.transform(TEXTS), rtol=0, atol=0)
 
 
-# Of what banks are asked: four labelled texts of each kind, then others of the same kinds in other words.
+# Questions to a bank: four labelled texts of each kind, then others of the same kinds in other words.
 CARD = ["My card was stolen", "I lost my card on the bus", "the cash machine kept my card", "please block my card"]
 MONEY = ["How do I send money abroad?", "my transfer is late", "can I pay a friend?", "a payment was returned"]
 UNSEEN = [
@@ -149,7 +149,7 @@ def test_few_labels_tune_a_model_as_setfit_does(model):
     assert classifier.predict(UNSEEN).tolist() == ["card", "card", "money", "money"]
 
     def spread(transform):
-        """Give the mean cosine within the classes less that between them."""
+        """Return the mean cosine within classes minus that between classes."""
         z = transform(CARD + MONEY)
         cosines = (z @ z.T) / np.outer(*[np.linalg.norm(z, axis=1)] * 2)
         same = np.equal.outer(labels, labels)

@@ -28,7 +28,7 @@ def shuffle_steps(x):
 
 @every_encoder
 @pytest.mark.parametrize("shape", [(1, 1), (1, 150), (12, 29), (2, 8)])
-def test_embeddings_have_the_width_that_is_told(encoder, shape):
+def test_embeddings_have_the_declared_width(encoder, shape):
     encoder = make(encoder, shape)
     embedding = encoder(noise(2, *shape))
     assert embedding.shape == (2, encoder.out_features)

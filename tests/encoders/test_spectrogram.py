@@ -42,7 +42,7 @@ def test_order_of_time_and_place_of_frequency_matter(encoder):
     assert (encoder(x.roll(8, 2)) - encoder(x)).abs().max() > 1e-3
 
 
-def test_pooling_is_mean_and_maximum_of_what_is_there(encoder):
+def test_pooling_is_mean_and_maximum_of_existing_steps(encoder):
     mean, largest = encoder(pad(spectrograms(frames=30), 20)).chunk(2, 1)
     assert (mean >= 0).all()
     assert (mean <= largest + 1e-6).all()

@@ -1,4 +1,4 @@
-"""`compare`: the table, the verdict, and going on where it was cut short."""
+"""`compare`: the table, the verdict, and resuming after an interruption."""
 
 import importlib
 import multiprocessing
@@ -65,7 +65,7 @@ def test_the_table_has_every_row_and_number_of_labels(found):
     assert frame["kind"].tolist() == ["baseline"] * 8 + ["embedder"] * 4
     assert frame["mean"].between(frame["low"], frame["high"]).all()
     assert (frame[list(TIMES)] > 0).all(axis=None)
-    # Of each embedder alone; a clock that was started elsewhere would show hours.
+    # The time of each embedder alone; a clock that was started elsewhere would show hours.
     assert (frame["fit_seconds"] < 60).all()
     assert frame["difference_p_value"].isna().tolist() == [True] * 8 + [False] * 4
     assert all(name in repr(found) for name in names)
@@ -85,7 +85,7 @@ def test_differences_are_corrected_t_tests(found):
     assert found.verdict.helped == (found.verdict.difference.low > 0)
 
 
-def test_the_same_seed_gives_the_same_scores_whatever_stands_beside(noisy, found):
+def test_the_same_seed_gives_the_same_scores_with_any_other_rows(noisy, found):
     rows = ["PCA", "supervised network"]
     with joblib.parallel_config("threading", n_jobs=2):
         again = compare(*noisy, ["byol"], rows, embedder_params=TRAINED, **FAST)
@@ -224,9 +224,9 @@ def scores(baseline, memory):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-# Of processes that are forked beside threads.
+# A warning about processes forked while threads run.
 @pytest.mark.filterwarnings("ignore")
-def test_killed_and_run_again_finished_cells_are_not_fitted_anew(tmp_path, monkeypatch):
+def test_finished_cells_are_not_fitted_again_after_a_kill(tmp_path, monkeypatch):
     log, pause = tmp_path / "log", tmp_path / "pause"
     (tmp_path / "cells_of_a_killed_run.py").write_text(MODULE)
     log.touch()

@@ -23,7 +23,7 @@ def waves():
 
 @pytest.fixture
 def names(quick):
-    """Give the names of what is found after a quick fit."""
+    """Return the names of the findings after a quick fit."""
 
     def find(X, y=None, X_test=None, **params):
         findings = diagnose(quick(**params).fit(X), X, y, X_test=X_test)
@@ -131,7 +131,7 @@ def test_pairs_are_looked_at_as_fit_took_them(table, names):
     assert "small batch" in names(np.stack([X, X + 0.1], 1), y, views="paired", batch_size=8)
 
 
-def test_one_class_is_no_class(table, names):
+def test_one_class_leads_to_no_finding(table, names):
     X, y = table
     assert names(X, np.zeros(len(X))) == names(X)
     with pytest.raises(ValueError, match="y has 59"):

@@ -91,7 +91,7 @@ def test_transfer_reads_a_table_by_its_own_statistics(table, quick):
 
 
 @pytest.mark.parametrize("passthrough", [True, False])
-def test_baselines_stand_beside_the_embedding(table, quick, passthrough):
+def test_baselines_are_shown_with_the_embedding(table, quick, passthrough):
     X, _ = table
     embedder = quick(passthrough=passthrough).fit(X)
     rows = beside_baselines(embedder, X[:40], X[40:])

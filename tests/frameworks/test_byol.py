@@ -44,7 +44,7 @@ def test_views_are_not_joined(build, make_views):
     assert passes == [10] * 5
 
 
-def test_local_views_are_no_targets(build, make_views):
+def test_local_views_are_not_targets(build, make_views):
     framework, seen = build(BYOL), []
     framework.teacher.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     views = make_views(4)

@@ -82,7 +82,7 @@ def test_temperature_of_the_teacher_warms_up(build, make_views):
     assert warm == end
 
 
-def test_local_views_are_no_targets(build, make_views):
+def test_local_views_are_not_targets(build, make_views):
     framework, rows = build(DINO), []
     framework.teacher.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
     framework(make_views(5), GROUPS)

@@ -64,7 +64,7 @@ def test_keys_join_the_queue_after_the_loss(build, make_views):
 
 
 def test_no_image_is_its_own_negative(build, make_views):
-    # The image's key of an epoch ago stands in the queue. As a positive it pulls the query; under
+    # The image's key of an epoch ago is in the queue. As a positive it pulls the query; under
     # another id it would push.
     def loss_with_stale_keys(stale_groups):
         framework, views = build(MoCo).eval(), make_views()
@@ -129,7 +129,7 @@ def test_projector_is_the_mlp_of_version_2(build):
     assert kinds == [nn.Linear, nn.ReLU, nn.Linear]
 
 
-def test_teacher_stands_still_at_the_end(build):
+def test_teacher_is_constant_at_the_end(build):
     framework = build(MoCo)
     old = [p.clone() for p in framework.teacher.parameters()]
     with torch.no_grad():

@@ -36,7 +36,7 @@ def test_a_batch_without_labels_costs_nothing(framework):
     assert framework([torch.randn(3, 4)] * 2, torch.tensor([-1, -2, -3])) == 0
 
 
-def test_a_group_that_is_no_class_is_refused(framework):
+def test_a_group_that_is_not_a_class_is_refused(framework):
     with pytest.raises(ValueError, match=r"n_classes=3, but there is a group 3\. Pass y .*positives='labels'"):
         framework([torch.randn(2, 4)] * 2, torch.tensor([0, 3]))
 

@@ -83,7 +83,7 @@ class TestQueue:
 
     def test_each_global_view_has_its_own(self, build, make_views):
         framework, views = build(SwAV, queue_size=16).eval(), make_views(3)
-        # In eval mode a view's projections do not depend on the views beside it.
+        # In eval mode a view's projections do not depend on the other views.
         framework.queues.train()
         framework(views, GROUPS)
         for queue, rows in zip(framework.queues, projections(framework, views[:2]), strict=True):

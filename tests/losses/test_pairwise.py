@@ -49,7 +49,7 @@ def tiled(monkeypatch):
 
 
 def make_batch(n=8, layout="pairs", queue=False, width=5, seed=0, dtype=torch.float64):
-    """Give what a loss is called with."""
+    """Return the arguments of a loss."""
     generator = torch.Generator().manual_seed(seed)
     groups = LAYOUTS[layout](n)
     batch = [torch.randn(n, width, generator=generator, dtype=torch.float64).to(dtype), groups]
@@ -327,7 +327,7 @@ def test_count_anchors(layout, queue):
 
 @every_case
 @with_or_without_candidates
-def test_no_negative_is_no_nan(name, params, queue):
+def test_without_negatives_there_is_no_nan(name, params, queue):
     embeddings, _ = make_batch(4)
     batch = [embeddings, torch.zeros(4, dtype=torch.int64)]
     value, grads = value_and_grads(LOSSES[name](**params), batch + batch * queue)
@@ -336,7 +336,7 @@ def test_no_negative_is_no_nan(name, params, queue):
 
 
 @every_case
-def test_a_row_of_zeros_is_no_nan(name, params):
+def test_a_row_of_zeros_causes_no_nan(name, params):
     embeddings, groups = make_batch()
     embeddings[0] = 0
     value, (grad,) = value_and_grads(LOSSES[name](**params), [embeddings, groups])

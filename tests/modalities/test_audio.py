@@ -170,7 +170,7 @@ def test_a_fitted_embedder_can_be_pickled(fitted):
     np.testing.assert_array_equal(again.transform(clips), embedder.transform(clips))
 
 
-def test_passthrough_gives_the_log_mel_means_too(clips):
+def test_passthrough_returns_the_log_mel_means_too(clips):
     embedder = ContrastiveEmbedder(
         modality="audio", modality_params={**RATE, "n_mels": 10}, max_epochs=0, passthrough=True, random_state=0
     ).fit(clips)
@@ -212,7 +212,7 @@ def test_networks_of_images_take_spectrograms(encoder, clips):
         (None, TypeError, "X is a NoneType. Pass an array"),
     ],
 )
-def test_what_is_no_sound(X, error, message):
+def test_what_is_not_sound(X, error, message):
     with pytest.raises(error, match=message):
         read(X)
 

@@ -67,7 +67,7 @@ def test_constant_channel_stays_finite():
         (np.zeros((3, 4, 4, 1)), {}, "image"),
     ],
 )
-def test_modality_is_told_from_the_array(X, params, expected):
+def test_modality_is_detected_from_the_array(X, params, expected):
     assert infer_modality(X, params) == expected
 
 
@@ -94,7 +94,7 @@ def test_wrong_parameters(params):
         (7, {"channels": 7}, False),
     ],
 )
-def test_views_are_told_whether_channels_are_colours(quick, channels, params, is_rgb):
+def test_views_know_whether_channels_are_colours(quick, channels, params, is_rgb):
     X = np.random.default_rng(0).random((12, 8, 10, channels), dtype=np.float32)
     embedder = quick(modality_params=params).fit(X)
     assert embedder.net_.view_maker.rgb_ is is_rgb

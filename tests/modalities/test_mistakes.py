@@ -55,7 +55,7 @@ def test_images_of_two_sizes(other):
     ],
     ids=["grey", "colours", "series", "clip"],
 )
-def test_a_single_sample_is_told_how_to_be_one_of_many(X, single, params):
+def test_a_single_sample_raises_an_error_with_a_remedy(X, single, params):
     fitted = ContrastiveEmbedder(max_epochs=0, **params).fit(X)
     with pytest.raises(ValueError, match=r"X\[None\]"):
         fitted.transform(X[0].reshape(single))

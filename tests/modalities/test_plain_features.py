@@ -96,7 +96,7 @@ def test_rows_that_teach_too_little_leave_the_embedding_out_and_it_is_said(kind,
     assert "too little from the 40 rows" in capsys.readouterr().err
 
 
-def test_an_embedding_has_as_many_columns_as_its_score_tells(monkeypatch):
+def test_an_embedding_has_the_columns_that_its_score_reports(monkeypatch):
     X = np.sin(np.arange(30) * rng.uniform(0.1, 0.9, size=(300, 1, 1))) + 0.1 * rng.normal(size=(300, 1, 30))
     model = embedder("series", max_epochs=20).fit(X).model_
     assert model.n_learned == 128
@@ -139,7 +139,7 @@ def test_files_and_dumps_hold_all_of_it(kind, fitted, tmp_path):
 
 
 @pytest.mark.parametrize("kind", DATA)
-def test_an_encoder_goes_on_from_the_features_that_it_knows(kind, fitted):
+def test_an_encoder_continues_from_the_features_that_it_knows(kind, fitted):
     X = some(DATA[kind], range(20))
     further = ContrastiveEmbedder(encoder=fitted[kind], max_epochs=0, **PARAMS.get(kind, {})).fit(X)
     before, after = (e.model_.embed(e.model_.read(X)) for e in (fitted[kind], further))

@@ -95,7 +95,7 @@ def test_shape_is_that_of_the_longest():
 # -- statistics -------------------------------------------------------------------------------------
 
 
-def test_preprocessing_standardises_what_is_there_and_keeps_nan():
+def test_preprocessing_standardises_present_values_and_keeps_nan():
     modality, rows = read(ragged())
     x = modality.to_tensor(rows[:])
     standardized = modality.preprocessing()(x)

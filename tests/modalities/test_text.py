@@ -79,7 +79,7 @@ def test_every_container_is_read_alike(container):
         (["", " "], ValueError, "all of its texts are empty"),
     ],
 )
-def test_what_is_no_text_says_what_to_do(X, error, message):
+def test_what_is_not_a_text_says_what_to_do(X, error, message):
     with pytest.raises(error, match=message):
         read(X)
 

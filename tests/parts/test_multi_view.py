@@ -51,7 +51,7 @@ class TestAcrossViews:
     def test_two_views_foretell_each_other(self):
         assert self.seen(2, 2) == [(0, 1), (1, 0)]
 
-    def test_no_view_foretells_itself_and_local_views_are_no_targets(self):
+    def test_no_view_predicts_itself_and_local_views_are_not_targets(self):
         assert self.seen(4, 2) == [(0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1)]
 
     def test_symmetric_counts_each_pair_once(self):

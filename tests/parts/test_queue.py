@@ -10,7 +10,7 @@ def batch(*values):
     return torch.tensor(values, dtype=torch.float32)[:, None].expand(-1, 2), torch.tensor(values)
 
 
-def test_starts_with_random_unit_rows_that_are_no_samples():
+def test_starts_with_random_unit_rows_that_are_not_samples():
     torch.manual_seed(0)
     queue = Queue(500, 8)
     assert_close(queue.rows.norm(dim=1), torch.ones(500))

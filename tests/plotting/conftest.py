@@ -30,7 +30,7 @@ PARAMS = {"audio": {"modality_params": {"sampling_rate": 8_000}}, "text": {"moda
 
 @pytest.fixture(scope="session")
 def fitted():
-    """Give a briefly fitted embedder and its data, by modality."""
+    """Return a briefly fitted embedder and its data, by modality."""
     made = {}
 
     def give(modality):

@@ -33,7 +33,7 @@ class Stop(Callback):
 
 
 def embedder(**params):
-    # Of precisions "auto" is another one on some processors.
+    # The precision "auto" depends on the processor.
     common = {
         "encoder_params": {"width": 8},
         "max_epochs": 3,

@@ -74,7 +74,7 @@ def plan(x, max_epochs):
 
 
 def train(case, max_epochs):
-    """Train a framework in float64, two steps an epoch; give all that the ranks should agree on."""
+    """Train a framework in float64, two steps per epoch, and return everything that the ranks should agree on."""
     name, params = CASES[case]
     tiles.rows_per_tile = (lambda candidates: 5) if "tiles" in case else rows_per_tile
     torch.manual_seed(0)
@@ -100,7 +100,7 @@ def first_gradients():
 
 
 def forget_the_others():
-    """Let the parts see the rows of their own rank alone, as they would without gathering."""
+    """Restrict the parts to the rows of their own rank, as without gathering."""
     methods = [m for name, m in sys.modules.items() if name.startswith(("skclr.losses.", "skclr.frameworks."))]
     for part in (batch_norm, queue, sinkhorn, *methods):
         if hasattr(part, "world"):

@@ -41,7 +41,7 @@ def trained(ended):
 
 @pytest.fixture(scope="module")
 def alone():
-    """Give what one process trains, once for all that ranks are held against."""
+    """Return the results of one process, computed once for all comparisons with ranks."""
     return functools.cache(lambda case, n_steps: ranks.train(case, max_epochs=n_steps // 2))
 
 
@@ -113,7 +113,7 @@ def test_fit_on_ranks_is_fit(fits):
     assert_allclose(together["other"], alone.transform(X), atol=1e-3)
 
 
-def test_rank_that_ends_ends_all_and_the_run_goes_on_alone(fits):
+def test_a_rank_that_ends_ends_all_and_the_run_resumes_alone(fits):
     folder, said = fits
     assert "ConnectionError: another rank has ended" in said[0]
     resumed = embedder(checkpoint_dir=folder / "run", checkpoint_minutes=0, callbacks=[Die]).fit(X)
@@ -126,7 +126,7 @@ def test_no_thread_outlives_the_group(fits):
     assert "gloo" not in (fits[0] / "0.threads").read_text()
 
 
-def test_group_that_is_there_before_fit_can_be_let_go():
+def test_group_that_exists_before_fit_can_be_released():
     """Defaults of torch's functions that held it would let the others wait for a rank that has left."""
     script = (
         "import torch.distributed as dist\n"
@@ -154,7 +154,7 @@ def test_second_fit_from_another_thread_is_refused(monkeypatch):
         pass
 
 
-def test_ranks_that_do_not_fit_alike_are_told_in_what(monkeypatch):
+def test_ranks_with_different_fits_are_told_the_difference(monkeypatch):
     ones, others = {"data": "a", "max_epochs": "5", "lr": "1"}, {"data": "a", "max_epochs": "6", "lr": "2"}
     shown = []
     monkeypatch.setattr(world, "gather", lambda x: shown.append(x) or torch.cat(shown))
@@ -175,7 +175,7 @@ def test_ranks_are_given_the_same_parameters(monkeypatch):
 
 
 def test_ranks_find_the_same_checkpoint(monkeypatch, tmp_path):
-    """On machines that share no folder the first alone would go on, and the others begin anew."""
+    """On machines without a shared folder only the first would resume, and the others would start again."""
     embedder(checkpoint_dir=tmp_path).fit(X)
     monkeypatch.setattr("skclr.training.checkpoint.world", of_two_folders := World())
     monkeypatch.setattr(of_two_folders, "gather", lambda step: torch.cat([step, torch.tensor([-1])]))

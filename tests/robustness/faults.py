@@ -58,7 +58,7 @@ def main() -> None:
     options.add_argument("--fits", type=int, default=200, help="fits whose leftovers are counted")
     options.add_argument("--rounds", type=int, default=5, help="times that each way to search is timed")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--add", action="store_true", help="add to the counts that stand there, from another seed")
+    options.add_argument("--add", action="store_true", help="add to the existing counts, with another seed")
     arguments = options.parse_args()
     if unknown := set(arguments.sections) - set(SECTIONS):
         options.error(f"no sections: {', '.join(sorted(unknown))}")

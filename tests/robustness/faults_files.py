@@ -1,4 +1,4 @@
-"""Faults of files: crashes while a model is saved or samples are embedded, damage, loads beside saves, full disks."""
+"""Faults of files: crashes while a model is saved or samples are embedded, damage, loads during saves, full disks."""
 
 import argparse
 import multiprocessing

@@ -36,7 +36,7 @@ DISKS = [2**n for n in range(12, 22)]
 
 
 def data(kind: str) -> np.ndarray:
-    """Give a few digits, as a table or as images."""
+    """Return a few digits, as a table or as images."""
     X = load_digits().data[:128]
     return X if kind == "table" else (X * 15).astype(np.uint8).reshape(-1, 8, 8)
 
@@ -111,7 +111,7 @@ class Runs:
         return process
 
     def finish(self, *fit: Any) -> tuple[str | None, float]:
-        """Give the digest of a fit that is left alone, and its seconds."""
+        """Return the digest of an uninterrupted fit, and its seconds."""
         self.result.unlink(missing_ok=True)
         process = self.start(*fit)
         start = time.perf_counter()

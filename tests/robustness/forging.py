@@ -1,4 +1,4 @@
-"""Model files as a stranger writes them, whose checksum fits, and a watch on what reading them does."""
+"""Forge model files with valid checksums, and watch what reading them does."""
 
 import contextlib
 import ctypes
@@ -69,7 +69,7 @@ sys.addaudithook(_hook)
 def nothing_reached(*expected):
     """Assert that the block opens no file but those expected, imports nothing, connects to nothing and runs nothing.
 
-    What the first call of a verb imports is no file's doing: call it once before.
+    The imports of the first call of a method are not caused by the file: call it once before.
     """
     _seen.clear()
     _watching[0] = True
@@ -108,7 +108,7 @@ def memory_below(most):
 
 
 class StandIn(types.ModuleType):
-    """A module that tells of everything that is asked of it."""
+    """A module that records every attribute that is requested from it."""
 
     def __init__(self, name, reached):
         super().__init__(name)
@@ -122,7 +122,7 @@ class StandIn(types.ModuleType):
 
 
 def plant(monkeypatch):
-    """Put stand-ins in the place of all packages whose code a file might ask for; return what is reached of them."""
+    """Replace all packages whose code a file might request by stand-ins, and return what is reached."""
     reached = []
     for name in ("timm", "tokenizers", "sentence_transformers", "transformers", "huggingface_hub", "wordllama"):
         monkeypatch.setitem(sys.modules, name, StandIn(name, reached))

@@ -54,7 +54,7 @@ with atheris.instrument_imports(include=["skclr"]):
     from skclr.views import VIEWS
 
 LIMITS = ["-timeout=60", "-rss_limit_mb=4096", "-max_len=512", "-len_control=0"]
-# Of the processor: on the clock, which has a limit too, other processes would count.
+# Processor time: wall-clock time, which is limited too, would include other processes.
 MOST_SECONDS = 5
 # libFuzzer's own limit of an allocation sees nothing of memory that is mapped.
 MOST_BYTES = 2**30
@@ -169,7 +169,7 @@ def loading() -> Callable[[bytes], None]:
     def target(data: bytes) -> None:
         draw = atheris.FuzzedDataProvider(data)
         content = altered(draw, raw)
-        # As a stranger would: the checksum fits.
+        # As an attacker would: the checksum is valid.
         path.write_bytes(storage.checksummed(content) if draw.ConsumeBool() else content)
         with contextlib.suppress(ValueError):
             load(path)
@@ -195,12 +195,12 @@ def values(data: bytes) -> None:
 
 
 def run(arguments: list[str]) -> None:
-    """Run the command line in this process, and hold what it says against what it documents."""
+    """Run the command line in this process, and compare its output with what it documents."""
     with cheap(), parallel_config("threading"):
         try:
             code = skclr(arguments)
         except SystemExit as end:
-            # Of argparse: help, or a wrong option.
+            # Raised by argparse: help, or a wrong option.
             code = end.code
         said = sys.stderr.getvalue()
     if code not in (0, 1, 2) or (code == 1 and not said.startswith("skclr: ")):
@@ -214,7 +214,7 @@ def commands() -> Callable[[bytes], None]:
     model, good = scratch.parent / "model.skclr", scratch / "good.csv"
     folder = Folder(scratch)
     good.write_bytes(folder.good.to_csv(index=False).encode())
-    # What they import late is no input's time.
+    # Time for late imports is not caused by the input.
     run(["fit", str(good), "--target", "label", "--output", str(model)])
     run(["report", str(good), "--target", "label", "--model", str(model)])
     run(["compare", str(good), "--target", "label", "--labels", "1", "--folds", "2"])

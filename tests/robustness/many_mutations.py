@@ -1,6 +1,6 @@
 """Change model files at random where it matters, load them, and use those that load.
 
-The changes are those of `mutations.py` beside it. Run by `python -m tests.robustness.many_mutations`.
+The changes are those of `mutations.py`. Run by `python -m tests.robustness.many_mutations`.
 
 Each has to be refused by a ValueError or to serve every verb, without a file, a socket, a process or memory that only
 the file names. The result is one more target in `benchmarks/results/fuzz.json`. Runs without atheris; on Linux memory

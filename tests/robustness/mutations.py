@@ -1,6 +1,6 @@
 """Model files that are changed at random where it matters: at a node of their document or at a tensor.
 
-Every change keeps the file well formed, with a checksum that fits, as a stranger could write it.
+Every change keeps the file well formed, with a valid checksum, as an attacker could write it.
 """
 
 import copy
@@ -77,7 +77,7 @@ def mutated(raw: bytes, seed: int) -> bytes:
 
 
 def _change_parameter(rng, tree):
-    """Give a parameter, at the fit or after it, another value."""
+    """Change the value of a parameter, at the fit or after it."""
     try:
         content = dict(tree["dict"])
         entries = content[rng.choice(["fitted_with", "changed"])]["dict"]
@@ -87,7 +87,7 @@ def _change_parameter(rng, tree):
             value = {"dict": [[rng.choice(ENTRIES), _value(rng)] for _ in range(rng.choice([1, 2]))]}
         entries[:] = [entry for entry in entries if entry[0] != name] + [[name, value]]
     except (TypeError, KeyError, ValueError, IndexError):
-        # What an earlier change has left is no document of that form.
+        # After an earlier change the document no longer has this form.
         return
 
 

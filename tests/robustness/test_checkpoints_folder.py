@@ -1,4 +1,4 @@
-"""Whatever a checkpoint folder holds: training resumes, starts anew or is refused, and never hangs."""
+"""Whatever a checkpoint folder holds: training resumes, starts again or is refused, and never hangs."""
 
 import io
 import os
@@ -43,7 +43,7 @@ def _no_hanging():
     signal.signal(signal.SIGALRM, before)
 
 
-# -- entries that are no checkpoints ------------------------------------------------------------------
+# -- entries that are not checkpoints ------------------------------------------------------------------
 
 
 def a_folder(path):
@@ -65,7 +65,7 @@ NAMES = ["step-000000001.checkpoint", "step-000000003.checkpoint", "step-0000000
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 @pytest.mark.filterwarnings("ignore:training continues without this checkpoint")
-def test_entries_that_are_no_files_are_passed_over(entry, name, X, whole, tmp_path):
+def test_entries_that_are_not_files_are_passed_over(entry, name, X, whole, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     entry(folder / name)
@@ -73,7 +73,7 @@ def test_entries_that_are_no_files_are_passed_over(entry, name, X, whole, tmp_pa
     assert_array_equal(embedder(folder).fit(X).transform(X), whole)
     if name in NAMES[2:]:
         assert (folder / name).lstat().st_mode == mode
-    # Finished: the same call finds it, whatever else is there.
+    # Finished: the same call finds it, whatever else the folder contains.
     assert_array_equal(embedder(folder).fit(X).transform(X), whole)
 
 
@@ -189,7 +189,7 @@ def test_a_state_that_does_not_fit_the_run(name, X, tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["", "a\0b", 3, b"run", object()])
-def test_what_is_no_folder_is_refused(folder, X, tmp_path, monkeypatch):
+def test_what_is_not_a_folder_is_refused(folder, X, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, TypeError), match="checkpoint_dir"):
         embedder(folder).fit(X)

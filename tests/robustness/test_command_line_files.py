@@ -109,7 +109,7 @@ def tree(folder):
 
 
 def refused(call, capsys, folder, match=""):
-    """Run a command that has to end with one line of ours, before any work and with nothing changed."""
+    """Run a command that must end with one line of our own, before any work and without changes."""
     before = tree(folder)
     with pytest.MonkeyPatch.context() as patched:
         for verb in ("fit", "transform"):
@@ -253,7 +253,7 @@ def test_input_of_another_kind(command, kind, content, inputs, tmp_path, capsys)
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet", "npy", "npz"])
 @every_command
-def test_input_that_is_no_file(command, kind, inputs, tmp_path, capsys):
+def test_input_that_is_not_a_file(command, kind, inputs, tmp_path, capsys):
     output = tmp_path / f"output{OUTPUTS[command]}"
     for name, make in {"pipe": os.mkfifo, "nowhere": lambda path: None, "loop": OBSTACLES["loop"]}.items():
         data = tmp_path / f"{name}.{kind}"
@@ -262,7 +262,7 @@ def test_input_that_is_no_file(command, kind, inputs, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", ["transform", "report"])
-def test_a_model_that_is_no_file(command, inputs, tmp_path, capsys):
+def test_a_model_that_is_not_a_file(command, inputs, tmp_path, capsys):
     for name, make in {"pipe": os.mkfifo, "folder": os.mkdir, "nowhere": lambda path: None}.items():
         make(tmp_path / name)
         call = arguments(command, inputs / "data.csv", tmp_path / f"out{OUTPUTS[command]}", tmp_path / name)
@@ -399,7 +399,7 @@ def test_a_cache_that_cannot_be_a_folder(name, inputs, tmp_path, capsys):
     refused(call, capsys, tmp_path, "cache|memory")
 
 
-# -- names that are no names --------------------------------------------------------------------------
+# -- names that are not valid --------------------------------------------------------------------------
 
 
 def test_control_characters_are_escaped(tmp_path, capsys):
@@ -418,7 +418,7 @@ def test_control_characters_are_escaped(tmp_path, capsys):
         assert printed.isprintable()
 
 
-def test_class_folders_that_are_no_utf_8(tmp_path, capsys):
+def test_class_folders_that_are_not_utf_8(tmp_path, capsys):
     pytest.importorskip("plotly")
     write_folder(tmp_path / "photos")
     odd = tmp_path / "photos" / os.fsdecode(b"caf\xe9")

@@ -31,7 +31,7 @@ SMALL = {
     "text": {"modality_params": {"tokenizer": "words"}, "framework": "dino", "framework_params": {"n_prototypes": 4}},
 }
 MOST_BYTES = 64 * MEBIBYTE
-# Of a verb on a few samples.
+# Limits for a method on a few samples.
 MOST_BYTES_OF_USE = 1024 * MEBIBYTE
 
 
@@ -72,7 +72,7 @@ def files(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for kind, content in raw.items():
-            # What the first call imports is no file's doing.
+            # The imports of the first call are not caused by the file.
             path.write_bytes(content)
             use(load(path), X_OF[kind])
     return path, raw

@@ -92,7 +92,7 @@ def test_weights_are_those_of_the_global_generator_seeded_alike(table, quick):
 
 
 @pytest.mark.parametrize("draw", [torch.rand_like, lambda x: F.dropout(x, 0.2), lambda x: x[torch.randperm(len(x))]])
-def test_views_of_a_function_of_ones_own_draw_by_the_seed(draw, table, quick):
+def test_views_of_a_function_of_your_own_draw_by_the_seed(draw, table, quick):
     check_undisturbed(quick(views=lambda x: x + draw(x), max_epochs=1), table[0])
 
 

@@ -304,7 +304,7 @@ def test_ctrl_c_leaves_hooks_and_patches_as_they_were(ctrl_c_interrupts, digits,
     assert all("forward" not in vars(module) and not module._forward_pre_hooks for module in seen[-1].modules())
 
 
-def test_a_handler_of_ones_own_hears_of_ctrl_c_between_two_steps(table, quick):
+def test_a_handler_of_your_own_hears_of_ctrl_c_between_two_steps(table, quick):
     heard = []
     before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(torch.is_grad_enabled()))
 
@@ -358,7 +358,7 @@ def test_a_forked_child_embeds_and_fits():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.filterwarnings("ignore")
-def test_a_child_that_is_forked_beside_a_fit_does_not_wait_for_its_locks(table, quick):
+def test_a_child_forked_during_a_fit_does_not_wait_for_its_locks(table, quick):
     embedder = quick(encoder=nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.1)), max_epochs=1)
     held, release = threading.Event(), threading.Event()
 

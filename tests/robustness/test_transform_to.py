@@ -1,4 +1,4 @@
-"""`transform_to` on full disks, after kills at any point, and beside files of other models and other X."""
+"""`transform_to` on full disks, after kills at any point, and with files of other models and other X."""
 
 import errno
 import fcntl
@@ -292,7 +292,7 @@ def test_a_part_of_another_size_or_header(damage, tabular, tmp_path):
 
 @pytest.mark.parametrize("name", ["e.npy.part", "e.npy.part.json"])
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_what_is_no_file_in_their_place(kind, name, tabular, tmp_path):
+def test_what_is_not_a_file_in_their_place(kind, name, tabular, tmp_path):
     cut_short(tabular[0], tmp_path / "e.npy", tabular[1])
     (tmp_path / name).unlink()
     os.mkdir(tmp_path / name) if kind == "folder" else os.mkfifo(tmp_path / name)

@@ -80,7 +80,7 @@ def test_mode_and_owner_stay(writer, fitted, tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o755, 0o200, 0o4755])
-def test_the_unfinished_file_is_no_more_readable(mode, tmp_path):
+def test_the_unfinished_file_is_not_more_readable(mode, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
     path.chmod(mode)
@@ -157,7 +157,7 @@ def refused(writer, path, fitted):
 
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 @every_writer
-def test_what_is_no_replaceable_file_is_refused(writer, obstacle, fitted, tmp_path):
+def test_what_is_not_a_replaceable_file_is_refused(writer, obstacle, fitted, tmp_path):
     path = tmp_path / "file.npy"
     obstacle(path)
     before = path.lstat()
@@ -192,7 +192,7 @@ def test_a_file_in_place_of_the_folder_is_refused(writer, fitted, tmp_path):
 
 
 @pytest.mark.parametrize("path", [None, 3, b"file", object()])
-def test_what_is_no_path(path):
+def test_what_is_not_a_path(path):
     with pytest.raises(TypeError, match="path"):
         check_writable(path)
 
@@ -238,7 +238,7 @@ def test_names_that_cannot_be(writer, name, fitted, tmp_path):
 
 
 @every_quick_writer
-def test_a_name_that_is_no_utf_8(writer, fitted, tmp_path):
+def test_a_name_that_is_not_utf_8(writer, fitted, tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.npy")
     writer(path, fitted)
     assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9.npy"]

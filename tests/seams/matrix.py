@@ -41,7 +41,7 @@ FLOATS = ["float16", "float32", "float64"]
 NUMBERS = [*BITS, *INTEGERS, *FLOATS]
 DTYPES = [*NUMBERS, "object", "str"]
 
-TEXTS = ["a rose", "is a rose", "a daisy", "is no rose", "rose or daisy", "no daisy", "a tree", "is no tree"]
+TEXTS = ["a rose", "is a rose", "a daisy", "not a rose", "rose or daisy", "no daisy", "a tree", "not a tree"]
 
 
 class Kind(NamedTuple):
@@ -261,14 +261,14 @@ class Row(NamedTuple):
         else:
             kind = "masked" if self.container == "numpy masked" else "sparse" if self.container in SPARSE else ""
         if self.modality == "image" and self.dtype == "bool":
-            # Of bytes, 0 and 1 would be black and black.
+            # As bytes, 0 and 1 would both be black.
             dtype = "float32"
         flat = CONTAINERS[self.container].flat
         exists = self.modality != "text" or self.dtype in ("object", "str")
         return reference_of(self.modality, dtype, kind, flat=flat, bits=self.dtype == "bool", exists=exists)
 
     def hold(self, rows: Sequence[int] | slice = slice(None)) -> Any:
-        """Put samples into the container."""
+        """Return samples in the container."""
         flat = CONTAINERS[self.container].flat
         array = draw(self.modality, self.dtype, flat=flat, bits=self.dtype == "bool")
         return CONTAINERS[self.container].hold(array[rows], self.dtype)
@@ -289,7 +289,7 @@ class Reference:
     ----------
     make : makes an embedder of the modality.
     X : the reference array.
-    exists : whether there is an answer at all: numbers are no texts, and an image has no gaps.
+    exists : whether there is an answer at all: numbers are not texts, and an image has no missing pixels.
     fitted : an embedder fitted on X, or, where X has no answer, on something like it.
     """
 
@@ -343,7 +343,7 @@ class Verb(NamedTuple):
 
     Parameters
     ----------
-    got : what comes of a row of the matrix.
+    got : the result of a row of the matrix.
     expected : what should.
     tolerance : largest difference between them; 0 is the same bits.
     """
@@ -496,7 +496,7 @@ class Outcome(NamedTuple):
 
     Parameters
     ----------
-    status : "equal"; "refused" by an error of ours; "extra", where one names what to install; "raw", an error that
+    status : "equal"; "refused" by one of our own errors; "extra", where one names what to install; "raw", an error that
         is not ours; or "differs".
     detail : the error, or the difference.
     """
@@ -529,7 +529,7 @@ def compare(got: Any, expected: Any, tolerance: float) -> Outcome:
 
 
 def classify(error: Exception) -> str:
-    """Say whether an error is one of ours: of a type that is documented, from a `raise` in the package."""
+    """Return whether an error is our own: of a type that is documented, from a `raise` in the package."""
     if isinstance(error, ImportError) and "pip install" in str(error):
         return "extra"
     innermost = error.__traceback__

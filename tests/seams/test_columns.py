@@ -1,4 +1,4 @@
-"""Columns that are no features, and columns that no table can read."""
+"""Columns that are not features, and columns that no table can read."""
 
 import datetime
 import warnings
@@ -32,7 +32,7 @@ TARGET = np.arange(N) % 2
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
-def test_columns_that_are_no_features_are_found_by_name(frame):
+def test_columns_that_are_not_features_are_found_by_name(frame):
     found = doubtful_columns(frame(COLUMNS), TARGET)
     assert found == (["id"], ["day"], ["one"], ["copy"])
 
@@ -60,11 +60,11 @@ def test_dates_are_recognised(text):
 
 
 @pytest.mark.parametrize("text", ["192.168.1.1", "5-10", "2020", "1.2.3.4", "may", "10115", ""])
-def test_other_texts_are_no_dates(text):
+def test_other_texts_are_not_dates(text):
     assert not are_dates([text])
 
 
-# -- what fit says of columns -------------------------------------------------------------------------
+# -- warnings of fit about columns -------------------------------------------------------------------------
 
 
 def untrained(**params):
@@ -78,7 +78,7 @@ def frame_of(*names):
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
-def test_fit_warns_once_of_all_columns_that_are_no_features(make, stored):
+def test_fit_warns_once_of_all_columns_that_are_not_features(make, stored):
     X = make({name: COLUMNS[name] for name in ("id", "day", "x", "kind", "one")})
     embedder = untrained()
     with pytest.warns(UserWarning, match=r"identifiers.*'id'.*dates.*'day'") as caught:
@@ -115,7 +115,7 @@ class Blocks:
     ],
     ids=["numbers", "fifty", "few_dates", "codes"],
 )
-def test_fit_says_nothing_of_other_columns(column):
+def test_fit_does_not_mention_other_columns(column):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         untrained().fit(pd.DataFrame({"x": COLUMNS["x"], "c": column}))
@@ -224,7 +224,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_table_is_refused_by_name(name):
+def test_what_is_not_a_table_is_refused_by_name(name):
     make, message = REFUSED[name]
     embedder = untrained()
     with pytest.raises((ValueError, TypeError), match=f"(?s){message}") as caught:

@@ -63,7 +63,7 @@ def run(capsys, *call):
 
 
 @pytest.mark.filterwarnings("default::UserWarning")
-def test_what_is_read_of_a_table(shop, tmp_path, capsys):
+def test_what_is_read_from_a_table(shop, tmp_path, capsys):
     assert main(["fit", str(shop), "--target", "Sold", "--output", str(tmp_path / "m.skclr"), *UNTRAINED]) == 0
     printed, warned = capsys.readouterr()
     first, *others, last = printed.splitlines()
@@ -148,7 +148,7 @@ def test_what_is_read_of_arrays(write, first, tmp_path, capsys):
     assert run(capsys, "fit", data, "--output", tmp_path / "m.skclr", *UNTRAINED).splitlines()[0] == first
 
 
-def test_what_is_read_of_a_column_of_texts(tmp_path, capsys):
+def test_what_is_read_from_a_column_of_texts(tmp_path, capsys):
     pd.DataFrame({"body": ["a rose", "a daisy"] * 4}).to_csv(tmp_path / "t.csv", index=False)
     printed = run(capsys, "fit", tmp_path / "t.csv", "--text", "body", "--output", tmp_path / "m.skclr", *UNTRAINED)
     assert printed.startswith("read 8 texts of column 'body', no target\n")
@@ -256,7 +256,7 @@ def test_what_compare_refuses_before_the_work(params, message, table, monkeypatc
 
 
 @pytest.mark.parametrize("kind", ["folder", "paths", "parquet", "table"])
-def test_cells_of_files_that_have_changed_are_computed_anew(kind, tmp_path):
+def test_cells_of_files_that_have_changed_are_computed_again(kind, tmp_path):
     def written(seed):
         values = np.random.default_rng(seed).integers(0, 256, (12, 6, 6), dtype=np.uint8)
         if kind in ("parquet", "table"):

@@ -271,7 +271,7 @@ def test_tensors_of_any_dtype(modality, dtype):
 
 
 @pytest.mark.parametrize("make", [lambda t: t.to_sparse(), lambda t: t.to("meta")])
-def test_tensors_that_are_no_array(make):
+def test_tensors_that_are_not_arrays(make):
     assert "X" in error_of(make(torch.rand(12, 4)))
 
 

@@ -13,7 +13,7 @@ da = pytest.importorskip("dask.array")
 RNG = np.random.default_rng(0)
 FRAMES = {
     "numbers": pd.DataFrame(RNG.normal(size=(12, 3)), columns=list("abc")),
-    "text beside numbers": pd.DataFrame({"a": RNG.normal(size=12), "b": ["red", "blue", "red"] * 4}),
+    "text and numbers": pd.DataFrame({"a": RNG.normal(size=12), "b": ["red", "blue", "red"] * 4}),
     "text alone": pd.DataFrame({"a": ["x", "y"] * 6, "b": ["red", "blue", "red"] * 4}),
     "booleans": pd.DataFrame({"a": RNG.normal(size=12), "b": [True, False, False] * 4}),
     "categories": pd.DataFrame({"a": RNG.normal(size=12), "b": pd.Categorical(["x", "y", "z"] * 4)}),

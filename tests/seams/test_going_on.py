@@ -68,7 +68,7 @@ CHANGED = {
     "passthrough": False,
     "random_state": 1,
 }
-# What changes no number, and why nothing can be said of it.
+# Parameters that change no number, and why they cannot be checked.
 INERT = {
     "device": "there is one device here",
     "compile": "the same numbers, faster",
@@ -133,7 +133,7 @@ def test_a_dictionary_changed_in_place_is_seen(call):
         getattr(embedder, call)(X)
 
 
-def test_other_names_of_the_same_go_on():
+def test_other_names_of_the_same_value_resume():
     embedder = ContrastiveEmbedder(**SMALL, warm_start=True).fit(X)
     embedder.set_params(modality="tabular", modality_params={}, encoder_params=dict(SMALL["encoder_params"])).fit(X)
     assert embedder.n_iter_ == 4

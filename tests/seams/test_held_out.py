@@ -12,7 +12,7 @@ from skclr.views import VIEWS, CallableViews, Jitter, MarginalCorruption, Neighb
 N = 30
 RNG = np.random.default_rng(0)
 X_OF = {
-    # Each value occurs once, so that it tells of which row it is.
+    # Each value occurs once, so that it identifies its row.
     "tabular": (RNG.permutation(4 * N).reshape(N, 4).astype(float), {}),
     "image": (RNG.integers(0, 256, (N, 3, 8, 8)).astype(np.uint8), {}),
     "series": (RNG.normal(size=(N, 2, 30)).astype(np.float32), {}),
@@ -88,7 +88,7 @@ def fit(maker, modality, **params):
 def test_a_view_maker_is_fitted_on_training_rows_alone(maker, modality, stopping):
     X, own = X_OF[modality]
     paired = isinstance(maker, Paired)
-    # Of pairs, what lies on top is watched.
+    # For pairs, the views on top are recorded.
     views = Paired(on_top=Watched(maker.on_top)) if paired else Watched(maker)
     settings = {"modality": modality, "max_epochs": 1, "random_state": 0, "callbacks": [Seen()], **own}
     ContrastiveEmbedder(views=views, **settings, **STOPPING[stopping]).fit((X, X + 1000) if paired else X)
@@ -191,7 +191,7 @@ class ByRow(Views):
 
 
 @pytest.mark.parametrize("stopping", STOPPING)
-def test_rows_are_counted_in_what_a_maker_of_ones_own_was_fitted_on(stopping):
+def test_rows_are_counted_in_what_a_maker_of_your_own_was_fitted_on(stopping):
     model = fit(ByRow(), "tabular", **STOPPING[stopping])
     assert np.isfinite(model.history_[-1]["valid_loss"])
 

@@ -1,4 +1,4 @@
-"""What judges an embedding beside its baselines: one harness, labels in any container, clear errors."""
+"""Comparison of an embedding with its baselines: one harness, labels in any container, clear errors."""
 
 from functools import cache
 
@@ -116,7 +116,7 @@ def test_minus_one_and_one_class_are_refused(verb, y):
     ],
     ids=["path", "number", "columns", "continuous"],
 )
-def test_what_is_no_y_is_refused_in_our_words(verb, y, error, message):
+def test_what_is_not_a_y_is_refused_in_our_words(verb, y, error, message):
     with pytest.raises(error, match=message):
         VERBS[verb](y)
 
@@ -214,7 +214,7 @@ def some_rows_of(modality):
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_raw_features_are_those_beside_an_embedding_and_need_no_network(modality, monkeypatch):
+def test_raw_features_are_those_of_passthrough_and_need_no_network(modality, monkeypatch):
     rows = some_rows_of(modality)
     params = {"modality_params": {"sampling_rate": 8_000}} if modality == "audio" else {}
     fitted = ContrastiveEmbedder(

@@ -76,7 +76,7 @@ CONTAINERS = {**NUMBERS, **STRINGS}
 
 @pytest.fixture(scope="module")
 def partly(table):
-    """A table of which every third row has no label."""
+    """A table in which every third row has no label."""
     X, y = table
     return X, np.where(np.arange(60) % 3 == 0, -1, y), y
 
@@ -129,7 +129,7 @@ def test_minus_one_and_one_class_are_refused(y):
 
 
 @pytest.mark.parametrize("y", [[1, 1, None], ["a", float("nan")], [-1, -1], [None, -1]])
-def test_one_class_beside_missing_values_is_no_coding_of_two(y):
+def test_one_class_and_missing_values_are_not_a_coding_of_two(y):
     assert len(encode_labels(y).classes) <= 1
 
 
@@ -160,7 +160,7 @@ def test_one_class_beside_missing_values_is_no_coding_of_two(y):
         (np.array(["a", "nan", "b"]), ValueError, "y contains the text 'nan'"),
     ],
 )
-def test_what_is_no_labels(y, error, message):
+def test_what_are_not_labels(y, error, message):
     with pytest.raises(error, match=message) as raised:
         encode_labels(y)
     assert len(str(raised.value)) < 300
@@ -230,7 +230,7 @@ def test_sparse_multilabel_targets_pass_through_a_pipeline(table):
 # -- SemiSupervisedClassifier ---------------------------------------------------------------------
 
 
-# Of columns scikit-learn asks for a DataConversionWarning.
+# For columns scikit-learn requires a DataConversionWarning.
 @pytest.mark.parametrize(
     "container", [name for name in CONTAINERS if name not in ("column", "DataFrame", "polars DataFrame")]
 )

@@ -65,7 +65,7 @@ def test_views_change_samples_of_a_modality_or_refuse_them(modality, views):
     if refusal is None:
         assert np.isfinite(fitted.loss_curve_).all()
     else:
-        # An error of ours, not what torch says of shapes.
+        # Our own error, not one of torch about shapes.
         assert "skclr/views" in traceback.extract_tb(refusal.__traceback__)[-1].filename
         assert views not in (modality, "neighbors")
 

@@ -163,7 +163,7 @@ def test_with_validation_the_validation_loss_can_be_watched(name, tmp_path, caps
     assert model.n_iter_ == (2 if name == "EarlyStopping" else 4)
 
 
-def test_a_callback_of_ones_own_may_record_what_another_watches(capsys):
+def test_a_callback_of_your_own_may_record_what_another_watches(capsys):
     class Mine(Callback):
         def on_epoch_end(self, net, **kwargs):
             net.history.record("mine", 1.0)
@@ -246,7 +246,7 @@ def test_compile_options_reach_the_compiler():
         fit(compile=True, net_params={"compile__backend": "nonsense"})
 
 
-# Of torch's own look at the tensors between two graphs.
+# Raised when torch inspects tensors between two graphs.
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
 def test_a_compiled_module_takes_chunks():
     expected = weights(fit(chunk_size=8, precision="float32"))

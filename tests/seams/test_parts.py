@@ -274,7 +274,7 @@ def error_of(kind, name, parameter, value):
     if kind == "encoder":
         modality = "audio" if name == "spectrogram" else modality_of(REGISTRIES[kind][name])
     X, own = TINY[modality]
-    # Cheap parts beside the one that is tried.
+    # Cheap parts in addition to the one under test.
     cheap = {"encoder_params": {"width": 4}}
     if modality == "tabular":
         cheap |= {"encoder": "mlp", "views": "masking"}

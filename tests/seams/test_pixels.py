@@ -44,7 +44,7 @@ def fitted(X, **params):
 
 
 def differs_in_silence(embedder, X, expected):
-    """Tell whether X is embedded as something else than its values; an error of ours is no silence."""
+    """Return whether X is silently embedded as something other than its values; our own errors are not silent."""
     try:
         return not np.array_equal(embedder.transform(X), expected)
     except ValueError as error:
@@ -57,7 +57,7 @@ def test_the_same_values_of_another_dtype(name, dtype):
     expected = embedder.transform(VALUES[name].astype(dtype))
     others = [(other, VALUES[name].astype(other)) for n, other in TESTED if n == name]
     if VALUES[name].dtype.kind == "f":
-        # Rounding is no other value.
+        # Rounding does not count.
         others = [(other, X) for other, X in others if other == dtype or other == "float64" != dtype != "float16"]
     assert [other for other, X in others if differs_in_silence(embedder, X, expected)] == []
     if np.dtype(dtype).kind in "iu":
@@ -179,7 +179,7 @@ def test_one_rule_wherever_images_are_read(name, tmp_path):
     expected = READERS[name](embedder, BYTES.astype("uint8"), tmp_path)
     assert_array_equal(READERS[name](embedder, BYTES.astype("int64"), tmp_path), expected)
     if name != "transfer":
-        # There fit learns the scale anew.
+        # In that case fit learns the scale again.
         with pytest.raises(ValueError, match=r"X has float32 .*fit saw"):
             READERS[name](embedder, BYTES.astype("float32"), tmp_path)
 

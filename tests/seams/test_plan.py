@@ -1,4 +1,4 @@
-"""The plan of a fit: every choice is in it, however it was asked for, and what goes on from a fit compares it."""
+"""The plan of a fit: every choice is in it, however it was requested, and resuming compares it."""
 
 import warnings
 from dataclasses import FrozenInstanceError, fields, replace
@@ -113,7 +113,7 @@ def test_an_optimizer_has_the_recipe_of_its_name(framework, name, optimizer):
     ],
     ids=in_words,
 )
-def test_what_auto_stands_for_is_the_same_plan(one, other):
+def test_a_resolved_auto_is_the_same_plan(one, other):
     assert plan(**one) == plan(**other)
 
 
@@ -227,7 +227,7 @@ def test_what_the_user_chose_has_no_source():
     ]
 
 
-def test_sources_are_no_part_of_a_plan():
+def test_sources_are_not_part_of_a_plan():
     assert replace(plan(), sources={}) == plan()
 
 

@@ -1,4 +1,4 @@
-"""A row's numbers depend on `fit` and on that row alone, whatever holds it and whatever lies beside it."""
+"""A row's numbers depend on `fit` and on that row alone, whatever its container and the other rows."""
 
 import warnings
 from decimal import Decimal
@@ -33,7 +33,7 @@ def frame(values, dtype=object):
     return pd.DataFrame({"x": X1, "c": pd.Series(values, dtype=dtype)})
 
 
-# Of each column that fit may see: its values and their dtype.
+# Columns that fit may see: values and dtype.
 SEEN = {
     "object_mixed": (column(1, 2, "A", 3), object),
     "object_numbers": (column(10115, 20095, 80331, None), "category"),
@@ -49,7 +49,7 @@ SEEN = {
     "bools_and_numbers": (column(True, 0, 7, None), object),
     "wide_integers": (column(2**53, 2**53 + 1, 5), "category"),
 }
-# What may stand in a cell later on.
+# Values that a cell may have later.
 CELLS = [1, 1.0, "1", "1.0", "01", True, "True", "true", 10115, "10115", 10115.0, "A", "red", "unknown", 2**53 + 1]
 CELLS += [None, np.nan, pd.NA, Decimal("0.5"), np.float32(0.5), np.int8(3), np.bool_(False), "0.5", " 2 ", "", "nan"]
 CELLS += [10**400, (1, 2), pd.Timestamp("2020-01-02"), "None", b"red", float("inf")]

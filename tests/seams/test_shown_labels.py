@@ -106,7 +106,7 @@ def test_a_path_where_labels_belong(verb, tmp_path):
 # -- unlabelled rows ------------------------------------------------------------------------------
 
 
-def test_unlabelled_rows_are_no_class_of_a_map():
+def test_unlabelled_rows_are_not_a_class_of_a_map():
     assert legend(PARTLY) == {**{str(c): int(np.sum(c == PARTLY)) for c in range(3)}, "unlabelled": 15}
     # Ten classes have colours: the unlabelled rows take none of them.
     many = np.r_[np.full(30, -1), np.arange(30) % 10]
@@ -138,7 +138,7 @@ def test_the_report_s_map_and_facts_leave_unlabelled_rows_out(tmp_path):
 
 @pytest.mark.parametrize("y", [PARTLY, [None if c < 0 else NAMES[c] for c in PARTLY]], ids=["numbers", "strings"])
 def test_diagnose_looks_at_labelled_rows_alone(y):
-    """A column made from the labels tells them all, whatever it holds where there are none."""
+    """A column computed from the labels reveals them all, whatever it contains in unlabelled rows."""
     leaking = np.column_stack([np.random.default_rng(0).normal(size=(60, 3)), np.where(PARTLY < 0, 1.5, PARTLY)])
     found = diagnose(
         ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(leaking), leaking, y
@@ -162,7 +162,7 @@ def test_an_encoder_that_is_hardly_trained_does_not_blame_the_views(max_epochs):
 
 
 def test_no_better_has_a_margin_for_noise():
-    """The embedding of noise is as good as noise: above or below by chance, which is no finding."""
+    """The embedding of noise is as good as noise: better or worse by chance, which is not a finding."""
     rng = np.random.default_rng(0)
     found = [
         "no better than baselines" in [finding.name for finding in diagnose(fitted, Z, rng.integers(0, 2, 80))]

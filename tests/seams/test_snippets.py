@@ -170,7 +170,7 @@ RUNNING = [(page, block) for page, blocks in BLOCKS.items() for block in blocks 
 
 @pytest.mark.parametrize(("page", "block"), RUNNING, ids=[f"{page}:{block.line}" for page, block in RUNNING])
 def test_a_block_runs_as_it_is_printed(page, block, names, monkeypatch, capsys):
-    # Workers would import everything anew.
+    # Workers would import everything again.
     with parallel_config("threading"):
         if block.language == "python":
             run_python(block.code, names, monkeypatch)

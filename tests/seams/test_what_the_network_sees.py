@@ -116,7 +116,7 @@ def test_x_without_views_is_refused(views, modality):
 
 
 @pytest.mark.parametrize("views", ["paired", Paired, Paired()], ids=PAIRED)
-def test_a_table_is_no_pair(views):
+def test_a_table_is_not_a_pair(views):
     with pytest.raises(ValueError, match="views='paired' takes the views from X"):
         embedder(views).fit(SIDES["tabular"][0](0))
 
@@ -307,7 +307,7 @@ def test_a_users_parts_get_the_facts_that_they_ask_for():
     assert received == {"cardinalities": (0, 3), "gaps": "default", "views": (0, 3)}
 
 
-def test_a_subclass_of_ours_gets_what_its_base_asks_for():
+def test_a_subclass_of_our_own_class_gets_what_its_base_declares():
     seen = []
 
     class Mine(MLP):
@@ -319,7 +319,7 @@ def test_a_subclass_of_ours_gets_what_its_base_asks_for():
     assert seen == [((0, 3), "default")]
 
 
-def test_an_argument_that_nobody_gives_is_named():
+def test_a_missing_argument_is_named():
     class Mine(Encoder):
         def __init__(self, input_shape, n_tokens):
             super().__init__()

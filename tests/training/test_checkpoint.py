@@ -268,13 +268,13 @@ def test_runs_of_a_search_have_folders_of_their_own(table, saving, tmp_path):
     assert_array_equal(search.predict(X), plain.predict(X))
 
 
-def test_search_in_one_folder_is_told_what_to_do(table, saving):
+def test_search_in_one_folder_raises_an_error_with_a_remedy(table, saving):
     saving(max_epochs=1).fit(table[0])
     with pytest.raises(ValueError, match=r"put '\{run\}' into its name"):
         saving(max_epochs=1).fit(table[0][:40])
 
 
-def test_warm_start_goes_on_from_its_own(table, saving, tmp_path):
+def test_warm_start_continues_from_its_own_weights(table, saving, tmp_path):
     def run(folder):
         embedder = saving(checkpoint_dir=None, warm_start=True).fit(table[0])
         return embedder.set_params(checkpoint_dir=folder)

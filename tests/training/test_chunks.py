@@ -20,7 +20,7 @@ def build(name, *layers):
 
 
 def step(framework, chunk_size):
-    """Give the loss of 10 samples, always the same; `backward` finds the network as it is then."""
+    """Return the loss of 10 samples, always the same; `backward` finds the network as it is then."""
     generator = torch.Generator().manual_seed(1)
     views = [torch.randn(10, 6, dtype=torch.float64, generator=generator) for _ in range(2)]
     torch.manual_seed(2)

@@ -16,7 +16,7 @@ def test_chunks_cover_every_row_once(n):
 
 
 class FirstTwo(nn.Module):
-    """Gives the first two values; asks for chunks of one size, and for the smallest by what it makes in between."""
+    """Returns the first two values; its intermediate size determines the size of chunks."""
 
     def forward(self, x):
         assert len(x) in (1, 32)
@@ -31,7 +31,7 @@ def test_chunk_size_is_a_power_of_two_in_bounds():
 def test_the_widest_layer_decides():
     network, x = nn.Sequential(nn.Linear(3, 50), nn.ReLU(), nn.Linear(50, 2)), torch.zeros(1, 3)
     assert widest_output(lambda: network(x)) == 50
-    # What is moved to the device is no output.
+    # Input that is moved to the device is not output.
     many = torch.zeros(1000)
     assert widest_output(lambda: torch.relu(x) + many.to("cpu")[0]) == 3
 

@@ -50,7 +50,7 @@ def test_ctrl_c_raises_by_default(table, quick):
     assert not hasattr(embedder, "net_")
 
 
-def test_ctrl_c_at_the_end_of_an_epoch_is_no_early_stop(table, quick):
+def test_ctrl_c_at_the_end_of_an_epoch_is_not_an_early_stop(table, quick):
     class Press(Callback):
         def on_epoch_end(self, net, **kwargs):
             press_ctrl_c()
@@ -102,7 +102,7 @@ def test_a_second_ctrl_c_raises(table, quick):
     assert not hasattr(embedder, "net_")
 
 
-def test_a_kept_run_goes_on_from_its_checkpoint(table, quick, tmp_path):
+def test_a_kept_run_resumes_from_its_checkpoint(table, quick, tmp_path):
     params = {"batch_size": 16, "max_epochs": 4, "on_interrupt": "keep"}
     pressing = [True]
 
@@ -126,7 +126,7 @@ def test_keeping_in_a_thread_trains_as_ever(table, quick):
     assert_array_equal(embedder.transform(table[0]), quick().fit(table[0]).transform(table[0]))
 
 
-# -- a loss that is no number, or explodes --------------------------------------------------------
+# -- a loss that is not finite, or diverges --------------------------------------------------------
 
 
 class Break(Callback):
@@ -197,7 +197,7 @@ def test_an_explosion_before_any_good_epoch_raises(table, quick):
     assert not hasattr(embedder, "net_")
 
 
-def test_one_strange_batch_is_no_explosion(table, quick):
+def test_one_strange_batch_is_not_an_explosion(table, quick):
     steps = iter(range(9))
 
     def loss(embeddings, groups, candidates=None, candidate_groups=None):

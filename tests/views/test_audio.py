@@ -53,7 +53,7 @@ def rising():
 
 
 def lengths_of(x):
-    """Check that NaN stands at the end alone, and give the lengths."""
+    """Check that NaN is at the end only, and return the lengths."""
     there = ~x.isnan()
     assert (there[:, :-1] >= there[:, 1:]).all()
     return there.sum(1)
@@ -83,7 +83,7 @@ def test_all_randomness_is_the_generators():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_views_are_finite_for_all_that_is_there_even_silence():
+def test_views_are_finite_for_all_existing_steps_even_silence():
     for x in (clips(), 0 * clips()):
         for view in AudioViews(RATE, noise=1.0, reverb=1.0).fit(x)(x, torch.arange(5), generator()):
             assert (lengths_of(view) >= 1).all()
@@ -287,6 +287,6 @@ def test_a_missing_sampling_rate_is_asked_for():
         AudioViews()
 
 
-def test_images_are_no_clips():
+def test_images_are_not_clips():
     with pytest.raises(ValueError, match=r"audio views take clips \(samples,\), got \(1, 8, 8\)"):
         AudioViews(RATE).fit(torch.zeros(4, 1, 8, 8))

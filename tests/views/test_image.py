@@ -357,7 +357,7 @@ def test_local_views_leave_the_global_ones_as_they_were():
         assert torch.equal(alone, accompanied)
 
 
-def test_blur_and_solarize_take_one_share_for_each_view_and_the_last_goes_on():
+def test_blur_and_solarize_take_one_share_per_view_and_repeat_the_last():
     x = noise()
     strong = {"blur_sigma": (2.0, 2.0), "n_views": 3}
     first, *others = make(x, blur=(1.0, 0.0), **strong, **STILL)
@@ -404,7 +404,7 @@ def test_wrong_parameters_are_named_with_a_remedy(params, message):
         ImageViews(**params)
 
 
-def test_samples_that_are_no_images_are_refused():
+def test_samples_that_are_not_images_are_refused():
     with pytest.raises(ValueError, match=r"\(channels, height, width\), got \(8,\)"):
         ImageViews().fit(torch.zeros(5, 8))
     with pytest.raises(ValueError, match="rgb=True, but the images have 4 channels: set it to False or 'auto'"):

@@ -103,7 +103,7 @@ def test_neighbours_are_found_by_the_algorithm_that_was_chosen(clusters, monkeyp
         Neighbors(algorithm="nn")
 
 
-def test_a_row_is_no_neighbour_of_itself_though_others_equal_it():
+def test_a_row_is_not_a_neighbour_of_itself_though_others_equal_it():
     found = np.array([[1, 0, 2], [1, 0, 2], [0, 1, 3], [0, 1, 2]])
     assert _drop_self(found).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
     x = torch.zeros(5, 2)
@@ -125,10 +125,10 @@ def test_neighbours_known_to_be_of_another_class_are_none(clusters):
             return x[rows]
 
     plain, aware = (Neighbors(n_neighbors=60).fit(samples).neighbors_ for samples in (x, Labelled()))
-    strangers = (y[plain] >= 0) & (y >= 0)[:, None] & (y[plain] != y[:, None])
-    assert 0 < strangers.sum() < strangers.numel() / 4
+    of_other_classes = (y[plain] >= 0) & (y >= 0)[:, None] & (y[plain] != y[:, None])
+    assert 0 < of_other_classes.sum() < of_other_classes.numel() / 4
     # -1 is the sample itself.
-    assert torch.equal(aware, torch.where(strangers, -1, plain))
+    assert torch.equal(aware, torch.where(of_other_classes, -1, plain))
 
 
 def test_jitter_and_mixup_leave_categories_whole():

@@ -45,7 +45,7 @@ def make(x, seed=0, fit_to=None, **params):
 
 
 def end_at(x, lengths):
-    """Put NaN after the first steps of each series."""
+    """Write NaN after the first steps of each series."""
     return x.masked_fill((torch.arange(x.shape[2]) >= torch.tensor(lengths)[:, None])[:, None], torch.nan)
 
 
@@ -253,7 +253,7 @@ def test_resample_is_numpys_interpolation():
     assert_close(resample(x, steps), torch.tensor(np.array(expected), dtype=torch.float32), atol=1e-4, rtol=0)
 
 
-def test_beside_a_missing_value_the_nearer_step_speaks():
+def test_next_to_a_missing_value_the_nearer_step_counts():
     x = torch.tensor([[[1.0, torch.nan, 5.0]]])
     found = resample(x, torch.tensor([[0.0, 0.4, 0.6, 1.0, 1.4, 1.6, 2.0]]))
     assert_close(found[0, 0], torch.tensor([1.0, 1.0, *[torch.nan] * 3, 5.0, 5.0]), equal_nan=True)
@@ -295,6 +295,6 @@ def test_parameters_out_of_range(params, message):
         SeriesViews(**params)
 
 
-def test_samples_that_are_no_series():
+def test_samples_that_are_not_series():
     with pytest.raises(ValueError, match=r"series views take samples of \(channels, time\), got \(8,\)"):
         SeriesViews().fit(torch.zeros(4, 8))

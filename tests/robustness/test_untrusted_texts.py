@@ -1,4 +1,4 @@
-"""Texts of strangers: a text without an end takes memory that follows its length."""
+"""Untrusted texts: an endless text takes memory in proportion to its length."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Parquet files of strangers: what would grow beyond all bounds is refused before the memory is taken."""
+"""Untrusted Parquet files: those that would grow beyond bounds are refused before memory is allocated."""
 
 from contextlib import contextmanager
 
@@ -18,7 +18,7 @@ POOLS = []  # pyarrow may free into a pool after it has been put back.
 
 @contextmanager
 def memory_of_arrow():
-    """Give a function for the most bytes that pyarrow has taken in the block."""
+    """Return a function for the peak memory of pyarrow within the block, in bytes."""
     default = pa.default_memory_pool()
     POOLS.append(pa.proxy_memory_pool(default))
     pa.set_memory_pool(POOLS[-1])

@@ -1,4 +1,4 @@
-"""A stranger's model file runs nothing, opens nothing and asks for no memory, when it is loaded and when it is used."""
+"""An untrusted model file runs nothing, opens nothing and allocates no memory, when it is loaded and used."""
 
 import inspect
 import itertools
@@ -65,7 +65,7 @@ PLAIN = [name for name, p in PARAMETERS.items() if p.role is not never and not n
 
 @pytest.fixture(scope="module", autouse=True)
 def warmed(files):
-    """What is imported late is no file's doing."""
+    """Import in advance, since late imports are not caused by a file."""
     path, raw = files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -120,11 +120,11 @@ REGISTRIES = {
 def test_no_class_takes_the_place_of_another_kind(parameter, files, monkeypatch):
     reached = plant(monkeypatch)
     # Some of each kind, and all that run other packages' code.
-    strangers = {*list(CLASSES.values())[::4], Timm, SentenceTransformer, OfModel, MLP, torch.optim.LBFGS}
-    strangers -= REGISTRIES[parameter]
+    others = {*list(CLASSES.values())[::4], Timm, SentenceTransformer, OfModel, MLP, torch.optim.LBFGS}
+    others -= REGISTRIES[parameter]
     more = {} if parameter == "lr_schedule" else {f"{parameter}_params": {"input_shape": (3,), "checkpoint_path": "x"}}
     with memory_below(64 * MEBIBYTE):
-        for part, where in itertools.product(strangers, (*BOTH, "plan")):
+        for part, where in itertools.product(others, (*BOTH, "plan")):
             refused(files, "tabular", setting({parameter: part, **more}, where), "is not among|not set")
     assert not reached
 
@@ -201,7 +201,7 @@ def test_what_is_left_out_is_said_once_with_its_remedy(files, tmp_path):
     assert given.net_params is None
 
 
-def test_callbacks_of_ones_own_are_left_out_and_not_asked_for(files, quick):
+def test_callbacks_of_your_own_are_left_out_and_not_asked_for(files, quick):
     from skorch.callbacks import EpochTimer
 
     path, _ = files
@@ -525,7 +525,7 @@ def of_tokenizer(**values):
 
 
 def everywhere(**values):
-    """Change what a file says of its modality, as its parameters and as its state."""
+    """Change the modality in a file, as parameters and as state."""
 
     def edit(content):
         vars(content["modality"]).update(values)
@@ -861,7 +861,7 @@ def test_the_untrained_encoder_is_the_models_and_not_the_parameters(files, table
     for name, (train, test) in before.items():
         assert_array_equal(after[name][0], train)
         assert_array_equal(after[name][1], test)
-    # So it is of a model of one's own whose parameters were set after the fit.
+    # The same holds for your own model with parameters set after the fit.
     embedder = quick(encoder_params={"width": 4}).fit(table[0])
     untrained = beside_baselines(embedder, table[0], table[0])["untrained encoder"][0]
     embedder.set_params(encoder_params={"width": 8}, framework="moco")

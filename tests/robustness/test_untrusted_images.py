@@ -1,4 +1,4 @@
-"""Image files of strangers: no program is started, memory is bounded, and what is hidden is no sample."""
+"""Untrusted image files: no program is started, memory is bounded, and hidden files are not samples."""
 
 import os
 import stat
@@ -73,7 +73,7 @@ def test_a_hidden_file_that_is_named_is_read(tmp_path):
     assert ContrastiveEmbedder(max_epochs=0).fit(paths).transform(paths).shape[0] == len(paths)
 
 
-def test_hidden_parquet_files_are_no_rows(tmp_path):
+def test_hidden_parquet_files_are_not_rows(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     frame.to_parquet(tmp_path / "0.parquet")
