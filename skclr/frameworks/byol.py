@@ -5,6 +5,7 @@ from torch import Tensor
 from skclr.arguments import check_sizes
 from skclr.encoders.base import Encoder
 from skclr.frameworks.base import Framework, Recipe
+from skclr.losses.redundancy import standardize
 from skclr.losses.regression import normalized_mse
 from skclr.parts.heads import mlp_head
 from skclr.parts.multi_view import across_views
@@ -24,8 +25,9 @@ class BYOL(Framework):
 
     References
     ----------
-    Grill et al. 2020, sec. 3. Differs: heads for small encoders; every further view predicts the teacher's projections
-    of the first two views. Groups are not used.
+    Grill et al. 2020, sec. 3. Differs: heads for small encoders; targets are standardised over the batch, without which
+    a few dimensions outweigh all others in short runs; every further view predicts the teacher's projections of the
+    first two views. Groups are not used.
 
     Examples
     --------
@@ -57,7 +59,7 @@ class BYOL(Framework):
     def forward(self, views: list[Tensor], groups: Tensor) -> Tensor:
         # View by view, since concatenated views would share BatchNorm statistics.
         predictions = [self.predictor(self.projector(self.encoder(view))) for view in views]
-        targets = [self.teacher(view) for view in views[:2]]
+        targets = [standardize(self.teacher(view)) for view in views[:2]]
         return across_views(normalized_mse, predictions, targets)
 
     def after_step(self, progress: float) -> None:

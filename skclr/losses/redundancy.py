@@ -31,7 +31,7 @@ def barlow_twins(z1: Tensor, z2: Tensor, redundancy_weight: float = 5e-3) -> Ten
     _check_pair(z1, z2)
     # Half precision would overflow in the sums over the batch.
     with torch.autocast(z1.device.type, enabled=False):
-        correlation = world.average(_standardize(z1).T @ _standardize(z2) / len(z1))
+        correlation = world.average(standardize(z1).T @ standardize(z2) / len(z1))
     invariance = (correlation.diagonal() - 1).square().sum()
     return invariance + redundancy_weight * _off_diagonal(correlation).square().sum()
 
@@ -78,7 +78,8 @@ def _check_pair(z1: Tensor, z2: Tensor) -> None:
         raise ValueError(f"a batch of {len(z1)} sample has no variance: use a batch_size of 2 or more")
 
 
-def _standardize(z: Tensor) -> Tensor:
+def standardize(z: Tensor) -> Tensor:
+    """Return projections (B, d) with mean 0 and variance 1 over the batch of all ranks in every dimension."""
     centered = _center(z)
     # Biased variance and this constant are those of BatchNorm, with which the paper's code standardises.
     return centered / (world.average(centered.square().mean(0)) + 1e-5).sqrt()
