@@ -8,6 +8,7 @@ import gpu
 import loop
 import panel
 import pytest
+import time_to_accuracy
 import torch
 import vs_peers
 
@@ -60,3 +61,13 @@ def test_both_loops_are_compared(run, monkeypatch):
 @pytest.mark.parametrize("case", _against.CASES)
 def test_every_case_runs(case):
     _against.CASES[case](True)()
+
+
+@pytest.mark.parametrize("line", ["skclr", "supervised"])
+def test_a_point_of_time_to_accuracy(line):
+    job = {"set": "wine", "line": line, "share": 0.008, "seed": 0, "data": "", "framework": "simclr"}
+    point = time_to_accuracy.measure({**job, "threads": torch.get_num_threads()})
+    assert point["epochs"] == 2
+    assert min(point[judge] for judge in time_to_accuracy.JUDGES) > 1 / 3
+    found = {"lines": {line: {"0.008": [point]}}}
+    assert len(time_to_accuracy.draw({"wine": found}).axes) == len(time_to_accuracy.JUDGES)
