@@ -66,10 +66,11 @@ default=None
         Width of the projections, on which the loss is computed; "auto" is the framework's default.
     max_epochs : int, default="auto"
         Passes over the data; "auto" takes about 1,500 steps in at most 100 epochs (500 steps for audio; for tables and
-        plain features 250, in at most 250 epochs).
+        plain features 250, in at most 250 epochs), and up to twice as many if batches are smaller.
         With 0 the encoder is untrained, a baseline for every result.
     batch_size : int, default="auto"
-        Samples per step; "auto" is 256 (128 for plain features), or all samples if there are fewer.
+        Samples per step; "auto" is 256 (128 for plain features; for images 64 up to 4,096 of them, and 128 up to
+        16,384), or all samples if there are fewer.
     chunk_size : int, default=None
         Samples that the encoder processes at once, for batches that do not fit into memory. The loss still uses the
         whole batch, and each step takes a third longer. BatchNorm in the encoder normalises over a chunk. None is the

@@ -63,8 +63,10 @@ def plan_fit(
     framework: type[Framework] = network["framework"][0].make
     fraction = (0.0, "") if endless else choose_validation(p["validation_fraction"], p["early_stopping"])
     n_train = n_samples - validation_size(n_samples, fraction[0]) if fraction[0] else n_samples
-    batch_size = choose_batch_size(p["batch_size"], n_train, modality.batch_size)
-    epochs = choose_epochs(p["max_epochs"], n_train // batch_size[0], modality, endless=endless)
+    # A part of a stream says nothing about the length of the stream.
+    usual_size = modality.batch_size if endless else auto_batch_size(n_train, modality)
+    batch_size = choose_batch_size(p["batch_size"], n_train, usual_size)
+    epochs = choose_epochs(p["max_epochs"], n_train, batch_size[0], modality, endless=endless)
     optimizer = choose_optimizer(framework, p["optimizer"], p["optimizer_params"], device)
     choices: dict[str, Choice] = {
         "modality": choose_modality(p["modality"], p["modality_params"], modality),
@@ -118,6 +120,15 @@ def choose_patience(early_stopping: bool | int) -> Choice:
     )
 
 
+def auto_batch_size(n_samples: int, modality: Modality) -> int:
+    """Return the power of two next to the square root of the number of samples, within the modality's limits.
+
+    In the same number of epochs, small data teach more in many small steps than in few large ones.
+    """
+    next_to_root: int = 2 ** math.ceil(math.log2(n_samples) / 2)
+    return min(max(modality.smallest_batch_size, next_to_root), modality.batch_size)
+
+
 def choose_batch_size(batch_size: int | str, n_samples: int, default: int) -> tuple[int, str]:
     """Choose the samples per step, over all ranks; batches larger than the data are cut to all samples."""
     asked = default if isinstance(batch_size, str) else int(batch_size)
@@ -136,18 +147,26 @@ def choose_batch_size(batch_size: int | str, n_samples: int, default: int) -> tu
         )
     size -= size % world.size
     if size == asked:
-        return size, "the default" if isinstance(batch_size, str) else ""
+        return size, f"the default for {n_samples:,} samples" if isinstance(batch_size, str) else ""
     return size, f"at most {asked}, and there are {n_samples} training samples"
 
 
-def choose_epochs(max_epochs: int | str, steps_per_epoch: int, modality: Modality, *, endless: bool) -> tuple[int, str]:
-    """Choose the number of epochs; "auto" divides a budget of steps, so small data get many epochs."""
+def choose_epochs(
+    max_epochs: int | str, n_samples: int, batch_size: int, modality: Modality, *, endless: bool
+) -> tuple[int, str]:
+    """Choose the number of epochs; "auto" divides a budget of steps, so small data get many epochs.
+
+    The budget is for full batches. Smaller ones take more steps, in inverse proportion to Adam's learning rate, which
+    follows the square root of the batch size.
+    """
     if endless:
         return 1, "partial_fit trains one epoch"
     if not isinstance(max_epochs, str):
         return int(max_epochs), ""
-    epochs = min(modality.most_epochs, math.ceil(modality.n_steps / steps_per_epoch))
-    return epochs, f"{modality.n_steps:,} steps for {name_of(modality)} data, in at most {modality.most_epochs} epochs"
+    full = min(modality.batch_size, n_samples)
+    n_steps = round(modality.n_steps * max(1.0, full / batch_size) ** 0.5)
+    epochs = min(modality.most_epochs, math.ceil(n_steps / (n_samples // batch_size)))
+    return epochs, f"{n_steps:,} steps for {name_of(modality)} data, in at most {modality.most_epochs} epochs"
 
 
 def choose_optimizer(

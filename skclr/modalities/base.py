@@ -41,8 +41,9 @@ class Modality(Plain, ABC):
         modality.
     sample_types : types of samples that no other modality takes; arrays of numbers are distinguished by their shapes.
     loss_params : arguments of default losses, by loss name.
-    batch_size, most_epochs : upper limits of "auto".
-    n_steps : optimiser steps of `max_epochs="auto"`.
+    smallest_batch_size, batch_size : limits of `batch_size="auto"`, which grows with the number of samples.
+    most_epochs : largest value of `max_epochs="auto"`.
+    n_steps : optimiser steps of `max_epochs="auto"` at batches of `batch_size`; smaller ones take more.
     embedding_weight : variance of the embedding, relative to that of the plain features appended to it.
     even_features : whether all plain features have the same variance; the embedding next to them has, too, and its
         weight is then its number of columns, which a StandardScaler does not change.
@@ -57,6 +58,7 @@ class Modality(Plain, ABC):
     told_by: ClassVar[str | None] = None
     sample_types: ClassVar[tuple[type, ...]] = ()
     loss_params: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    smallest_batch_size: ClassVar[int] = 256
     batch_size: ClassVar[int] = 256
     most_epochs: ClassVar[int] = 100
     n_steps: ClassVar[int] = 1_500

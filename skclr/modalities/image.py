@@ -59,6 +59,7 @@ class Image(Modality):
     told_by = "image_shape"
     sample_types = (os.PathLike,)
     views = "image"
+    smallest_batch_size = 64
     input_shape_: tuple[int, ...]
     axis_: int | None
     rgb_: bool

@@ -199,6 +199,36 @@ def test_what_was_left_open_can_be_filled_in(kind):
     assert "projection_dim" not in filled(params, {"framework_params": {"projection_dim": 9}})["framework_params"]
 
 
+# -- batches and epochs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_samples", "batch_size", "max_epochs"),
+    [
+        ("image", 40, 40, 100),
+        ("image", 150, 64, 100),
+        ("image", 4_000, 64, 49),
+        ("image", 10_000, 128, 28),
+        ("image", 60_000, 256, 7),
+        ("tabular", 150, 150, 250),
+        ("tabular", 1_600, 256, 42),
+        ("tabular", 60_000, 256, 2),
+    ],
+)
+def test_batches_and_epochs_follow_the_number_of_samples(kind, n_samples, batch_size, max_epochs):
+    chosen = plan(kind, n_samples)
+    assert (chosen.batch_size, chosen.max_epochs) == (batch_size, max_epochs)
+    # An explicit batch size gets the epochs that it gets as the automatic one.
+    assert plan(kind, n_samples, batch_size=batch_size) == chosen
+
+
+def test_a_part_of_a_stream_takes_full_batches():
+    modality, _ = MODALITY_OF["image"]
+    parameters = ContrastiveEmbedder().get_params(deep=False)
+    chosen = plan_fit(parameters, modality, 500, torch.device("cpu"), seed=0, endless=True)
+    assert (chosen.batch_size, chosen.max_epochs) == (256, 1)
+
+
 # -- shown ----------------------------------------------------------------------------------------
 
 SHOWN = {
