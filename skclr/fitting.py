@@ -123,7 +123,7 @@ def samples_to_fit(
     if y is not None:
         check_length("y", y, n_samples)
     elif by_label:
-        raise ValueError("positives='labels' needs y: call fit(X, y), or set positives='views'")
+        raise ValueError("positives='labels' needs y. Call fit(X, y), or set positives='views'.")
     if unlabeled is not None:
         more = Rows.of(unlabeled, paired=shows_given(parameters["views"]))
         if more.n_views != len(sides):

@@ -298,7 +298,7 @@ def check_arguments(
     for name, parameter in parameters.items():
         known = parameter.default is not parameter.empty or parameter.kind in variadic
         if not known and name not in {*given, *filled_in, *params}:
-            raise ValueError(f"{argument}={title} needs {name!r}: pass {argument}_params={{{name!r}: ...}}")
+            raise ValueError(f"{argument}={title} needs {name!r}. Pass {argument}_params={{{name!r}: ...}}.")
     if str(getattr(part, "__module__", "")).partition(".")[0] in _DECLARING:
         check_types(f"{argument}_params", part, params)
 

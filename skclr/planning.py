@@ -249,13 +249,13 @@ def choose_device(device: Any) -> torch.device:
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device={device!r} is unknown: pass 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
+        raise ValueError(f"device={device!r} is unknown. Pass 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from error
     if chosen.type not in available:
-        raise ValueError(f"device={device!r} is not supported: pass 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'")
+        raise ValueError(f"device={device!r} is not supported. Pass 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.")
     if not available[chosen.type] or (chosen.type == "cuda" and (chosen.index or 0) >= n_gpus):
         raise ValueError(
-            f"device={device!r} is not available: use device='auto' or 'cpu' (torch sees {n_gpus} CUDA devices "
-            f"and counts them from 0, with CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r})"
+            f"device={device!r} is not available: torch sees {n_gpus} CUDA devices, counted from 0, with "
+            f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r}. Use device='auto' or 'cpu'."
         )
     return chosen
 
@@ -265,7 +265,7 @@ def device_or_cpu(device: Any) -> torch.device:
     try:
         return choose_device(device)
     except ValueError as error:
-        warnings.warn(f"{error}; the model is on the CPU", UserWarning, stacklevel=2)
+        warnings.warn(f"the model is on the CPU, since {error}", UserWarning, stacklevel=2)
         return torch.device("cpu")
 
 

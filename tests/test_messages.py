@@ -30,6 +30,13 @@ def test_messages_are_short():
     assert [text for _, text in TEMPLATES if len(re.findall(r"[.?!] (?=[A-Z])", text)) > 1] == []
 
 
+def test_remedies_are_sentences_of_their_own():
+    """Except after `argument=value: `, which is not a sentence."""
+    remedy = r": (use|pass|set|call|try|rename|project|decode|remove|bin) "
+    in_one = [text for _, text in TEMPLATES if re.search(remedy, text)]
+    assert [text for text in in_one if not re.match(r"\w+: (--set )?\S+: (use|pass) ", text)] == []
+
+
 def test_messages_are_idiomatic():
     phrases = {**prose["PHRASES"], **prose["MESSAGES"]}
     assert [(path, text, fault) for path, text in TEMPLATES for _, fault in prose["faults"](text, phrases)] == []

@@ -23,7 +23,7 @@ def check_length(argument: str, values: Any, n_samples: int) -> None:
     """Raise a ValueError unless an argument has one value per row of X."""
     length = n_values(values)
     if length not in (None, n_samples):
-        raise ValueError(f"{argument} has {length} values, but X has {n_samples} rows: pass one value per row")
+        raise ValueError(f"{argument} has {length} values, but X has {n_samples} rows. Pass one value per row.")
 
 
 def to_column(argument: str, values: Any) -> np.ndarray:
@@ -46,7 +46,7 @@ def to_column(argument: str, values: Any) -> np.ndarray:
     if hasattr(values, "dask") and hasattr(values, "compute"):
         values = values.compute()
     if issparse(values):
-        raise TypeError(f"{argument} is a sparse matrix: pass a dense array with one value per row")
+        raise TypeError(f"{argument} is a sparse matrix. Pass a dense array with one value per row.")
     if hasattr(values, "columns") and hasattr(values, "shape"):
         _check_one_column(argument, values.shape)
         first = values.columns[0]
@@ -63,14 +63,14 @@ def to_column(argument: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
     else:
         raise TypeError(
-            f"{argument} is a {type(values).__name__}: pass an array, a list or a Series with one value per row"
+            f"{argument} is a {type(values).__name__}. Pass an array, a list or a Series with one value per row."
         )
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {argument} has dtype {array.dtype}.")
     if array.dtype.kind == "V":
-        raise TypeError(f"{argument} has dtype {array.dtype}: pass one number or string per row")
+        raise TypeError(f"{argument} has dtype {array.dtype}. Pass one number or string per row.")
     if array.ndim == 0:
-        raise TypeError(f"{argument} is a single value: pass one value per row")
+        raise TypeError(f"{argument} is a single value. Pass one value per row.")
     _check_one_column(argument, array.shape)
     return array.reshape(len(array))
 
@@ -109,7 +109,7 @@ def _plain(argument: str, value: Any) -> Hashable:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return _plain(argument, value.item())
     if hasattr(value, "__len__") or hasattr(value, "__array__") or not isinstance(value, Hashable):
-        raise TypeError(f"{argument} holds a {type(value).__name__}: pass one number or string per row")
+        raise TypeError(f"{argument} holds a {type(value).__name__}. Pass one number or string per row.")
     return value
 
 
@@ -138,4 +138,4 @@ def _without_mask(values: Any) -> np.ndarray:
 def _check_one_column(argument: str, shape: tuple[int, ...]) -> None:
     if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
         columns = f"{shape[1]} columns" if len(shape) == 2 else f"shape {tuple(shape)}"
-        raise ValueError(f"{argument} has {columns}: pass a single column, one value per row")
+        raise ValueError(f"{argument} has {columns}. Pass a single column, one value per row.")

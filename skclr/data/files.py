@@ -92,8 +92,8 @@ class ImageFiles:
         pixels = decode(path, "RGB" if colors else "L", (height, width) if self.resize else None)
         if pixels.shape[:2] != (height, width):
             raise ValueError(
-                f"X names {path} of {pixels.shape[0]} × {pixels.shape[1]} pixels, but others have {height} × {width}: "
-                f"set modality_params={{'size': ({height}, {width})}} to resize all"
+                f"X names {path} of {pixels.shape[0]} × {pixels.shape[1]} pixels, but others have {height} × {width}. "
+                f"Set modality_params={{'size': ({height}, {width})}} to resize all."
             )
         return pixels
 

@@ -129,10 +129,12 @@ def check_splittable(labels: Labels, purpose: str) -> None:
     """
     if len(labels.classes) < 2:
         found = counted(len(labels.classes), "class", "classes")
-        raise ValueError(f"y has labels of {found}: {purpose} needs 2 or more")
+        raise ValueError(f"y has labels of {found}, but {purpose} needs 2 or more. Pass more labels.")
     if labels.counts.min() < 2:
         rare = labels.classes[labels.counts.argmin()]
-        raise ValueError(f"class {rare!s} of y has 1 labelled row: {purpose} needs 2 or more of each class")
+        raise ValueError(
+            f"class {rare!s} of y has 1 labelled row, but {purpose} needs 2 or more of each class. Pass more rows."
+        )
 
 
 def _recoded(labels: Labels, classes: np.ndarray) -> Labels:
@@ -146,7 +148,7 @@ def _sorted(argument: str, labels: Any) -> list[Any]:
         return sorted(labels)
     except TypeError as error:
         kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
-        raise TypeError(f"{argument} mixes labels of types {kinds}: pass labels of one type") from error
+        raise TypeError(f"{argument} mixes labels of types {kinds}. Pass labels of one type.") from error
 
 
 def _is_unlabelled(label: Any) -> bool:
@@ -171,6 +173,6 @@ def _check_classes(argument: str, labels: list[Any], *, fractions: bool) -> None
     odd = next((number for number in numbers if number % 1), None)
     if odd is not None and not fractions:
         raise ValueError(
-            f"Unknown label type: continuous. {argument} contains {odd:g}, but classes are whole numbers or strings: "
-            "bin it, for example with KBinsDiscretizer."
+            f"Unknown label type: continuous. {argument} contains {odd:g}, but classes are whole numbers or strings. "
+            "Bin it, for example with KBinsDiscretizer."
         )

@@ -45,7 +45,7 @@ def column_names(path: str | os.PathLike[str], metadata: Any) -> list[str]:
     names: list[str] = metadata.schema.to_arrow_schema().names
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
-        raise ValueError(f"{path} has more than one column named {repeated[0]!r}: rename or drop all but one")
+        raise ValueError(f"{path} has more than one column named {repeated[0]!r}. Rename or drop all but one.")
     return names
 
 

@@ -23,7 +23,7 @@ from skclr.data.stored import Stored, is_stored
 _MOST_IN_MEMORY = 2**26
 # A tuple of more arrays than this, and of more arrays than each has rows, holds samples.
 _MOST_VIEWS = 8
-_SAMPLES = "pass an array, a DataFrame, or a list with one sample per entry"
+_SAMPLES = "Pass an array, a DataFrame, or a list with one sample per entry"
 _READERS = {
     ".parquet": "pathlib.Path(X)",
     ".csv": "pandas.read_csv(X)",
@@ -204,7 +204,7 @@ def _check_sample(first: Any) -> None:
     # A user-defined class with its own repr counts as a value, such as a category.
     describes_itself = getattr(type(first), "__repr__", None) is not getattr(object, "__repr__", None)
     if isinstance(first, Iterator | Set | Dataset) or not (describes_itself or np.ndim(first)):
-        raise TypeError(f"X holds objects of the type {type(first).__name__}: {_SAMPLES}.")
+        raise TypeError(f"X holds objects of the type {type(first).__name__}. {_SAMPLES}.")
     if (
         isinstance(first, tuple)
         and len(first) == 2
@@ -223,26 +223,26 @@ def _check(X: Any) -> None:
     if isinstance(X, str | os.PathLike):
         _check_path(X)
     elif isinstance(X, bytes | bytearray):
-        raise TypeError(f"X is one {kind} object, not a sequence of samples: decode it and wrap it in a list, [text].")
+        raise TypeError(f"X is one {kind} object, not a sequence of samples. Decode it and wrap it in a list, [text].")
     elif isinstance(X, DataLoader):
-        raise TypeError("X is a DataLoader: pass its samples as one array, np.concatenate([batch for batch, *_ in X]).")
+        raise TypeError("X is a DataLoader. Pass its samples as one array, np.concatenate([batch for batch, *_ in X]).")
     elif isinstance(X, TensorDataset):
-        raise TypeError("X is a TensorDataset: pass the tensor that holds the samples, X.tensors[0].")
+        raise TypeError("X is a TensorDataset. Pass the tensor that holds the samples, X.tensors[0].")
     elif kind == "LazyFrame":
         raise TypeError("X is a LazyFrame, whose rows are not computed yet. Pass X.collect().")
     elif isinstance(X, Iterator):
         raise TypeError(f"X is a {kind}, which can be read only once. Pass list(X).")
     elif isinstance(X, Mapping) and not hasattr(X, "shape"):
         # Some sparse matrices are dictionaries.
-        raise TypeError(f"X is a {kind}: {_SAMPLES}, for example pandas.DataFrame(X).")
+        raise TypeError(f"X is a {kind}. {_SAMPLES}, for example pandas.DataFrame(X).")
     elif isinstance(X, Set) or type(X).__name__ in ("dict_values", "odict_values"):
         raise TypeError(f"X is a {kind}, whose entries have no order. Pass list(X).")
     elif getattr(X, "shape", None) == () or isinstance(X, Number):
         what = f"0-D {kind}" if hasattr(X, "__array__") and not isinstance(X, np.generic) else kind
-        raise TypeError(f"X is a {what}, one value: {_SAMPLES}.")
+        raise TypeError(f"X is a {what}, one value. {_SAMPLES}.")
     elif not _holds_samples(X):
         hint = ", for example X.to_pandas()" if hasattr(X, "to_pandas") else ""
-        raise TypeError(f"X is a {kind}: {_SAMPLES}{hint}.")
+        raise TypeError(f"X is a {kind}. {_SAMPLES}{hint}.")
 
 
 def _holds_samples(X: Any) -> bool:

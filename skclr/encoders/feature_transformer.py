@@ -48,7 +48,7 @@ class FeatureTransformer(Encoder, Indexing):
         check_sizes(width=width, n_blocks=n_blocks, n_heads=n_heads)
         super().__init__()
         if width % n_heads:
-            raise ValueError(f"width={width} is not a multiple of n_heads={n_heads}: use one that is")
+            raise ValueError(f"width={width} is not a multiple of n_heads={n_heads}. Use one that is.")
         self.out_features = width
         (n_columns,) = input_shape
         check_lengths(n_columns, cardinalities=cardinalities)

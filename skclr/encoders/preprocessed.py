@@ -78,7 +78,7 @@ class Preprocessed(Encoder):
         if embedding.ndim != 2 or len(embedding) != 2:
             raise ValueError(
                 f"encoder maps {tuple(example.shape)} to {tuple(embedding.shape)}. "
-                "Return (B, d), one row per sample: end it with pooling and nn.Flatten()."
+                "End it with pooling and nn.Flatten(), so that it returns (B, d), one row per sample."
             )
         # On the meta device, which planning uses, there are no values.
         if not example.is_meta and example.isnan().any() and embedding.isnan().any():

@@ -66,8 +66,8 @@ class SentenceTransformer(Encoder):
         self.model = _load(model)
         if len(input_shape) != 1 or not _fits_tokenizer(self.model, n_tokens - 1):
             raise ValueError(
-                "encoder='sentence_transformer' needs texts read with the model's own tokenizer: "
-                "set modality_params={'tokenizer': ...} to the same path or object as encoder_params={'model': ...}"
+                "encoder='sentence_transformer' needs texts read with the model's own tokenizer. "
+                "Set modality_params={'tokenizer': ...} to the same path or object as encoder_params={'model': ...}."
             )
         _train_last(self.model, trainable)
         with torch.no_grad():
@@ -114,8 +114,8 @@ def _load(model: Any) -> Any:
     sentence_transformers = import_optional("sentence_transformers", "pretrained", "encoder='sentence_transformer'")
     if model is None:
         raise ValueError(
-            "encoder='sentence_transformer' needs a model: set encoder_params={'model': ...} to its folder or to a "
-            "SentenceTransformer"
+            "encoder='sentence_transformer' needs a model. Set encoder_params={'model': ...} to its folder or to a "
+            "SentenceTransformer."
         )
     if isinstance(model, sentence_transformers.SentenceTransformer):
         return copy.deepcopy(model).cpu()

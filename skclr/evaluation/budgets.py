@@ -77,4 +77,4 @@ def check_n_labels(n_labels: Any) -> None:
     """Raise a ValueError unless `n_labels` is "all" or a whole number of 1 or more."""
     is_count = isinstance(n_labels, Integral) and not isinstance(n_labels, bool) and int(n_labels) >= 1
     if not (is_count or (isinstance(n_labels, str) and n_labels == "all")):
-        raise ValueError(f"labels_per_class has {n_labels!r}: use 'all' or a whole number of 1 or more")
+        raise ValueError(f"labels_per_class has {n_labels!r}. Use 'all' or a whole number of 1 or more.")

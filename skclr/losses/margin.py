@@ -139,7 +139,7 @@ class Triplet(PairwiseLoss):
 
 def _check(margin: float, distance: str) -> None:
     if not margin >= 0:
-        raise ValueError(f"margin is {margin}, but must be 0 or more: try 0.2 for triplet, 1 for contrastive")
+        raise ValueError(f"margin is {margin}, but must be 0 or more. Try 0.2 for triplet, 1 for contrastive.")
     check_choice("distance", distance, _ROWS)
 
 

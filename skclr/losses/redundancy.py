@@ -73,9 +73,9 @@ def vicreg(
 
 def _check_pair(z1: Tensor, z2: Tensor) -> None:
     if z1.shape != z2.shape:
-        raise ValueError(f"z1 has shape {tuple(z1.shape)} and z2 {tuple(z2.shape)}: project both views to one shape")
+        raise ValueError(f"z1 has shape {tuple(z1.shape)} and z2 {tuple(z2.shape)}. Project both views to one shape.")
     if len(z1) * world.size < 2:
-        raise ValueError(f"a batch of {len(z1)} sample has no variance: use a batch_size of 2 or more")
+        raise ValueError(f"a batch of {len(z1)} sample has no variance. Use a batch_size of 2 or more.")
 
 
 def standardize(z: Tensor) -> Tensor:

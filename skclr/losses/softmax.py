@@ -224,7 +224,7 @@ class NPair(PairwiseLoss):
 
     def __post_init__(self) -> None:
         if not self.norm_weight >= 0:
-            raise ValueError(f"norm_weight is {self.norm_weight}, but must be 0 or more: use 0 to leave norms alone")
+            raise ValueError(f"norm_weight is {self.norm_weight}, but must be 0 or more. Use 0 to leave norms alone.")
 
     def mean(self, anchors: Tensor, candidates: Tensor, groups: EncodedGroups) -> Tensor:
         """See `PairwiseLoss.mean`."""

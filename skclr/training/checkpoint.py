@@ -119,9 +119,9 @@ class Checkpoints(Callback):
                 if name.partition("__")[0] == name or name.partition("__")[0] not in names
             ]
             raise ValueError(
-                f"checkpoint_dir={os.fspath(self.folder)!r} holds a run that differs in {', '.join(differences)}: "
-                "set them back, delete the folder, choose another, or put '{run}' into its name, which gives each run "
-                "its own folder"
+                f"checkpoint_dir={os.fspath(self.folder)!r} holds a run that differs in {', '.join(differences)}. "
+                "Set them back, delete the folder, choose another, or put '{run}' into its name, which gives each run "
+                "its own folder."
             )
 
     @contextmanager

@@ -395,5 +395,5 @@ class ContrastiveNet(NeuralNet):
         if len(views) < 2 or exact not in (None, len(views)):
             raise ValueError(
                 f"views made {len(views)} views, but {type(self.framework_).__name__} takes "
-                f"{f'exactly {exact}' if exact else 'two or more'}: set views_params={{'n_views': {exact or 2}}}"
+                f"{f'exactly {exact}' if exact else 'two or more'}. Set views_params={{'n_views': {exact or 2}}}."
             )

@@ -21,7 +21,7 @@ from skorch.callbacks import (
 
 # Names recorded in the history of every fit; with validation, valid_loss and valid_loss_best too.
 _RECORDED = ("train_loss", "train_loss_best", "dur", "epoch")
-_VALIDATION = "with validation only: set validation_fraction, for example to 0.1, or monitor 'train_loss'"
+_VALIDATION = "with validation only. Set validation_fraction, for example to 0.1, or monitor 'train_loss'"
 
 
 def is_callback(value: Any) -> bool:
@@ -53,7 +53,7 @@ def prepare_callbacks(callbacks: Sequence[Any], *, validates: bool) -> list[tupl
     records_more = any(not type(callback).__module__.startswith("skorch.") for callback in objects)
     for callback in objects:
         if fault := _fault(callback, validates=validates, records_more=records_more):
-            raise ValueError(f"callbacks has {type(callback).__name__}, {fault}")
+            raise ValueError(f"callbacks has {type(callback).__name__}, {fault}.")
     return prepared
 
 
@@ -73,24 +73,24 @@ def _fault(callback: Callback, *, validates: bool, records_more: bool) -> str:
     match callback:
         case LRScheduler():
             return (
-                "but the learning rate is set before every step from lr_schedule: use lr_schedule='cosine', 'linear', "
+                "but the learning rate is set before every step from lr_schedule. Use lr_schedule='cosine', 'linear', "
                 "'constant' or a function of progress"
             )
         case BatchScoring():
-            return "but the net predicts no labels to score: use your own Callback with on_batch_end"
+            return "but the net predicts no labels to score. Use your own Callback with on_batch_end"
         case EpochScoring():
             return _scoring_fault(callback, validates=validates)
         case InputShapeSetter():
-            return "but the encoder already has the shape of X: remove it"
+            return "but the encoder already has the shape of X. Remove it"
         case PassthroughScoring(name=name, on_train=on_train):
             if (name, on_train) == ("train_loss", False):
-                return "but train_loss exists for training batches only: set on_train=True, or remove it"
+                return "but train_loss exists for training batches only. Set on_train=True, or remove it"
             known = records_more or (name, on_train) in (("train_loss", True), ("valid_loss", False))
             if not known:
-                return f"but batches do not record {name!r}: use 'train_loss' or 'valid_loss'"
+                return f"but batches do not record {name!r}. Use 'train_loss' or 'valid_loss'"
             return "" if on_train or validates else f"which acts {_VALIDATION}"
         case WandbLogger(save_model=True) if not validates:
-            return "whose save_model acts with validation only: set validation_fraction, or save_model=False"
+            return "whose save_model acts with validation only. Set validation_fraction, or save_model=False"
         case EarlyStopping(monitor=monitor) | Checkpoint(monitor=monitor):
             fault = _monitor_fault(monitor, validates=validates, records_more=records_more)
             return fault or _pickle_fault(callback)
@@ -102,11 +102,11 @@ def _fault(callback: Callback, *, validates: bool, records_more: bool) -> str:
 def _scoring_fault(callback: EpochScoring, *, validates: bool) -> str:
     if not callable(callback.scoring):
         return (
-            f"but the net predicts no labels to score by {callback.scoring!r}: pass a function of (net, X, y) with "
+            f"but the net predicts no labels to score by {callback.scoring!r}. Pass a function of (net, X, y) with "
             "use_caching=False, or score transform(X) by skclr.evaluation"
         )
     if callback.use_caching:
-        return "but there are no predictions to cache: set use_caching=False"
+        return "but there are no predictions to cache. Set use_caching=False"
     return (
         ""
         if callback.on_train or validates
@@ -118,11 +118,11 @@ def _monitor_fault(monitor: Any, *, validates: bool, records_more: bool) -> str:
     if monitor is None or callable(monitor) or monitor in _RECORDED or records_more:
         return ""
     if monitor not in ("valid_loss", "valid_loss_best"):
-        return f"but nothing records monitor={monitor!r}: monitor 'train_loss' or, with validation, 'valid_loss'"
+        return f"but nothing records monitor={monitor!r}. Monitor 'train_loss' or, with validation, 'valid_loss'"
     return "" if validates else f"whose monitor={monitor!r} is recorded {_VALIDATION}"
 
 
 def _pickle_fault(callback: Any) -> str:
     if getattr(callback, "f_pickle", None) is None:
         return ""
-    return "but a net in training cannot be pickled (f_pickle): use checkpoint_dir, or save the fitted embedder"
+    return "but a net in training cannot be pickled (f_pickle). Use checkpoint_dir, or save the fitted embedder"

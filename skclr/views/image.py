@@ -158,7 +158,7 @@ class ImageViews(Views):
         if len(shape) != 3:
             raise ValueError(f"image views take samples of (channels, height, width), got {shape}")
         if self.rgb is True and shape[0] != 3:
-            raise ValueError(f"rgb=True, but the images have {shape[0]} channels: set it to False or 'auto'")
+            raise ValueError(f"rgb=True, but the images have {shape[0]} channels. Set it to False or 'auto'.")
         self.rgb_ = shape[0] == 3 if self.rgb == "auto" else self.rgb
         x = samples[np.arange(0, n, max(1, n // _RANGE_SAMPLES, n * math.prod(shape) // _RANGE_VALUES))]
         crop_scale, flip, rotation = ((0.2, 1.0), 0.5, 0.0) if self.rgb_ else ((0.5, 1.0), 0.0, 15.0)

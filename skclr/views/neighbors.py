@@ -80,7 +80,7 @@ class Neighbors(Views):
         self.on_top = on_top
         self.features = features
         if algorithm not in ("subset", "pynndescent"):
-            raise ValueError(f"algorithm={algorithm!r} is unknown: pass 'subset' or 'pynndescent'")
+            raise ValueError(f"algorithm={algorithm!r} is unknown. Pass 'subset' or 'pynndescent'.")
         self.algorithm = algorithm
 
     def fit(self, samples: Samples) -> Self:

@@ -68,8 +68,8 @@ class TextViews(Views):
         x = samples[np.arange(1)]
         if x.is_floating_point() or x.ndim not in (2, 3):
             raise ValueError(
-                f"text views take token ids, got samples of shape {tuple(x.shape[1:])} and dtype {x.dtype}: "
-                "set modality='text' for strings, or choose other views"
+                f"text views take token ids, got samples of shape {tuple(x.shape[1:])} and dtype {x.dtype}. "
+                "Set modality='text' for strings, or choose other views."
             )
         return self
 

@@ -71,12 +71,12 @@ def test_what_is_trained(model):
 
 
 def test_another_tokenizer_is_an_error(model):
-    with pytest.raises(ValueError, match="texts read with the model's own tokenizer: set modality_params"):
+    with pytest.raises(ValueError, match=r"texts read with the model's own tokenizer\. Set modality_params"):
         embedder(model, modality_params={"tokenizer": "words"}).fit(TEXTS)
 
 
 def test_a_model_must_be_given(model):
-    with pytest.raises(ValueError, match="needs a model: set encoder_params"):
+    with pytest.raises(ValueError, match=r"needs a model\. Set encoder_params"):
         embedder(model, encoder_params=None).fit(TEXTS)
 
 

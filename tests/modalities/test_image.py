@@ -189,7 +189,7 @@ def test_wrong_files_are_named(pixels, save, tmp_path):
         (broken, "broken.png, which cannot be read"),
         (text, "notes.txt, which cannot be read"),
         (deep, r"0.tiff, which cannot be read \(more than 8 bits per channel"),
-        (larger, r"0.bmp of 7 × 5 pixels, but others have 6 × 5: set modality_params={'size': \(6, 5\)}"),
+        (larger, r"0.bmp of 7 × 5 pixels, but others have 6 × 5. Set modality_params={'size': \(6, 5\)}"),
     ):
         with pytest.raises(ValueError, match=message):
             read([*paths[:15], wrong])

@@ -137,7 +137,7 @@ def test_columns_of_one_name_are_refused_before_they_are_read(reader, tmp_path, 
     path = tmp_path / "twice.parquet"
     parquet.write_table(pa.Table.from_arrays([pa.array([1.0, 2.0])] * 2, names=["a", "a"]), path)
     monkeypatch.delattr(parquet.ParquetFile, "read_row_group")
-    with pytest.raises(ValueError, match=r"twice\.parquet has more than one column named 'a': rename or drop"):
+    with pytest.raises(ValueError, match=r"twice\.parquet has more than one column named 'a'\. Rename or drop"):
         reader(path)
 
 

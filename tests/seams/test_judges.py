@@ -109,7 +109,7 @@ def test_minus_one_and_one_class_are_refused(verb, y):
 @pytest.mark.parametrize(
     ("y", "error", "message"),
     [
-        ("r.html", TypeError, "is a str: pass an array"),
+        ("r.html", TypeError, "is a str. Pass an array"),
         (5, TypeError, "is a int"),
         (np.eye(60), ValueError, "has 60 columns"),
         (np.linspace(0, 1, 60), ValueError, "continuous"),
@@ -304,7 +304,7 @@ def test_folds_of_the_users_own_have_the_row_numbers_of_X():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.zeros(60), "y has labels of 1 class: compare needs 2"),
+        (np.zeros(60), "y has labels of 1 class, but compare needs 2"),
         ([None] * 60, "y has labels of 0 classes"),
         (np.r_[0, np.ones(59)], "class 0.0 of y has 1 labelled row"),
         (["rare", *["often"] * 59], "class rare of y has 1 labelled row"),
@@ -329,7 +329,7 @@ def test_numbers_of_labels(n_labels):
         lambda: label_efficiency({"raw": (X, X)}, TRUTH, TRUTH, (n_labels,)),
         lambda: compare(X, TRUTH, ["simclr"], ["PCA"], labels_per_class=(5, n_labels)),
     ):
-        with pytest.raises(ValueError, match=r"labels_per_class has .*: use 'all' or a whole number of 1 or more"):
+        with pytest.raises(ValueError, match=r"labels_per_class has .*. Use 'all' or a whole number of 1 or more"):
             call()
 
 

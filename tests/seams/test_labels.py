@@ -136,7 +136,7 @@ def test_one_class_and_missing_values_are_not_a_coding_of_two(y):
 @pytest.mark.parametrize(
     ("y", "error", "message"),
     [
-        ("r.html", TypeError, "y is a str: pass an array"),
+        ("r.html", TypeError, "y is a str. Pass an array"),
         (3, TypeError, "y is a int"),
         ({0, 1}, TypeError, "y is a set"),
         ({"a": 1}, TypeError, "y is a dict"),

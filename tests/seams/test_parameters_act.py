@@ -105,7 +105,7 @@ REFUSED = {
     "EpochScoring, caching": (lambda: EpochScoring(one, on_train=True), {}, "use_caching=False"),
     "EpochScoring, unvalidated": (lambda: EpochScoring(one, use_caching=False), {}, "validation_fraction"),
     "EpochScoring, class": (lambda: EpochScoring, {}, "needs arguments"),
-    "InputShapeSetter": (skorch.callbacks.InputShapeSetter, {}, "remove it"),
+    "InputShapeSetter": (skorch.callbacks.InputShapeSetter, {}, "Remove it"),
     "PassthroughScoring": (lambda: PassthroughScoring("accuracy"), {}, "accuracy"),
     "PassthroughScoring, unvalidated": (lambda: PassthroughScoring("valid_loss"), {}, "validation_fraction"),
     "EarlyStopping": (EarlyStopping, {}, "validation_fraction"),

@@ -99,7 +99,7 @@ def test_minus_one_and_one_class_are_refused(verb, tmp_path):
 @pytest.mark.parametrize("verb", [*SHOWN, "report"])
 def test_a_path_where_labels_belong(verb, tmp_path):
     show = SHOWN.get(verb, lambda y: page_of(tmp_path, y))
-    with pytest.raises(TypeError, match=r"y is a str: pass an array|y='r.html' is a path.*path='r.html'"):
+    with pytest.raises(TypeError, match=r"y is a str\. Pass an array|y='r.html' is a path.*path='r.html'"):
         show("r.html")
 
 

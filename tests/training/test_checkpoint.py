@@ -169,7 +169,7 @@ def test_a_finished_run_is_given_at_once(early_stopping, table, saving):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"learning_rate": 0.5}, r"differs in learning_rate \(0.0005, now 0.5\): set them back"),
+        ({"learning_rate": 0.5}, r"differs in learning_rate \(0.0005, now 0.5\). Set them back"),
         ({"framework": "byol"}, r"framework \(SimCLR, now BYOL\), .*weights at the start"),
         ({"random_state": 1}, r"random_state \(\d+, now \d+\)"),
         ({"loss_params": {"temperature": 0.5}}, r"loss__temperature \(1.0, now 0.5\)"),

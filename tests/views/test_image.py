@@ -407,7 +407,7 @@ def test_wrong_parameters_are_named_with_a_remedy(params, message):
 def test_samples_that_are_not_images_are_refused():
     with pytest.raises(ValueError, match=r"\(channels, height, width\), got \(8,\)"):
         ImageViews().fit(torch.zeros(5, 8))
-    with pytest.raises(ValueError, match="rgb=True, but the images have 4 channels: set it to False or 'auto'"):
+    with pytest.raises(ValueError, match=r"rgb=True, but the images have 4 channels\. Set it to False or 'auto'"):
         ImageViews(rgb=True).fit(noise(channels=4))
 
 

@@ -99,7 +99,7 @@ def test_neighbours_are_found_by_the_algorithm_that_was_chosen(clusters, monkeyp
     maker = Neighbors(n_neighbors=4, algorithm="pynndescent").fit(clusters[0])
     maker.held_out(clusters[0])
     assert chosen == ["pynndescent"] * 2
-    with pytest.raises(ValueError, match="algorithm='nn' is unknown: pass 'subset' or 'pynndescent'"):
+    with pytest.raises(ValueError, match=r"algorithm='nn' is unknown\. Pass 'subset' or 'pynndescent'"):
         Neighbors(algorithm="nn")
 
 
