@@ -19,6 +19,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, normalize
 
 from skclr import ContrastiveEmbedder
+from skclr.views import MarginalCorruption
 
 Features = tuple[Any, Any]
 
@@ -31,6 +32,7 @@ CONFIGURATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "tables: 30 neighbours, temperature 1": {
         "tables": {"views_params": {"n_neighbors": 30}, "loss_params": {"temperature": 1.0}},
     },
+    "tables: corruption 0.4": {"tables": {"views_params": {"on_top": MarginalCorruption(n_views=1, rate=0.4)}}},
 }
 
 

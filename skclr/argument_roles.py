@@ -12,6 +12,7 @@ from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES
 from skclr.modalities.categories import Categories
 from skclr.modalities.kernels import RandomKernels
+from skclr.modalities.radial import RadialFeatures
 from skclr.roles import (
     AUTO,
     DEPTH,
@@ -165,6 +166,7 @@ ARGUMENTS: dict[str, Role] = {
     # Parts that modalities learn.
     "categories_": object_of({"Categories": Categories}),
     "kernels_": object_of({"RandomKernels": RandomKernels}),
+    "radial_": object_of({"RadialFeatures": RadialFeatures}),
     # Arguments that read from elsewhere, and functions.
     "features": never,
     "model": never,

@@ -283,14 +283,15 @@ class Model:
     def share_of_weight(self, samples: SampleTensors) -> float:
         """Return the share of its full weight that the embedding gets next to plain features, by a label-free score.
 
-        It is 1 for an encoder that learned from labels, or not at all.
+        It is 1 for an encoder that learned from labels, or not at all, and for modalities without such a score.
 
         Parameters
         ----------
         samples : training samples, with the views that X holds.
         """
         plan = self.plan
-        if not (self.n_plain and self.weighs_by_columns and plan.max_epochs) or plan.positives == "labels":
+        is_scored = self.n_plain and self.weighs_by_columns and self.modality.weighed_by_score
+        if not (is_scored and plan.max_epochs) or plan.positives == "labels":
             return 1.0
         some = samples.subset(evenly_spaced_rows(len(samples), _SCORED_ROWS))
         maker = copy.deepcopy(self.net.view_maker).fit(some)

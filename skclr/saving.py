@@ -26,6 +26,7 @@ from skclr.losses import LOSSES
 from skclr.modalities import MODALITIES, Modality, PlainFeatures
 from skclr.modalities.categories import Categories
 from skclr.modalities.kernels import RandomKernels
+from skclr.modalities.radial import RadialFeatures
 from skclr.modalities.text import TOKENIZERS
 from skclr.modalities.tokenizers import OfModel
 from skclr.model import InputFeatures, Model, Reading
@@ -43,7 +44,7 @@ CLASSES: dict[str, type] = {
     part.__name__: part
     for parts in (
         *(r.values() for r in (ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, OPTIMIZERS, TOKENIZERS, VIEWS)),
-        (Balance, Categories, MomentumSGD, OfModel, PlainFeatures, RandomKernels, *BY_CLASS),
+        (Balance, Categories, MomentumSGD, OfModel, PlainFeatures, RadialFeatures, RandomKernels, *BY_CLASS),
         (part for part in vars(torch.optim).values() if isinstance(part, type)),
     )
     for part in parts

@@ -198,7 +198,7 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X[::2])
     >>> rows = beside_baselines(embedder, X[::2], X[1::2])
     >>> {name: test.shape for name, (train, test) in rows.items()}
-    {'raw features': (75, 4), 'untrained encoder': (75, 132), 'embedding': (75, 132)}
+    {'raw features': (75, 128), 'untrained encoder': (75, 160), 'embedding': (75, 160)}
     """
     candidates = with_baselines(embedder, ("raw features", "untrained encoder"))
     train, test = Rows.of(X_train), Rows.of(X_test)

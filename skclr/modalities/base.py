@@ -47,6 +47,7 @@ class Modality(Plain, ABC):
     embedding_weight : variance of the embedding, relative to that of the plain features appended to it.
     even_features : whether all plain features have the same variance; the embedding next to them has, too, and its
         weight is then its number of columns, which a StandardScaler does not change.
+    weighed_by_score : whether a label-free score of the default views decides how much of that weight is used.
     few_rows : up to this number of rows, networks learn from the plain features by default instead of the samples.
     any_length : whether `features` takes samples shorter than those of the fit.
     prepare : converts samples from `to_tensor` to samples as views and networks see them, on the device and without
@@ -63,6 +64,7 @@ class Modality(Plain, ABC):
     most_epochs: ClassVar[int] = 100
     n_steps: ClassVar[int] = 1_500
     embedding_weight: ClassVar[float] = 1.0
+    weighed_by_score: ClassVar[bool] = False
     few_rows: ClassVar[int] = 0
     even_features: bool = False
     any_length: bool = False

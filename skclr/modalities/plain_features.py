@@ -39,6 +39,7 @@ class PlainFeatures(Modality):
     most_epochs = 250
     n_steps = 250
     embedding_weight = 0.25
+    weighed_by_score = True
     mean_: Tensor
     axes_: Tensor
 

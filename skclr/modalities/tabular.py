@@ -22,16 +22,23 @@ from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories, count_values, warn_of_unseen
 from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
 from skclr.modalities.doubtful import warn_of_doubtful
+from skclr.modalities.radial import RadialFeatures
 from skclr.views import MarginalCorruption
 
 # The variance of larger numbers overflows float64.
 _LARGEST = 1e150
+# Rows from which the kernel map is learned.
+_MAPPED_ROWS = 2_048
 # Beyond this distance from the mean, squares overflow float32, in which networks compute.
 _MOST_DEVIATIONS = 2.0**63
 
 
 class Tabular(Modality):
     """Tables of numbers, standardised by column, and of categories, encoded as integers; NaN for missing values.
+
+    The plain features are the standardised columns, with an indicator of each category, and their similarities to some
+    training rows (an RBF kernel), as components that are rotated to columns of one variance. Sparse tables have no
+    similarities.
 
     Parameters
     ----------
@@ -46,8 +53,8 @@ class Tabular(Modality):
     >>> from skclr import ContrastiveEmbedder
     >>> X = np.c_[np.arange(10) % 3, np.random.default_rng(0).normal(size=10)]
     >>> embedder = ContrastiveEmbedder(modality_params={"categorical_features": [0]}, max_epochs=0)
-    >>> embedder.fit_transform(X).shape  # 128, an indicator of each of the three categories, and the number
-    (10, 132)
+    >>> embedder.fit_transform(X).shape  # 32 columns of the embedding, and 128 plain features
+    (10, 160)
     """
 
     encoder = "residual_mlp"
@@ -55,7 +62,7 @@ class Tabular(Modality):
     n_steps = 250
     most_epochs = 250
     loss_params: ClassVar[Mapping[str, Mapping[str, Any]]] = {"nt_xent": {"temperature": 1.0}}
-    embedding_weight = 0.5
+    embedding_weight = 0.25
     # Storage of the training rows: "memory", "disk" or "sparse".
     storage_: str = "memory"
     is_categorical_: np.ndarray
@@ -64,6 +71,8 @@ class Tabular(Modality):
     scale_: np.ndarray
     cardinalities_: tuple[int, ...]
     gaps_: tuple[bool, ...]
+    # None for sparse rows, and in files of earlier versions: plain features are then the columns.
+    radial_: RadialFeatures | None = None
 
     def __init__(self, categorical_features: Any = "from_dtype", max_categories: int = 256) -> None:
         named = isinstance(categorical_features, str)
@@ -131,6 +140,25 @@ class Tabular(Modality):
         return sparse.vstack([sparse.csr_matrix(rows), sparse.csr_matrix(more)], format="csr")
 
     def features(self, x: Tensor) -> Tensor:
+        """Return the plain features: the columns, or `RadialFeatures` of them."""
+        columns = self.columns(x)
+        return columns if self.radial_ is None else self.radial_(columns)
+
+    def n_features(self) -> int:
+        """Return the number of plain features."""
+        return self.n_columns if self.radial_ is None else self.radial_.n_features_
+
+    @property
+    def n_columns(self) -> int:
+        """Number of `columns`."""
+        return int((~self.is_categorical_).sum()) + sum(self.cardinalities_)
+
+    @property
+    def even_features(self) -> bool:  # type: ignore[override]
+        """Return whether all plain features have the same variance."""
+        return self.radial_ is not None
+
+    def columns(self, x: Tensor) -> Tensor:
         """Return the standardised numbers, with gaps filled by the mean, then one column per category."""
         columns = [x[:, np.flatnonzero(~self.is_categorical_).tolist()].nan_to_num(0.0)]
         for place, n in enumerate(self.cardinalities_):
@@ -157,9 +185,13 @@ class Tabular(Modality):
         return values
 
     def facts(self) -> dict[str, Any]:
-        """Return the facts of `Modality.facts`, each column's number of categories, 0 for numbers, and its gaps."""
+        """Return what views and encoders can ask for.
+
+        Distances of neighbours are those of the columns; each column has a number of categories, 0 for numbers, and
+        may have gaps.
+        """
         return {
-            **super().facts(),
+            "features": self.columns,
             "cardinalities": self.cardinalities_,
             "gaps": self.gaps_,
             "on_top": MarginalCorruption(n_views=1, rate=0.2),
@@ -177,6 +209,8 @@ class Tabular(Modality):
             raise ValueError("the means are not finite, or the scales are not positive")
         if self._count_categories() != self.cardinalities_ or len(self.gaps_) != len(self.cardinalities_):
             raise ValueError(f"the codes do not match columns of {self.cardinalities_} categories")
+        if self.radial_ is not None:
+            self.radial_.check_columns(self.n_columns)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
@@ -243,6 +277,9 @@ class Tabular(Modality):
         check_two_samples(table)
         _check_two_columns(table)
         self._learn_statistics(table)
+        if self.storage_ != "sparse":
+            some = table[np.arange(0, table.shape[0], -(-table.shape[0] // _MAPPED_ROWS))]
+            self.radial_ = RadialFeatures().fit(self.columns(self.to_tensor(some)))
         return table
 
     def _split(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> tuple[Any, np.ndarray]:

@@ -30,7 +30,7 @@ class LARS(torch.optim.Optimizer):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder(optimizer="lars", optimizer_params={"momentum": 0.8}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class MomentumSGD(torch.optim.SGD):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder(optimizer="sgd", optimizer_params={"nesterov": True}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     def __init__(

@@ -32,7 +32,7 @@ PARAMS = {"audio": {"modality_params": {"sampling_rate": 1_000, "n_mels": 4}}, "
 
 
 # Modalities whose plain features have one variance.
-EVEN = ("series", "ragged")
+EVEN = ("tabular", "series", "ragged")
 
 
 def embedder(kind, **params):
