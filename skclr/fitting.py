@@ -16,7 +16,7 @@ from skclr.data import Rows
 from skclr.modalities import check_two_samples
 from skclr.model import LEFT_OUT, Model, Reading
 from skclr.parameters import check_parameters
-from skclr.part_choices import shows_given
+from skclr.part_choices import shows_given, with_pretrained
 from skclr.plan import Plan
 from skclr.planning import (
     check_freeze,
@@ -69,6 +69,7 @@ def train(
     """
     with out_of_memory_explained():
         check_parameters(parameters)
+        parameters = with_pretrained(parameters)
         rows = Rows.of(X, paired=shows_given(parameters["views"]))
         if before is None:
             more = 0 if unlabeled is None else len(Rows.of(unlabeled, paired=shows_given(parameters["views"])))

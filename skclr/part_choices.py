@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -131,6 +132,25 @@ def choose_encoder(encoder: Any, params: Mapping[str, Any] | None, modality: Mod
     given = tuple(inspect.signature(part).parameters)[:1] if isinstance(part, type) else ()
     chosen = choose_part("encoder", part, params, given, accepted_facts(part, modality))
     return chosen, _source_of(modality) if is_auto(encoder) else ""
+
+
+def with_pretrained(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters, in which a model of sentence-transformers as `encoder` is used with its own tokenizer.
+
+    Parameters
+    ----------
+    parameters : parameters of the estimator, or some of them.
+    """
+    package, model = sys.modules.get("sentence_transformers"), parameters.get("encoder")
+    if package is None or not isinstance(model, package.SentenceTransformer):
+        return dict(parameters)
+    given = {name: parameters.get(name) or {} for name in ("encoder_params", "modality_params")}
+    return {
+        **parameters,
+        "encoder": "sentence_transformer",
+        "encoder_params": {"model": model, **given["encoder_params"]},
+        "modality_params": {"tokenizer": model, **given["modality_params"]},
+    }
 
 
 def find_encoder(encoder: Any, modality: Modality) -> Any:

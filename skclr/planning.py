@@ -66,7 +66,8 @@ def plan_fit(
     # A part of a stream says nothing about the length of the stream.
     usual_size = modality.batch_size if endless else auto_batch_size(n_train, modality)
     batch_size = choose_batch_size(p["batch_size"], n_train, usual_size)
-    epochs = choose_epochs(p["max_epochs"], n_train, batch_size[0], modality, endless=endless)
+    encoder = network["encoder"][0]
+    epochs = choose_epochs(p["max_epochs"], n_train, batch_size[0], modality, encoder, endless=endless)
     optimizer = choose_optimizer(framework, p["optimizer"], p["optimizer_params"], device)
     choices: dict[str, Choice] = {
         "modality": choose_modality(p["modality"], p["modality_params"], modality),
@@ -76,7 +77,7 @@ def plan_fit(
         "batch_size": batch_size,
         "max_epochs": epochs,
         "optimizer": optimizer,
-        **choose_rates(p["learning_rate"], p["weight_decay"], framework, optimizer[0].make, batch_size[0]),
+        **choose_rates(p["learning_rate"], p["weight_decay"], framework, optimizer[0].make, batch_size[0], encoder),
         "lr_schedule": (choose_schedule(p["lr_schedule"]), ""),
         "warmup_epochs": _or_auto(p["warmup_epochs"], AUTO_WARMUP * epochs[0], "a twentieth of the run"),
         "validation_fraction": fraction,
@@ -152,7 +153,7 @@ def choose_batch_size(batch_size: int | str, n_samples: int, default: int) -> tu
 
 
 def choose_epochs(
-    max_epochs: int | str, n_samples: int, batch_size: int, modality: Modality, *, endless: bool
+    max_epochs: int | str, n_samples: int, batch_size: int, modality: Modality, encoder: Part, *, endless: bool
 ) -> tuple[int, str]:
     """Choose the number of epochs; "auto" divides a budget of steps, so small data get many epochs.
 
@@ -163,6 +164,9 @@ def choose_epochs(
         return 1, "partial_fit trains one epoch"
     if not isinstance(max_epochs, str):
         return int(max_epochs), ""
+    built_in = _built_in(encoder)
+    if built_in is not None and not built_in.is_trained(dict(encoder.arguments)):
+        return 0, "no layer of the encoder is trained"
     full = min(modality.batch_size, n_samples)
     n_steps = round(modality.n_steps * max(1.0, full / batch_size) ** 0.5)
     epochs = min(modality.most_epochs, math.ceil(n_steps / (n_samples // batch_size)))
@@ -187,16 +191,27 @@ def choose_rates(
     framework: type[Framework],
     optimizer: type[torch.optim.Optimizer],
     batch_size: int,
+    encoder: Part,
 ) -> dict[str, Choice]:
-    """Choose learning rate and weight decay from the framework's recipe for the optimiser."""
+    """Choose learning rate and weight decay from the framework's recipe for the optimiser, or from the encoder."""
     recipes = {OPTIMIZERS[name]: recipe for name, recipe in framework.recipes.items()}
     base = next((base for base in optimizer.__mro__ if base in recipes), None)
     recipe = _UNKNOWN_RECIPE if base is None else recipes[base]
     source = "a guess" if base is None else f"{framework.__name__}'s recipe for {base.__name__}"
+    rate: Choice = recipe.at(batch_size), f"{source} at batches of {batch_size}"
+    built_in = _built_in(encoder)
+    if built_in is not None and built_in.learning_rate is not None:
+        rate = built_in.learning_rate, f"the default for {encoder.name}"
     return {
-        "learning_rate": _or_auto(learning_rate, recipe.at(batch_size), f"{source} at batches of {batch_size}"),
+        "learning_rate": _or_auto(learning_rate, *rate),
         "weight_decay": _or_auto(weight_decay, recipe.weight_decay, source),
     }
+
+
+def _built_in(encoder: Part) -> type[Encoder] | None:
+    """Return the class of an encoder that an `Encoder` class and arguments describe; None for any other."""
+    part: Any = encoder.make
+    return part if encoder.instance is None and isinstance(part, type) and issubclass(part, Encoder) else None
 
 
 def choose_schedule(lr_schedule: Any) -> Callable[[float], float]:
@@ -309,10 +324,8 @@ def _network_name(part: Part) -> str:
 
 def check_freeze(plan: Plan) -> None:
     """Warn if the layers to be frozen are untrained: their weights are random."""
-    part = plan.encoder.make
-    if plan.freeze in ("none", 0) or plan.encoder.instance is not None:
-        return
-    if not (isinstance(part, type) and issubclass(part, Encoder)):
+    part = _built_in(plan.encoder)
+    if plan.freeze in ("none", 0) or part is None:
         return
     arguments = plan.encoder.changed()
     # Encoders with pretrained weights return other arguments, or raise if they need weights.

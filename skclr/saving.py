@@ -31,7 +31,7 @@ from skclr.modalities.text import TOKENIZERS
 from skclr.modalities.tokenizers import OfModel
 from skclr.model import InputFeatures, Model, Reading
 from skclr.parameters import admission, check_parameters
-from skclr.part_choices import choose_network, filled, is_auto, left_open
+from skclr.part_choices import choose_network, filled, is_auto, left_open, with_pretrained
 from skclr.plan import Part, Plan
 from skclr.planning import device_or_cpu, plan_fit
 from skclr.randomness import LocalGenerators
@@ -99,7 +99,7 @@ def load(
     -------
     The model, and the parameters that were changed after its fit.
     """
-    admitted = admission(given, trust)
+    admitted = admission(with_pretrained(given), trust)
     try:
         loaded = _from_bytes(read_file(path), admitted, defaults)
     except ModelFileError as error:

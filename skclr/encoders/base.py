@@ -24,6 +24,7 @@ class Encoder(nn.Module, ABC):
         passes 0 instead.
     sees_features : whether samples are the plain features of the modality, and not what it reads.
     any_length : whether samples may be shorter or longer than `input_shape`, with no effect of padding.
+    learning_rate : default learning rate; None for that of the framework.
     package : another package whose code it runs, which a model file may use only if the user trusts it; or None.
     """
 
@@ -34,7 +35,13 @@ class Encoder(nn.Module, ABC):
     takes_missing: ClassVar[bool] = True
     sees_features: ClassVar[bool] = False
     any_length: bool = False
+    learning_rate: ClassVar[float | None] = None
     package: ClassVar[str | None] = None
+
+    @classmethod
+    def is_trained(cls, params: dict[str, Any]) -> bool:
+        """Return whether an encoder with these parameters has layers that are trained."""
+        return True
 
     @classmethod
     def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:

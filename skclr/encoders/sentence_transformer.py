@@ -14,8 +14,9 @@ from skclr.optional import import_optional
 class SentenceTransformer(Encoder):
     """A pretrained model of sentence-transformers or transformers, frozen or fine-tuned.
 
-    The modality must use the model's own tokenizer: `modality_params={"tokenizer": model}`, or the fast tokenizer of a
-    transformers model, whose embedding is the mean of its last hidden states.
+    `ContrastiveEmbedder(encoder=model)` with a model of sentence-transformers sets the rest. Otherwise the modality
+    must use the model's own tokenizer: `modality_params={"tokenizer": model}`, or the fast tokenizer of a transformers
+    model, whose embedding is the mean of its last hidden states.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ class SentenceTransformer(Encoder):
 
     Notes
     -----
-    Fine-tuning needs a small learning rate, such as `learning_rate=5e-5`; the frameworks' defaults are for new
-    networks.
+    The learning rate "auto" is 5e-5, for fine-tuning. If no layer is trained, `max_epochs="auto"` is 0, since there is
+    nothing to learn.
 
     References
     ----------
@@ -48,7 +49,6 @@ class SentenceTransformer(Encoder):
     ...     modality_params={"tokenizer": "path/of/a/model"},
     ...     encoder="sentence_transformer",
     ...     encoder_params={"model": "path/of/a/model", "trainable": 2},
-    ...     learning_rate=5e-5,
     ... )
     >>> embedder.fit_transform(texts).shape  # doctest: +SKIP
     (1000, 384)
@@ -57,6 +57,8 @@ class SentenceTransformer(Encoder):
     tokens = True
     any_length = True
     facts = ("n_tokens",)
+    # Those of frameworks are for new networks, and would destroy what a model has learned.
+    learning_rate = 5e-5
     package = "sentence_transformers"
 
     def __init__(
@@ -74,6 +76,11 @@ class SentenceTransformer(Encoder):
             # Measured, since modules after the transformer may change the width.
             self.out_features = self.eval()(torch.ones(1, 1, dtype=torch.int64)).shape[1]
         self.train()
+
+    @classmethod
+    def is_trained(cls, params: dict[str, Any]) -> bool:
+        """See `Encoder.is_trained`."""
+        return params.get("trainable", "none") != "none"
 
     @classmethod
     def without_fetching(cls, params: dict[str, Any]) -> dict[str, Any]:
