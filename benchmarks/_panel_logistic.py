@@ -31,6 +31,7 @@ class Rotated(NamedTuple):
 def compressed(train: Any, test: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return both in at most as many columns as there are training rows, with all inner products kept."""
     if train.shape[1] <= train.shape[0]:
+        train, test = (rows.toarray() if issparse(rows) else rows for rows in (train, test))
         return np.asarray(train, np.float64), np.asarray(test, np.float64)
     train, test = (rows.astype(np.float64) for rows in (train, test))
     gram, cross = (rows.toarray() if issparse(rows) else rows for rows in (train @ train.T, test @ train.T))

@@ -43,16 +43,12 @@ def frozen(texts: list[str], y: np.ndarray, unseen: list[str]) -> np.ndarray:
 def tuned(texts: list[str], y: np.ndarray, unseen: list[str]) -> np.ndarray:
     model = minilm()
     embedder = ContrastiveEmbedder(
-        modality="text",
-        modality_params={"tokenizer": model},
-        encoder="sentence_transformer",
-        encoder_params={"model": model, "trainable": "all"},
+        encoder=model,
+        encoder_params={"trainable": "all"},
         framework_params={"n_layers": 0},
         loss_params={"temperature": 0.1},
-        views="text",
         views_params={"deletion": 0.0},
         positives="labels",
-        learning_rate=5e-5,
         batch_size=20,
         max_epochs=50,
         random_state=0,

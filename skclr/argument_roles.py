@@ -9,10 +9,11 @@ from typing import Any, get_type_hints
 from skclr.encoders import ENCODERS, Encoder
 from skclr.frameworks import FRAMEWORKS
 from skclr.losses import LOSSES
-from skclr.modalities import MODALITIES
+from skclr.modalities import MODALITIES, NGrams
 from skclr.modalities.categories import Categories
 from skclr.modalities.kernels import RandomKernels
 from skclr.modalities.radial import RadialFeatures
+from skclr.modalities.tfidf import TfIdf
 from skclr.roles import (
     AUTO,
     DEPTH,
@@ -161,12 +162,13 @@ ARGUMENTS: dict[str, Role] = {
     "rgb": either(AUTO, FLAG),
     "sampling_rate": either(NONE, number(1, 1e6)),
     "size": either(NONE, several(SIZE, 2)),
-    "source": object_of(MODALITIES),
+    "source": object_of({**MODALITIES, "NGrams": NGrams}),
     "window": number(1e-6, 1e6),
     # Parts that modalities learn.
     "categories_": object_of({"Categories": Categories}),
     "kernels_": object_of({"RandomKernels": RandomKernels}),
     "radial_": object_of({"RadialFeatures": RadialFeatures}),
+    "tfidf_": object_of({"TfIdf": TfIdf}),
     # Arguments that read from elsewhere, and functions.
     "features": never,
     "model": never,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Self
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from skclr.files.plain import Plain, check_learned_array
@@ -56,6 +58,13 @@ class Balance(Plain):
         width = len(self.mean_)
         check_learned_array("mean_", self.mean_, (width,), torch.float32)
         check_learned_array("axes_", self.axes_, (width, min(width, self.axes_.shape[-1])), torch.float32)
+
+
+def total_variance(features: np.ndarray | csr_matrix) -> float:
+    """Return the sum of the variances of the columns of features (n, d)."""
+    if isinstance(features, np.ndarray):
+        return float(features.var(0).sum())
+    return float(features.power(2).sum() / features.shape[0] - np.square(features.mean(0)).sum())
 
 
 def share_of_weight(score: float, n_samples: int) -> float:

@@ -17,6 +17,7 @@ from skclr.data.lazy import mapped
 from skclr.data.sources import is_of_unknown_length
 from skclr.files.resumable import ResumableArray
 from skclr.model import Model
+from skclr.part_choices import name_of
 from skclr.training import fingerprint
 
 # Enough to keep the cores busy, and few enough to lose little if a call is interrupted; fewer for large samples.
@@ -38,6 +39,7 @@ def transform_to(model: Model, path: str | os.PathLike[str], X: Any, *, most_row
             f"X is a dask {type(X).__name__}, whose length is unknown. Use transform(X).to_parquet(folder), or "
             "pass X.compute()."
         )
+    _check_dense(model)
     rows = Rows.of(X)
     n_samples, block_rows = len(rows), min(most_rows, _block_rows(rows.single()))
     if n_samples == 0:
@@ -53,6 +55,15 @@ def transform_to(model: Model, path: str | os.PathLike[str], X: Any, *, most_row
             elif start + out.block_rows >= out.n_done:
                 out.check_inputs(inputs)
     return np.load(out.path, mmap_mode="r")
+
+
+def _check_dense(model: Model) -> None:
+    """Raise a ValueError if features are sparse."""
+    if model.has_sparse_output:
+        raise ValueError(
+            f"the {model.n_plain:,} plain features of {name_of(model.modality)} data are sparse, and blocks must be "
+            "dense. Fit with passthrough=False, which leaves them out, or call transform on parts of X in memory."
+        )
 
 
 def _identity(model: Model) -> dict[str, Any]:
@@ -83,6 +94,7 @@ def transform_lazily(model: Model, X: Any, names: Sequence[str]) -> Any:
     ----------
     names : names of the features, for a DataFrame.
     """
+    _check_dense(model)
     return mapped(X, partial(_features, model), names)
 
 

@@ -111,7 +111,7 @@ def check_read_alike(modality: Any, params: Mapping[str, Any] | None, learned: M
     """
     asked = build_part("modality", choose_modality(modality, params, learned)[0])
     before, now = learned.settings(), asked.settings()
-    if type(asked) is not type(learned) or any(not same(now[name], before[name]) for name in params or {}):
+    if type(asked) is not learned.kind or any(not same(now[name], before[name]) for name in params or {}):
         raise ValueError(
             f"modality={modality!r} with modality_params={params} reads X differently than in the fit of encoder=. "
             "Leave both out, or use a new encoder, encoder='auto'."

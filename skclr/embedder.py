@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -44,8 +46,9 @@ class ContrastiveEmbedder(*SUPPORT, ClassNamePrefixFeaturesOutMixin, Transformer
         plain features at temperature 1.
     encoder : str, class or torch.nn.Module, default="auto"
         The network that `transform` runs, by its name in `skclr.encoders.ENCODERS`. A module maps (B, *shape) to (B,
-        d), and is copied. With a fitted ContrastiveEmbedder, or its `encoder_`, training starts from its weights; in a
-        search, which clones estimators, pass `encoder_`.
+        d), and is copied; a model of sentence-transformers is used with its tokenizer. With a fitted
+        ContrastiveEmbedder, or its `encoder_`, training starts from its weights; in a search, which clones estimators,
+        pass `encoder_`.
     views : str, class or callable, default="auto"
         The view maker, by its name in `skclr.views.VIEWS`. A callable maps a batch (B, *shape) to one random view of
         it.
@@ -66,7 +69,8 @@ default=None
         Width of the projections, on which the loss is computed; "auto" is the framework's default.
     max_epochs : int, default="auto"
         Passes over the data; "auto" takes about 1,500 steps in at most 100 epochs (500 steps for audio; for tables and
-        plain features 250, in at most 250 epochs), and up to twice as many if batches are smaller.
+        plain features 250, in at most 250 epochs), and up to twice as many if batches are smaller;
+        none if no layer of the encoder is trained.
         With 0 the encoder is untrained, a baseline for every result.
     batch_size : int, default="auto"
         Samples per step; "auto" is 256 (128 for plain features; for images 64 up to 4,096 of them, and 128 up to
@@ -78,7 +82,8 @@ default=None
     optimizer : {"adamw", "sgd", "lars"} or class, default="auto"
         "auto" is the framework's default. `torch.optim.SGD` is the same as "sgd", with a momentum of 0.9.
     learning_rate, weight_decay : float, default="auto"
-        "auto" follows the framework's recipe for the optimiser and the batch size.
+        "auto" follows the framework's recipe for the optimiser and the batch size; the rate of pretrained text models
+        is smaller.
     lr_schedule : {"cosine", "linear", "constant"} or callable, default="cosine"
         Decay of the learning rate after the warm-up; a callable maps progress in [0, 1) to a factor.
     warmup_epochs : float, default="auto"
@@ -102,7 +107,7 @@ default=None
         Further parameters of the skorch net: `compile__*`, and `torch_load_kwargs` for callbacks that load weights.
     passthrough : bool, default="auto"
         Whether `transform` appends the plain features (for a table, a map of its columns) to the embedding; "auto"
-        does so for tables and for series of few rows, where they contain what the embedding loses.
+        does so for tables and for series and texts of few rows, where they contain what the embedding loses.
     checkpoint_dir : str or path, default=None
         Folder for checkpoints, from which the same call of `fit` resumes after a crash. Use one folder per run or, in a
         search, "runs/{run}", where `{run}` is replaced by a name for each run. Needs a `random_state`.
@@ -321,7 +326,7 @@ default=None
             self.model_ = train(self.get_params(deep=False), X, y, groups, before=before, endless=True)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> np.ndarray | csr_matrix:
         """Return the embeddings of samples.
 
         Parameters
@@ -331,8 +336,9 @@ default=None
 
         Returns
         -------
-        (n, n_features_out) float32 array, with the plain features after the embedding if `passthrough` is on. For a
-        dask array or DataFrame, a lazy one of the same type, computed block by block.
+        (n, n_features_out) float32 array, with the plain features after the embedding if `passthrough` is on; a sparse
+        matrix for texts, whose plain features are n-grams. For a dask array or DataFrame, a lazy one of the same type,
+        computed block by block.
 
         Raises
         ------
@@ -343,7 +349,8 @@ default=None
         """
         check_is_fitted(self)
         if is_lazy(X):
-            return blockwise.transform_lazily(self.model_, X, self.get_feature_names_out())
+            return blockwise.transform_lazily(self.model_, X, self.get_feature_names_out().tolist())
+        self._check_container()
         return self.model_.transform(X)
 
     def transform_to(self, path: str | os.PathLike[str], X: Any) -> np.ndarray:
@@ -587,6 +594,34 @@ default=None
     @property
     def _n_features_out(self) -> int:
         return self.model_.n_features_out
+
+    def _check_container(self) -> None:
+        """Raise a ValueError if `transform` should return a DataFrame of sparse features."""
+        config = {"transform": get_config()["transform_output"], **getattr(self, "_sklearn_output_config", {})}
+        if self.model_.has_sparse_output and config["transform"] != "default":
+            raise ValueError(
+                f"set_output(transform={config['transform']!r}) needs dense features, but n-grams of texts are sparse. "
+                "Set passthrough=False, which leaves them out, or transform='default'."
+            )
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : None
+            Not used.
+
+        Returns
+        -------
+        "contrastiveembedder0" and so on; for texts, plain features are named "words__" or "characters__" and their
+        n-gram.
+        """
+        names = super().get_feature_names_out(input_features)
+        known = self.model_.modality.feature_names() if self.model_.n_plain else None
+        if known is not None:
+            names[len(names) - len(known) :] = known
+        return names
 
     # -- scikit-learn's protocol ------------------------------------------------------------------
 

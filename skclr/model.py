@@ -10,16 +10,17 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix, hstack
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skclr.balance import Balance, n_columns_for, share_of_weight
+from skclr.balance import Balance, n_columns_for, share_of_weight, total_variance
 from skclr.build import build_modality, build_samples, build_untrained, check_read_alike, read_training_rows
 from skclr.data import Rows
 from skclr.encoders import Encoder
 from skclr.measures import evenly_spaced_rows, info_nce_bound
-from skclr.modalities import Modality, PlainFeatures, check_two_samples
+from skclr.modalities import Modality, PlainFeatures, check_two_samples, on_features
 from skclr.part_choices import reading_of, sees_features
 from skclr.plan import Plan
 from skclr.randomness import draw_seed
@@ -88,11 +89,10 @@ class Reading:
             check_read_alike(parameters["modality"], parameters["modality_params"], carried.modality.base_modality)
             return carried, carried.rows(first)
         modality = build_modality(first, parameters["modality"], parameters["modality_params"])
-        features_in = InputFeatures()
-        rows = read_training_rows(modality, first, features_in, parameters["encoder"])
         if sees_features(parameters, modality, n_samples, given=X.n_views > 1):
-            modality = PlainFeatures(modality).fit(rows)
-        return cls(modality, features_in), rows
+            modality = on_features(modality)
+        features_in = InputFeatures()
+        return cls(modality, features_in), read_training_rows(modality, first, features_in, parameters["encoder"])
 
     @property
     def names(self) -> np.ndarray | None:
@@ -112,8 +112,10 @@ class Reading:
         """
         return build_samples([self.rows(Rows.of(X).single())], self.modality, device)
 
-    def features(self, samples: SampleTensors) -> np.ndarray:
+    def features(self, samples: SampleTensors) -> np.ndarray | csr_matrix:
         """Return the (n, n_features) float32 plain features of samples; no network is needed."""
+        if self.modality.sparse_features:
+            return csr_matrix(samples.X[samples.rows])
         features = np.empty((len(samples), self.modality.n_features()), dtype=np.float32)
         embed_samples(self.modality.features, samples, features, any_length=self.modality.any_length)
         return features
@@ -184,6 +186,11 @@ class Model:
         return self.encoder.out_features if self.balance is None else self.balance.n_columns
 
     @property
+    def has_sparse_output(self) -> bool:
+        """Whether `transform` returns a sparse matrix."""
+        return self.n_plain > 0 and self.modality.sparse_features
+
+    @property
     def columns(self) -> Callable[[Tensor], Tensor]:
         """Function that computes the columns of `transform` that hold the embedding."""
         encoder, balance = self.encoder, self.balance
@@ -210,14 +217,16 @@ class Model:
         embed_samples(self.encoder, samples, embeddings, any_length=self.encoder.any_length)
         return embeddings
 
-    def features(self, samples: SampleTensors) -> np.ndarray:
+    def features(self, samples: SampleTensors) -> np.ndarray | csr_matrix:
         """Return the (n, n_features) float32 plain features of samples."""
         return self.reading.features(samples)
 
     @undisturbed()
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> np.ndarray | csr_matrix:
         """Return the (n, n_features_out) float32 features of X, which is read once."""
         samples = self.read(X)
+        if self.has_sparse_output:
+            return hstack([csr_matrix(self._columns_of(samples)), self.features(samples)], format="csr")
         if not self.n_learned:
             return self.features(samples)
         features = np.empty((len(samples), self.n_features_out), dtype=np.float32)
@@ -244,6 +253,12 @@ class Model:
         maker = copy.deepcopy(self.net.view_maker).fit(samples)
         return make_views(maker, samples, self.net.batch_size, draw_seed(random_state))
 
+    def _columns_of(self, samples: SampleTensors) -> np.ndarray:
+        """Return the (n, n_learned) float32 columns of `transform` that hold the embedding."""
+        columns = np.empty((len(samples), self.n_learned), dtype=np.float32)
+        embed_samples(self.columns, samples, columns, any_length=self.encoder.any_length)
+        return columns
+
     # -- other models -------------------------------------------------------------------------------
 
     def untrained(self) -> Model:
@@ -265,7 +280,7 @@ class Model:
         if not self.n_plain:
             return self
         some = samples.subset(evenly_spaced_rows(len(samples), _BALANCED_ROWS))
-        total = float(self.features(some).var(0).sum())
+        total = total_variance(self.features(some))
         embedding = torch.from_numpy(self.embed(some))
         if not total or embedding.var(0).sum() <= _LEAST_SPREAD * embedding.square().mean(0).sum():
             return self

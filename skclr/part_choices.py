@@ -107,7 +107,7 @@ def plan_modality(X: Any, modality: Any, params: Mapping[str, Any] | None) -> Pa
 
 def choose_modality(modality: Any, params: Mapping[str, Any] | None, read_by: Modality) -> Choice:
     """Choose the description of the modality `read_by`, which has read X."""
-    part = type(read_by.base_modality) if is_auto(modality) else look_up("modality", modality, MODALITIES)
+    part = read_by.kind if is_auto(modality) else look_up("modality", modality, MODALITIES)
     return choose_part("modality", part, params), "inferred from X" if is_auto(modality) else ""
 
 
@@ -304,7 +304,7 @@ def _source_of(modality: Modality) -> str:
 
 def name_of(modality: Modality) -> str:
     """Return the name of a modality."""
-    return type(modality.base_modality).__name__.lower()
+    return modality.kind.__name__.lower()
 
 
 def _class_of(part: Any) -> type:

@@ -19,7 +19,7 @@ from skclr.encoders import ENCODERS
 from skclr.encoders.base import Encoder
 from skclr.files.format import Described, Missing, Named
 from skclr.files.plain import Plain
-from skclr.modalities import MODALITIES, Modality, PlainFeatures
+from skclr.modalities import MODALITIES, Modality, PlainFeatures, SparsePlainFeatures
 from skclr.modalities.text import TOKENIZERS, choose_tokenizer
 from skclr.modalities.tokenizers import OfModel, Tokenizer
 
@@ -99,7 +99,7 @@ class Admission:
         ------
         ValueError : if it is not a modality, or its state is inconsistent.
         """
-        modality: Modality = _build([*MODALITIES.values(), PlainFeatures], value, self)
+        modality: Modality = _build([*MODALITIES.values(), PlainFeatures, SparsePlainFeatures], value, self)
         return modality
 
     def admit(self, name: str, value: Any, table: Mapping[str, Role]) -> Any:

@@ -23,11 +23,12 @@ from skclr.files.format import Missing, ModelFileError, Reader, from_bytes, is_p
 from skclr.files.plain import check_learned_array
 from skclr.frameworks import BY_CLASS, FRAMEWORKS, Framework
 from skclr.losses import LOSSES
-from skclr.modalities import MODALITIES, Modality, PlainFeatures
+from skclr.modalities import MODALITIES, Modality, NGrams, PlainFeatures, SparsePlainFeatures
 from skclr.modalities.categories import Categories
 from skclr.modalities.kernels import RandomKernels
 from skclr.modalities.radial import RadialFeatures
 from skclr.modalities.text import TOKENIZERS
+from skclr.modalities.tfidf import TfIdf
 from skclr.modalities.tokenizers import OfModel
 from skclr.model import InputFeatures, Model, Reading
 from skclr.parameters import admission, check_parameters
@@ -44,7 +45,19 @@ CLASSES: dict[str, type] = {
     part.__name__: part
     for parts in (
         *(r.values() for r in (ENCODERS, FRAMEWORKS, LOSSES, MODALITIES, OPTIMIZERS, TOKENIZERS, VIEWS)),
-        (Balance, Categories, MomentumSGD, OfModel, PlainFeatures, RadialFeatures, RandomKernels, *BY_CLASS),
+        (
+            Balance,
+            Categories,
+            MomentumSGD,
+            NGrams,
+            OfModel,
+            PlainFeatures,
+            RadialFeatures,
+            RandomKernels,
+            SparsePlainFeatures,
+            TfIdf,
+            *BY_CLASS,
+        ),
         (part for part in vars(torch.optim).values() if isinstance(part, type)),
     )
     for part in parts
@@ -135,7 +148,7 @@ def _from_bytes(raw: bytes, admission: Admission, defaults: Mapping[str, Any]) -
             check_parameters(parameters)
         content = replace(content, modality=modality)
         plan = _plan_of(as_settled, content, device_or_cpu(now["device"]), given)
-        if plan.modality.make is not type(modality.base_modality) and "modality" not in given:
+        if plan.modality.make is not modality.kind and "modality" not in given:
             raise ValueError(f"{type(modality).__name__} is another modality than that of the fit")
         saved = {name: "as in the fit that was saved" for name in settled if is_auto(then[name])}
         plan = replace(plan, sources={**plan.sources, **saved})

@@ -6,6 +6,7 @@ import warnings
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
@@ -136,7 +137,11 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
             embedder = type(embedder)(**tuned.parameters)
             embedder.model_ = tuned
         else:
-            classifier = self._unfitted_classifier().fit(embedder.transform(known.as_given()), codes)
+            features, classifier = embedder.transform(known.as_given()), self._unfitted_classifier()
+            if self.classifier is None and issparse(features):
+                # Centred features would be dense, and the rows of n-grams are of one length.
+                classifier = classifier[-1]
+            classifier.fit(features, codes)
         self._fitted = _Fitted(embedder, classifier, labels.classes)
         return self
 

@@ -124,13 +124,13 @@ def transform(options: argparse.Namespace) -> None:
     """Write the embeddings of samples."""
     from skclr import load
 
-    check_output(options.output, (".npy", ".csv", ".parquet"), [options.data, options.model])
+    check_output(options.output, (".npy", ".npz", ".csv", ".parquet"), [options.data, options.model])
     embedder = load(options.model)
     data = _read(options)
     features = embedder.transform(data.X)
     files = [path.relative_to(options.data).as_posix() for path in data.X] if options.data.is_dir() else None
     write_features(options.output, features, embedder.get_feature_names_out(), files)
-    _report_written(options, f"{counted(len(features), 'row')} of {counted(features.shape[1], 'feature')}")
+    _report_written(options, f"{counted(features.shape[0], 'row')} of {counted(features.shape[1], 'feature')}")
     if files is not None and options.output.suffix.lower() == ".npy" and not options.quiet:
         echo("rows are in the order of the sorted paths; a .csv or .parquet output includes the file names")
 
@@ -312,7 +312,7 @@ def _add_transform(command: argparse.ArgumentParser) -> None:
         type=_path,
         required=True,
         metavar="FILE",
-        help="write the embeddings to this .npy, .csv or .parquet file",
+        help="write the embeddings to this .npy, .csv or .parquet file, or to an .npz if they are sparse, as of texts",
     )
 
 

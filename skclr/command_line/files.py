@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix, issparse, save_npz
 
 from skclr.data.files import IMAGE_SUFFIXES, images_in
 from skclr.data.parquet import check_growth, check_row_group, column_names
@@ -226,8 +227,10 @@ def _is_image_in(path: Path, folder: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_relative_to(folder.resolve())
 
 
-def write_features(path: Path, features: np.ndarray, names: np.ndarray, files: Sequence[str] | None = None) -> None:
-    """Write (n, d) features as .npy, .csv or .parquet.
+def write_features(
+    path: Path, features: np.ndarray | csr_matrix, names: np.ndarray, files: Sequence[str] | None = None
+) -> None:
+    """Write (n, d) features as .npy, .csv or .parquet, and sparse ones as .npz, for scipy.sparse.load_npz.
 
     Parameters
     ----------
@@ -235,10 +238,21 @@ def write_features(path: Path, features: np.ndarray, names: np.ndarray, files: S
     features, names : (n, d) features and (d,) names.
     files : (n,) names of the embedded files: the first column, "file", of a .csv, or the index of a .parquet; not
         written to an .npy.
+
+    Raises
+    ------
+    ValueError : if the format does not suit the features.
     """
+    if issparse(features) != (path.suffix.lower() == ".npz"):
+        remedy = "an .npz, or fit with --set passthrough=false" if issparse(features) else "an .npy, .csv or .parquet"
+        raise ValueError(
+            f"--output {path}: the features are {'sparse' if issparse(features) else 'dense'}. Write {remedy}."
+        )
     index = None if files is None else [name.encode(errors="backslashreplace").decode() for name in files]
     with replacing(path) as file:
-        if path.suffix.lower() == ".npy":
+        if issparse(features):
+            save_npz(file, features)
+        elif path.suffix.lower() == ".npy":
             np.save(file, features)
         elif path.suffix.lower() == ".parquet":
             pandas = _pandas()

@@ -86,13 +86,19 @@ class SampleTensors(Dataset[Tensor]):
 
     def to_device(self) -> None:
         """Move all rows to the device as tensors, if they are few enough to stay there."""
-        if 4 * math.prod(self.X.shape) <= resident_bytes(self.device):
+        if 4 * self.X.shape[0] * self._n_values() <= resident_bytes(self.device):
             # Indexing with an array copies, so torch may share that memory even if X is read-only.
             blocks = [np.arange(start, stop) for start, stop in pairwise(edges_of(self.X).tolist())]
             if self.prepare is not None:
                 blocks = [rows[i : i + _PREPARED_ROWS] for rows in blocks for i in range(0, len(rows), _PREPARED_ROWS)]
             tensors = [self._prepared(self.to_tensor(self.X[rows])) for rows in blocks]
             self.resident = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+    def _n_values(self) -> int:
+        """Return the number of values of one sample."""
+        if self.prepare is None:
+            return math.prod(self.X.shape[1:])
+        return self._prepared(self.to_tensor(self.X[np.arange(1)])).numel()
 
     def _prepared(self, batch: Tensor) -> Tensor:
         """Return a batch on the device, as networks and views take it."""

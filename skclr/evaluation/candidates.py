@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -142,7 +143,7 @@ def _of_same_structure(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
     model = embedder.model_
     return type(embedder)(
         **network_parameters(model.plan),
-        modality=type(model.modality.base_modality),
+        modality=model.modality.kind,
         modality_params=model.modality.base_modality.settings(),
         # A copy, so that the user's generator does not advance.
         random_state=copy.deepcopy(model.parameters["random_state"]),
@@ -174,7 +175,9 @@ class Reduced(TransformerMixin, BaseEstimator):
         self.most_components = most_components
 
     def fit(self, X: np.ndarray, y: Any = None) -> Self:
-        self.reducer_ = clone(self.reducer).set_params(n_components=min(self.most_components, *X.shape)).fit(X)
+        # Solvers for sparse features find fewer components than there are rows.
+        n_components = min(self.most_components, *X.shape) - issparse(X)
+        self.reducer_ = clone(self.reducer).set_params(n_components=n_components).fit(X)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:

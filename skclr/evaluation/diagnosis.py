@@ -123,7 +123,7 @@ def diagnose(
 def gather(embedder: ContrastiveEmbedder, X: Any, y: Any, X_test: Any, random_state: int) -> Evidence:
     """Return some rows of X with their views and embeddings, before and after training."""
     rows = rows_of(embedder, X)
-    n_samples = len(embedder.transform(rows.first.as_given()))
+    n_samples = len(embed(embedder, rows.first.as_given()))
     labels = None if y is None else encode_labels(y, n_samples)
     chosen = evenly_spaced_rows(n_samples, _MOST_ROWS)
     rows = rows[chosen]

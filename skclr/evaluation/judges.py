@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring
@@ -87,7 +88,7 @@ class CosineVote(ClassifierMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: np.ndarray) -> CosineVote:
         """Store the rows that vote."""
         weights = partial(_weights, temperature=self.temperature)
-        voters = KNeighborsClassifier(min(self.n_neighbors, len(X)), metric="cosine", weights=weights)
+        voters = KNeighborsClassifier(min(self.n_neighbors, X.shape[0]), metric="cosine", weights=weights)
         self.voters_ = voters.fit(X, y)
         self.classes_ = self.voters_.classes_
         return self
@@ -107,7 +108,12 @@ def _weights(distances: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _scaled(train: np.ndarray, test: np.ndarray, *, standardize: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return centred features, each divided by its standard deviation, or all by that of the whole table."""
+    """Return centred features, each divided by its standard deviation, or all by that of the whole table.
+
+    Sparse features are left as they are, since centred ones would be dense.
+    """
+    if issparse(train):
+        return train, test
     scaler = StandardScaler(with_std=standardize).fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
     if standardize:

@@ -48,7 +48,11 @@ class Modality(Plain, ABC):
     even_features : whether all plain features have the same variance; the embedding next to them has, too, and its
         weight is then its number of columns, which a StandardScaler does not change.
     weighed_by_score : whether a label-free score of the default views decides how much of that weight is used.
-    few_rows : up to this number of rows, networks learn from the plain features by default instead of the samples.
+    sparse_features : whether the rows that `read` returns are the plain features, as a sparse matrix.
+    few_rows : up to this number of rows, networks learn from the plain features by default instead of the samples. It
+        may depend on the settings.
+    components_of_features, neighbors_among_features : number of principal components of the plain features from which
+        networks learn, and number of near neighbours among them that are views.
     any_length : whether `features` takes samples shorter than those of the fit.
     prepare : converts samples from `to_tensor` to samples as views and networks see them, on the device and without
         gradients; None if they are the same.
@@ -65,8 +69,11 @@ class Modality(Plain, ABC):
     n_steps: ClassVar[int] = 1_500
     embedding_weight: ClassVar[float] = 1.0
     weighed_by_score: ClassVar[bool] = False
-    few_rows: ClassVar[int] = 0
+    few_rows: int = 0
+    components_of_features: ClassVar[int] = 64
+    neighbors_among_features: ClassVar[int] = 5
     even_features: bool = False
+    sparse_features: bool = False
     any_length: bool = False
     prepare: ClassVar[Callable[[Any, Tensor], Tensor] | None] = None
     shape_: tuple[int, ...]
@@ -89,6 +96,16 @@ class Modality(Plain, ABC):
     @property
     def base_modality(self) -> Modality:
         """Return the modality that reads X: self, unless this one is based on the features of another."""
+        return self
+
+    @property
+    def kind(self) -> type[Modality]:
+        """Return the class that users choose to read X in this way."""
+        return type(self)
+
+    @property
+    def source_of_features(self) -> Modality:
+        """Return the unfitted modality from whose plain features networks learn; it may read X in another way."""
         return self
 
     @abstractmethod
@@ -196,6 +213,10 @@ class Modality(Plain, ABC):
         with torch.device("meta"):
             plan = self.on_meta()
             return plan.features(plan.example()).shape[1]
+
+    def feature_names(self) -> list[str] | None:
+        """Return the names of the plain features; None if they have none."""
+        return None
 
     def on_meta(self) -> Self:
         """Return a copy with tensors on the meta device: they have shapes, but no values, and take no memory."""

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from skclr.data.samples import SampleTensors
 from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality
-from skclr.modalities.principal import principal_components, project
+from skclr.modalities.principal import principal_components, project, sparse_components
 
 # Number of rows from which the components are learned.
 _ANALYSED_ROWS = 1_024
@@ -55,6 +56,11 @@ class PlainFeatures(Modality):
         return self.source
 
     @property
+    def kind(self) -> type[Modality]:
+        """See `Modality.kind`."""
+        return self.source.kind
+
+    @property
     def any_length(self) -> bool:  # type: ignore[override]
         """Return whether samples may be shorter than those of the fit."""
         return self.source.any_length
@@ -67,7 +73,7 @@ class PlainFeatures(Modality):
     @property
     def views_params(self) -> Mapping[str, Any]:
         """Return the arguments of the default views: near neighbours, without further changes."""
-        return {"n_neighbors": 5, "on_top": None}
+        return {"n_neighbors": self.source.neighbors_among_features, "on_top": None}
 
     def fit(self, rows: Any) -> Self:
         """Learn the principal components of the plain features.
@@ -76,15 +82,11 @@ class PlainFeatures(Modality):
         ----------
         rows : training rows that `source` has read.
         """
-        step = -(-rows.shape[0] // _ANALYSED_ROWS)
-        samples = SampleTensors(rows, self.source.to_tensor, torch.device("cpu"), prepare=self.source.features)
-        samples = samples.subset(np.arange(0, len(samples), step))
-        features = torch.cat([samples[rows] for rows in np.array_split(np.arange(len(samples)), 16)])
-        self.mean_, axes, variances = principal_components(features, self.n_components)
+        self.mean_, axes, variances = self._components(rows)
         # Halfway to unit variance: full standardisation would amplify noise if there are few rows.
         deviations = variances.sqrt().clamp(min=_SMALLEST_DEVIATION)
         self.axes_ = axes / (deviations * deviations.mean()).sqrt()
-        self.shape_ = (sum(self.axes_.shape),)
+        self.shape_ = (self._n_values(),)
         return self
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
@@ -115,6 +117,14 @@ class PlainFeatures(Modality):
         """Return the plain features of samples."""
         return x[:, self.axes_.shape[1] :]
 
+    def n_features(self) -> int:
+        """Return the number of plain features."""
+        return len(self.mean_)
+
+    def feature_names(self) -> list[str] | None:
+        """See `Modality.feature_names`."""
+        return self.source.feature_names()
+
     def preprocessing(self) -> nn.Module:
         """Return the layer that selects the components."""
         return FirstColumns(self.axes_.shape[1])
@@ -137,7 +147,56 @@ class PlainFeatures(Modality):
         super().check_state()
         n_features = self.source.n_features()
         check_learned_array("mean_", self.mean_, (n_features,), torch.float32)
-        check_learned_array("axes_", self.axes_, (n_features, self.shape_[0] - n_features), torch.float32)
+        check_learned_array("axes_", self.axes_, (n_features, *self.axes_.shape[1:2]), torch.float32)
+        if self.shape_ != (self._n_values(),):
+            raise ValueError(f"samples have shape {self.shape_}, but {self._n_values()} values")
+
+    def _components(self, rows: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Return mean, axes and variances of the principal components of the plain features of rows."""
+        step = -(-rows.shape[0] // _ANALYSED_ROWS)
+        samples = SampleTensors(rows, self.source.to_tensor, torch.device("cpu"), prepare=self.source.features)
+        samples = samples.subset(np.arange(0, len(samples), step))
+        features = torch.cat([samples[rows] for rows in np.array_split(np.arange(len(samples)), 16)])
+        return principal_components(features, self.n_components)
+
+    def _n_values(self) -> int:
+        """Return the number of values of a sample."""
+        return sum(self.axes_.shape)
+
+
+class SparsePlainFeatures(PlainFeatures):
+    """The principal components of plain features that are sparse rows: (n_components,).
+
+    The features are appended to the embedding as they are, so samples need not hold them.
+    """
+
+    sparse_features = True
+
+    def to_tensor(self, rows: csr_matrix) -> Tensor:
+        """Return the components (B, n_components) of rows."""
+        axes = self.axes_.numpy()
+        return torch.from_numpy(rows @ axes - self.mean_.numpy() @ axes)
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Return components unchanged."""
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Raise an error: samples do not hold the plain features, which are the rows themselves."""
+        raise NotImplementedError("samples do not hold the plain features, which are the rows themselves")
+
+    def _components(self, rows: csr_matrix) -> tuple[Tensor, Tensor, Tensor]:
+        return sparse_components(rows, self.n_components)
+
+    def _n_values(self) -> int:
+        return self.axes_.shape[1]
+
+
+def on_features(modality: Modality) -> PlainFeatures:
+    """Return an unfitted modality whose samples are the plain features of another, unfitted one."""
+    source = modality.source_of_features
+    make = SparsePlainFeatures if source.sparse_features else PlainFeatures
+    return make(source, source.components_of_features)
 
 
 class FirstColumns(nn.Module):

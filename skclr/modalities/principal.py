@@ -6,6 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.linalg import hadamard
+from scipy.sparse import csr_matrix
+from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 # Relative to the first component: smaller variances are rounding errors.
@@ -30,6 +32,17 @@ def principal_components(x: Tensor, n_components: int) -> tuple[Tensor, Tensor, 
     else:
         squares, axes = _largest(centred.T @ centred, n_components)
     return mean.float(), axes.float(), (squares / len(x)).float()
+
+
+def sparse_components(x: csr_matrix, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `principal_components` does, for a sparse matrix (n, d), nearly.
+
+    They are the components within the space of the largest singular vectors, since centred rows would be dense.
+    """
+    _, _, directions = randomized_svd(x, min(n_components, *x.shape), n_iter=2, random_state=0)
+    within, axes, variances = principal_components(torch.from_numpy(x @ directions.T), n_components)
+    directions = torch.from_numpy(np.ascontiguousarray(directions.T, np.float32))
+    return directions @ within, directions @ axes, variances
 
 
 def scaled_to(axes: Tensor, variances: Tensor, total: float) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array, csr_matrix, issparse, vstack
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.utils.extmath import randomized_svd
@@ -20,7 +20,8 @@ from skclr.data.ragged import Ragged
 from skclr.encoders.text import mean_of_tokens
 from skclr.files.plain import check_learned_array
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_two_samples
-from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words
+from skclr.modalities.tfidf import TfIdf
+from skclr.modalities.tokenizers import OfModel, Tokenizer, WordLlama, Words, split
 from skclr.views import TextViews
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {"words": Words, "wordllama": WordLlama}
@@ -30,13 +31,22 @@ _WIDTH = 256
 _ANALYSED_TEXTS = 10_000
 # Size of those vectors' entries, which determines how far training moves them from their initial values.
 _SCALE = 0.1
+_MAX_TOKENS = 64
+_FEW_ROWS = 50_000
+_NOT_EXPORTED = (
+    "texts are read in Python, which cannot be exported. Serve the embedder itself, loaded by skclr.load, or export "
+    "its encoder_, which takes token ids or components of n-grams."
+)
+_NO_WORDS = "X has no words, since all of its texts are empty. Check how X was read."
 
 
 class Text(Modality):
     """Strings: a list, an array, a Series, or a DataFrame of one column.
 
-    The plain features are the mean of the tokens' vectors, scaled to length 1. The vectors come from a latent semantic
-    analysis of X; those of "wordllama" are pretrained on large corpora.
+    By default, networks learn from TF-IDF of n-grams (`encoder="on_features"`). With more than 50,000 rows, or if
+    encoder, views or these parameters are set, they learn from tokens. The plain features are then the mean of the
+    tokens' vectors, scaled to length 1. The vectors come from a latent semantic analysis of X; those of "wordllama"
+    are pretrained on large corpora.
 
     Parameters
     ----------
@@ -69,7 +79,7 @@ class Text(Modality):
     table_: Tensor
     token_weights_: Tensor
 
-    def __init__(self, tokenizer: Any = "auto", max_tokens: int = 64) -> None:
+    def __init__(self, tokenizer: Any = "auto", max_tokens: int = _MAX_TOKENS) -> None:
         if not isinstance(max_tokens, int) or max_tokens < 1:
             raise ValueError(f"max_tokens={max_tokens!r}: pass a whole number of 1 or more")
         self.tokenizer = tokenizer
@@ -94,6 +104,16 @@ class Text(Modality):
             )
         self.tokenizer_ = tokenizer
         return self._tokenize_and_learn(read_texts(X))
+
+    @property
+    def few_rows(self) -> int:  # type: ignore[override]
+        """Return the number of rows up to which networks learn from n-grams, unless settings of tokens were changed."""
+        return _FEW_ROWS if self._is_default else 0
+
+    @property
+    def source_of_features(self) -> Modality:
+        """Return a modality that reads n-grams, unless settings of tokens were changed."""
+        return NGrams() if self._is_default else self
 
     @property
     def views(self) -> str:
@@ -130,10 +150,7 @@ class Text(Modality):
 
     def reader(self) -> tuple[nn.Module, Tensor]:
         """See `Modality.reader`."""
-        raise ValueError(
-            "texts become tokens in Python, which cannot be exported. Serve the embedder itself, loaded by "
-            "skclr.load, or export its encoder_, which takes token ids."
-        )
+        raise ValueError(_NOT_EXPORTED)
 
     def facts(self) -> dict[str, Any]:
         """Return the facts of `Modality.facts`, the vocabulary size, token vectors and weights, and views on top."""
@@ -166,6 +183,10 @@ class Text(Modality):
         check_learned_array("table_", self.table_, (n_tokens, width), torch.float32)
         check_learned_array("token_weights_", self.token_weights_, (n_tokens,), torch.float32)
 
+    @property
+    def _is_default(self) -> bool:
+        return isinstance(self.tokenizer, str) and self.tokenizer == "auto" and self.max_tokens == _MAX_TOKENS
+
     def _tokenize(self, texts: list[str]) -> Ragged:
         rows = self.tokenizer_(texts, self.max_tokens)
         if not len(rows.values):
@@ -178,7 +199,7 @@ class Text(Modality):
         rows = self._tokenize(texts)
         check_two_samples(rows)
         if not rows.values.any():
-            raise ValueError("X has no words, since all of its texts are empty. Check how X was read.")
+            raise ValueError(_NO_WORDS)
         # Padding beyond the longest text would only cost time.
         rows.length = min(self.max_tokens, int(rows.lengths.max()))
         self.shape_ = rows.shape[1:]
@@ -196,6 +217,63 @@ class Text(Modality):
             self.token_weights_ = torch.from_numpy(tfidf.idf_.astype(np.float32))
             step = -(-len(rows) // _ANALYSED_TEXTS)
             self.table_ = latent_semantics(tfidf.transform(counts[::step]))
+
+
+class NGrams(Modality):
+    """Strings as `Text` takes them, read as sparse rows of TF-IDF, which are the plain features themselves."""
+
+    encoder = "mlp"
+    views = "corruption"
+    components_of_features = 200
+    neighbors_among_features = 30
+    sparse_features = True
+    tfidf_: TfIdf
+
+    @property
+    def kind(self) -> type[Modality]:
+        """See `Modality.kind`."""
+        return Text
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of a `Text` whose plain features these are."""
+        return Text().settings()
+
+    def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> csr_matrix:
+        """See `Modality.read`; X holds one string per row."""
+        texts = read_texts(X)
+        if reset:
+            check_two_samples(texts)
+            self.tfidf_ = TfIdf().fit(texts)
+            self.shape_ = (len(self.tfidf_.idf_),)
+            if not self.shape_[0]:
+                raise ValueError(_NO_WORDS)
+        return self.tfidf_(texts)
+
+    def to_tensor(self, rows: csr_matrix) -> Tensor:
+        """Return the rows (B, n_ngrams), dense."""
+        return torch.from_numpy(rows.toarray())
+
+    def join(self, rows: csr_matrix, more: csr_matrix) -> csr_matrix:
+        """Return the rows of two calls of `read`, concatenated."""
+        return vstack([rows, more], format="csr")
+
+    def restore(self, x: Tensor, X: Any) -> list[list[str]]:
+        """Return the words of the texts X, of which the n-grams have lost the order."""
+        return [split(text, _MAX_TOKENS) for text in read_texts(X)]
+
+    def feature_names(self) -> list[str]:
+        """See `Modality.feature_names`."""
+        return self.tfidf_.names()
+
+    def reader(self) -> tuple[nn.Module, Tensor]:
+        """See `Modality.reader`."""
+        raise ValueError(_NOT_EXPORTED)
+
+    def check_state(self) -> None:
+        """See `Plain.check_state`."""
+        super().check_state()
+        if self.shape_ != self.tfidf_.idf_.shape:
+            raise ValueError(f"texts have shape {self.shape_}, but there are {len(self.tfidf_.idf_)} n-grams")
 
 
 def choose_tokenizer(tokenizer: Any) -> Tokenizer:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from skclr.data import Rows
+from skclr.evaluation import embed
 from skclr.optional import import_optional
 from skclr.plotting.base import COLORS, GREY, PALE, one_axes, remove_ticks
 from skclr.plotting.labels import UNLABELLED_NAME, label_name, read_labels
@@ -97,7 +99,7 @@ class EmbeddingDisplay:
         """
         X = Rows.of(X)
         rows = some_rows(X, max_points, random_state)
-        embedding = embedder.transform(X[rows].single())
+        embedding = dense_features(embedder, X[rows].single())
         labels = None if y is None else read_labels(y, len(X))[rows]
         return cls.from_embedding(embedding, labels, method=method, random_state=random_state, ax=ax, **scatter)
 
@@ -156,6 +158,12 @@ class EmbeddingDisplay:
         self.ax_.set_title(self.name)
         remove_ticks(self.ax_)
         return self
+
+
+def dense_features(embedder: Any, X: Any) -> np.ndarray:
+    """Return what `transform` returns for X, or the embedding alone if that is sparse."""
+    features: np.ndarray = embedder.transform(X)
+    return embed(embedder, X) if issparse(features) else features
 
 
 # -- two dimensions -------------------------------------------------------------------------------

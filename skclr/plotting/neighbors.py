@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skclr.model import rows_of
 from skclr.plotting.base import grid_of_axes
+from skclr.plotting.embedding import dense_features
 from skclr.plotting.labels import label_name, read_labels
 from skclr.plotting.samples import Drawing, draw_samples, shortened, some_rows
 
@@ -93,7 +94,7 @@ class NeighborsDisplay:
         X = rows_of(embedder, X)
         labels = None if y is None else read_labels(y, len(X))
         chosen = some_rows(X, n_queries, random_state) if queries is None else np.asarray(queries)
-        found, similarities = most_similar(embedder.transform(X.as_given()), n_neighbors, chosen)
+        found, similarities = most_similar(dense_features(embedder, X.as_given()), n_neighbors, chosen)
         rows = np.column_stack([chosen, found])
         # Each row is drawn once, though it may be near several queries.
         distinct, places = np.unique(rows, return_inverse=True)

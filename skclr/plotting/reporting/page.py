@@ -18,6 +18,7 @@ from skclr.files.atomic import check_writable, replacing
 from skclr.model import rows_of
 from skclr.optional import import_optional
 from skclr.plotting.base import COLORS, GREY, PALE
+from skclr.plotting.embedding import dense_features
 from skclr.plotting.labels import read_labels
 from skclr.plotting.reporting import sections
 from skclr.plotting.reporting.map import LABEL, encoded, map_data
@@ -116,7 +117,7 @@ def report(
     shown = own if len(rows) == len(X) else own[rows]
     extra = {name: np.asarray(values)[rows] for name, values in extra.items()}
     methods = [methods] if isinstance(methods, str) else methods
-    embedding = embedder.transform(shown.as_given())
+    embedding = dense_features(embedder, shown.as_given())
     probes = None if labels is None else probe_table(embedder, own, labels, random_state)
     points = map_data(embedder, shown, embedding, extra, methods, random_state)
     points["rows"] = None if len(rows) == len(X) else encoded(rows, np.int32)
