@@ -20,14 +20,13 @@ N_FOLDS, FEWEST_TO_VALIDATE = 3, 5
 LARGEST_BATCH = 4_000_000
 
 
-def judge(train: Any, test: Any, y: np.ndarray, y_test: np.ndarray, *, unscaled: bool = False) -> dict[str, Scores]:
-    """Score a representation as it is and standardised.
+def judge(train: Any, test: Any, y: np.ndarray, y_test: np.ndarray) -> dict[str, Scores]:
+    """Score a representation as it is and, unless it is sparse, standardised: scaled n-grams would be the rare ones.
 
     Parameters
     ----------
     train, test : (n, d) features, dense or sparse, of training and test rows.
     y, y_test : classes, 0 to c - 1; test rows of a class without training rows are -1 and count as errors.
-    unscaled : whether to leave out the standardised features.
 
     Returns
     -------
@@ -35,10 +34,9 @@ def judge(train: Any, test: Any, y: np.ndarray, y_test: np.ndarray, *, unscaled:
     all training rows, as the representation is.
     """
     scores = {}
-    for scaling in SCALINGS[: 1 if unscaled else 2]:
+    for scaling in SCALINGS[: 1 if issparse(train) else 2]:
         if scaling == "standardised":
-            # A sparse matrix stays sparse.
-            scaler = StandardScaler(with_mean=not issparse(train)).fit(train)
+            scaler = StandardScaler().fit(train)
             train, test = scaler.transform(train), scaler.transform(test)
         rows = compressed(train, test)
         drawn = {str(budget): draws(y, budget) for budget in BUDGETS}

@@ -41,7 +41,6 @@ class Baseline(NamedTuple):
 
     kinds: tuple[str, ...]
     features: Callable[[str, Set, int], Features]
-    unscaled: bool = False
     package: str | None = None
 
 
@@ -126,7 +125,7 @@ BASELINES: dict[str, Baseline] = {
     "RBF map": Baseline(KINDS, rbf),
     "random kernels": Baseline(("series",), kernels),
     "MiniRocket (aeon)": Baseline(("series",), minirocket, package="aeon"),
-    "TF-IDF": Baseline(("text",), tfidf, unscaled=True),
+    "TF-IDF": Baseline(("text",), tfidf),
 }
 
 

@@ -27,6 +27,7 @@ from skclr import ContrastiveEmbedder
 
 N_DRAWS, LABELS = 10, 10
 CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+OF_NGRAMS = LogisticRegression(max_iter=1000, C=10)
 # The classifier of MiniRocket's authors.
 RIDGE = make_pipeline(StandardScaler(with_mean=False), RidgeClassifierCV(np.logspace(-3, 3, 10)))
 
@@ -116,7 +117,8 @@ READERS: dict[str, dict[str, Callable[[Path], Set]]] = {
 
 
 def scores(classifier: Any, train: Any, y: np.ndarray, test: Any, y_test: np.ndarray) -> dict[str, Any]:
-    """Return the accuracies with few labels, one per draw, and with all labels."""
+    """Return the accuracies with few labels, one per draw, and with all labels; n-grams are never standardised."""
+    classifier = OF_NGRAMS if issparse(train) else classifier
     few = []
     for seed in range(N_DRAWS):
         rng = np.random.default_rng(seed)
@@ -129,6 +131,10 @@ def scores(classifier: Any, train: Any, y: np.ndarray, test: Any, y_test: np.nda
     }
 
 
+def dense(features: Any) -> np.ndarray:
+    return features.toarray() if issparse(features) else features
+
+
 def fields_own(kind: str, given: Set, train: np.ndarray, test: np.ndarray) -> dict[str, dict[str, Any]]:
     """Score the field's usual methods that are installed; `train` and `test` are the plain features."""
     y, y_test = given.y, given.y_test
@@ -139,8 +145,7 @@ def fields_own(kind: str, given: Set, train: np.ndarray, test: np.ndarray) -> di
         return rows
     if kind == "text":
         tfidf = TfidfVectorizer(ngram_range=(1, 2)).fit(given.X)
-        classifier = LogisticRegression(max_iter=1000, C=10)
-        rows = {"TF-IDF": scores(classifier, tfidf.transform(given.X), y, tfidf.transform(given.X_test), y_test)}
+        rows = {"TF-IDF": scores(OF_NGRAMS, tfidf.transform(given.X), y, tfidf.transform(given.X_test), y_test)}
         if (encode := frozen_minilm()) is not None:
             rows["frozen MiniLM"] = scores(CLASSIFIER, encode(given.X), y, encode(given.X_test), y_test)
         return rows
@@ -190,7 +195,7 @@ def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
         embedder, spent = fitted(given, seed, **epochs)
         train, test = embedder.transform(given.X), embedder.transform(given.X_test)
         width = embedder.model_.n_learned
-        rows[label] = scores(CLASSIFIER, train[:, :width], y, test[:, :width], y_test)
+        rows[label] = scores(CLASSIFIER, dense(train[:, :width]), y, dense(test[:, :width]), y_test)
         if label == "embedding":
             rows["embedding and features"] = scores(CLASSIFIER, train, y, test, y_test)
         else:

@@ -103,10 +103,9 @@ def seed_rows(source: str, kind: str, given: Set, seed: int) -> dict[str, Any]:
     else:
         features = {source: BASELINES[source].features(kind, given, seed)}
     seconds, rows = time.process_time() - start, {}
-    unscaled = source in BASELINES and BASELINES[source].unscaled
     for name, (train, test) in features.items():
         start = time.process_time()
-        scores = judge(train, test, given.y, given.y_test, unscaled=unscaled)
+        scores = judge(train, test, given.y, given.y_test)
         rows[name] = {"scores": scores, "fit_s": seconds, "judge_s": time.process_time() - start}
     return rows
 

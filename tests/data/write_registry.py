@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.sparse import csr_matrix
 
 from skclr import ContrastiveEmbedder
 from skclr.encoders import ENCODERS
@@ -122,9 +123,18 @@ def cases() -> dict[str, tuple[str, dict[str, object]]]:
         found[f"schedule-{name}"] = ("tabular", {"lr_schedule": name})
     ngrams = {"modality_params": {"tokenizer": "words", "max_tokens": 5}}
     found["tokenizer-words"] = ("text", {**ngrams, "passthrough": True})
+    found["option-ngrams"] = (
+        "text",
+        {"encoder": "on_features", "encoder_params": {"width": 4}, "modality_params": None},
+    )
     found["option-early_stopping"] = ("tabular", {"early_stopping": True, "validation_fraction": 0.2, "max_epochs": 2})
     found["option-no_passthrough"] = ("tabular", {"passthrough": False, "freeze": 1})
     return found
+
+
+def dense(features: np.ndarray | csr_matrix) -> np.ndarray:
+    """Return features as an array."""
+    return features if isinstance(features, np.ndarray) else features.toarray()
 
 
 def main() -> None:
@@ -148,7 +158,7 @@ def main() -> None:
         if "resnet" in stem:
             path.with_suffix(".skclr.xz").write_bytes(lzma.compress(path.read_bytes(), preset=6))
             path.unlink()
-        expected[f"embedding/version-{VERSION}-{stem}"] = embedder.transform(X)
+        expected[f"embedding/version-{VERSION}-{stem}"] = dense(embedder.transform(X))
         expected[f"loss/version-{VERSION}-{stem}"] = np.array(embedder.loss_curve_)
     np.savez_compressed(FOLDER / "expected.npz", **expected)
 
