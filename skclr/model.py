@@ -193,8 +193,12 @@ class Model:
     @property
     def columns(self) -> Callable[[Tensor], Tensor]:
         """Function that computes the columns of `transform` that hold the embedding."""
-        encoder, balance = self.encoder, self.balance
-        return encoder if balance is None else lambda x: balance(encoder(x))
+        encoder = self.encoder
+        return encoder if self.balance is None else lambda x: self.weighted(encoder(x))
+
+    def weighted(self, embedding: Tensor) -> Tensor:
+        """Return the columns of `transform` that hold an embedding (B, d)."""
+        return embedding if self.balance is None else self.balance(embedding)
 
     @property
     def appended_features(self) -> Callable[[Tensor], Tensor] | None:
@@ -319,6 +323,12 @@ class Model:
         model = self.untrained()
         model.net.continue_from(self.net, optimizer=False)
         return replace(model, balance=self.balance)
+
+    def with_encoder(self, encoder: Encoder) -> Model:
+        """Return a copy of the model with the weights of another encoder of the same structure."""
+        net = copy.deepcopy(self.net)
+        net.framework_.encoder.load_state_dict(encoder.state_dict())
+        return replace(self, net=net)
 
     def to(self, device: torch.device) -> Model:
         """Return the model on a device: itself if it already is on it."""

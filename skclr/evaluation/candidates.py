@@ -6,7 +6,8 @@ import copy
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -18,15 +19,16 @@ from sklearn.pipeline import make_pipeline
 from skclr.data import Rows
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.judges import Judge
-from skclr.fine_tuning import tune
+from skclr.fine_tuning import train_supervised, tune
 from skclr.frameworks import FRAMEWORKS
 from skclr.model import Model, Reading
 from skclr.optional import import_optional
 from skclr.part_choices import network_parameters, shows_given
 from skclr.planning import choose_device
 
-# Name of the embedding among its baselines.
-EMBEDDING = "embedding"
+# Names of what `transform` returns among its baselines, and of its two parts where it has plain features.
+EMBEDDING, BOTH = "embedding", "embedding + plain features"
+ALONE, PLAIN = "embedding alone", "plain features"
 # Dimensions of PCA and UMAP, fewer if the data have fewer.
 _PCA_COMPONENTS, _UMAP_COMPONENTS = 64, 16
 
@@ -39,15 +41,7 @@ class Costs(NamedTuple):
 
 
 class Candidate(BaseEstimator, ABC):
-    """Base class of candidates, which learn from rows without labels and are judged with some of their labels.
-
-    Attributes
-    ----------
-    standardize : whether a linear judge standardises each feature, as for embeddings; otherwise all are divided by one
-        number, which keeps the relative scales of pixels and principal components.
-    """
-
-    standardize: bool = True
+    """Base class of candidates, which learn from rows without labels and are judged with some of their labels."""
 
     @abstractmethod
     def fit(self, X: Rows) -> Self:
@@ -59,34 +53,67 @@ class Candidate(BaseEstimator, ABC):
 
     def score(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray, *, judge: Judge) -> Any:
         """Learn labels from training rows that `read` returned, and score test rows."""
-        return judge(train, y_train, test, y_test, standardize=self.standardize)
+        return judge(train, y_train, test, y_test)
 
     def costs(self, measured: Costs) -> Costs:
         """Return the costs, given those of `fit` and `read`."""
         return measured
 
+    def parts(self) -> dict[str, Candidate]:
+        """Return the parts of the features as fitted candidates of their own, by name."""
+        return {}
+
 
 class Features(Candidate):
     """The features of a transformer."""
 
-    def __init__(self, transformer: Any, standardize: bool = False) -> None:
+    def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
-        self.standardize = standardize
 
     def fit(self, X: Rows) -> Self:
-        self.transformer_ = clone(self.transformer).fit(X.as_given())
+        self.transformer_: Any = clone(self.transformer).fit(X.as_given())
         return self
 
     def read(self, X: Rows) -> Any:
         return self.transformer_.transform(X.first.single())
 
 
-class FittedFeatures(Features):
-    """The features of a transformer that is already fitted; it is not fitted again."""
+class Embedding(Features):
+    """The features of an embedder, whose parts are the plain features and the embedding alone."""
+
+    def parts(self) -> dict[str, Candidate]:
+        model: Model = self.transformer_.model_
+        if not model.n_plain:
+            return {}
+        return {
+            PLAIN: PartOfEmbedding(model, Model.features),
+            ALONE: PartOfEmbedding(model, Model.embed),
+        }
+
+
+class FittedEmbedding(Embedding):
+    """The features of an embedder that is already fitted; it is not fitted again."""
+
+    @property
+    def transformer_(self) -> Any:
+        return self.transformer
 
     def fit(self, X: Rows) -> Self:
-        self.transformer_ = self.transformer
         return self
+
+
+class PartOfEmbedding(Candidate):
+    """Some of the features of a model, computed by a method that takes what `read` returns."""
+
+    def __init__(self, model: Model, method: Callable[[Model, Any], np.ndarray]) -> None:
+        self.model = model
+        self.method = method
+
+    def fit(self, X: Rows) -> Self:
+        return self
+
+    def read(self, X: Rows) -> Any:
+        return self.method(self.model, self.model.read(X.first.single()))
 
 
 class SupervisedNetwork(Candidate):
@@ -106,9 +133,11 @@ class SupervisedNetwork(Candidate):
 
     def score(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray, *, judge: Judge) -> Any:
         start = time.perf_counter()
-        tuned, head = fine_tuned(self.untrained_, train, y_train)
+        classes, codes = np.unique(y_train, return_inverse=True)
+        network, head = train_supervised(self.untrained_.model_, train, codes)
+        head.classes_ = classes
         trained = time.perf_counter()
-        features = tuned.transform(test)
+        features = network.transform(test)
         self.costs_.append(Costs(trained - start, len(features) / (time.perf_counter() - trained)))
         return judge.score(head, features, y_test)
 
@@ -152,7 +181,7 @@ def _of_same_structure(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
 
 
 class RawFeatures(TransformerMixin, BaseEstimator):
-    """The plain features of X, as read by the modality of an embedder; no network is built."""
+    """The values of X, as read by the modality of an embedder; no network is built."""
 
     def __init__(self, embedder: Any) -> None:
         self.embedder = embedder
@@ -160,7 +189,8 @@ class RawFeatures(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         parameters = untrained(self.embedder).get_params(deep=False)
         self.device_ = choose_device(parameters["device"])
-        self.reading_, _ = Reading.of(Rows.of(X), parameters)
+        reading, _ = Reading.of(Rows.of(X), parameters)
+        self.reading_ = replace(reading, modality=reading.modality.base_modality.raw())
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -206,7 +236,7 @@ BASELINES: dict[str, Callable[[ContrastiveEmbedder], Candidate]] = {
     "PCA": lambda embedder: Features(
         make_pipeline(RawFeatures(untrained(embedder)), Reduced(PCA(random_state=0), _PCA_COMPONENTS))
     ),
-    "untrained encoder": lambda embedder: Features(untrained(embedder), standardize=True),
+    "untrained encoder": lambda embedder: Features(untrained(embedder)),
     "supervised network": lambda embedder: SupervisedNetwork(_of_single_samples(embedder)),
     "UMAP": lambda embedder: Features(
         make_pipeline(RawFeatures(untrained(embedder)), Reduced(_umap(), _UMAP_COMPONENTS))
@@ -219,9 +249,21 @@ UNTRAINED_BASELINES = ("raw features", "PCA", "untrained encoder")
 def with_baselines(
     embedder: ContrastiveEmbedder, baselines: Iterable[str] = UNTRAINED_BASELINES
 ) -> dict[str, Candidate]:
-    """Return the baselines of a fitted embedder, and its embedding, by name."""
+    """Return the baselines of a fitted embedder, the parts of what `transform` returns, then all of it, by name."""
+    features = FittedEmbedding(embedder)
+    parts = features.parts()
     named = {name: BASELINES[name](embedder) for name in baselines}
-    return {**named, EMBEDDING: FittedFeatures(embedder, standardize=True)}
+    return {**named, **parts, BOTH if parts else EMBEDDING: features}
+
+
+def own_name(names: Collection[str]) -> str:
+    """Return the name of what `transform` returns, among the names of `with_baselines`."""
+    return BOTH if BOTH in names else EMBEDDING
+
+
+def baseline_names(names: Iterable[str]) -> list[str]:
+    """Return the names of `with_baselines` that need no trained network."""
+    return [name for name in names if name not in (EMBEDDING, ALONE, BOTH)]
 
 
 def named_embedders(embedders: Any, params: Mapping[str, Any]) -> dict[str, ContrastiveEmbedder]:

@@ -18,11 +18,20 @@ from sklearn.utils.validation import check_memory
 from skclr.data import Labels, Rows, check_length, check_splittable, encode_labels
 from skclr.data.labels import UNLABELLED
 from skclr.evaluation.budgets import Budgets, check_n_labels
-from skclr.evaluation.candidates import Candidate, Costs, Features, named_baselines, named_embedders
+from skclr.evaluation.candidates import (
+    ALONE,
+    BOTH,
+    PLAIN,
+    Candidate,
+    Costs,
+    Embedding,
+    named_baselines,
+    named_embedders,
+)
 from skclr.evaluation.harness import Record, Scores, Trial, reseeded
 from skclr.evaluation.judges import Judge, linear_judge
 from skclr.evaluation.statistics import Difference, corrected_t_test
-from skclr.evaluation.verdicts import Verdict, best_of, gain, sentence
+from skclr.evaluation.verdicts import Verdict, best_of, gain, recommendation, sentence
 from skclr.files.atomic import make_folder
 from skclr.optional import import_optional
 from skclr.part_choices import shows_given
@@ -41,12 +50,13 @@ class Comparison:
     Attributes
     ----------
     records : list of dict
-        One per row and number of labels: features, kind, labels_per_class, mean, low, high (95 % interval over the
-        folds), scores (one per fold), fit_seconds, rows_per_second of `transform`; for embedders also difference,
-        difference_low, difference_high and difference_p_value, compared with the best baseline and corrected for the
-        number of embedders.
+        One per row and number of labels: features, kind ("baseline", "embedder" or "part"), labels_per_class, mean,
+        low, high (95 % interval over the folds), scores (one per fold), fit_seconds, rows_per_second of `transform`;
+        for embedders also difference, difference_low, difference_high and difference_p_value, compared with the best
+        baseline and corrected for the number of embedders. If `transform` appends plain features to the embedding,
+        these are a baseline and the embedding alone is a part; neither is fitted again.
     verdict : Verdict
-        Whether pretraining helped.
+        Whether pretraining helped, and which features to use.
 
     Examples
     --------
@@ -56,7 +66,7 @@ class Comparison:
     >>> few = {"labels_per_class": (5,), "cv": 2, "embedder_params": {"max_epochs": 1}}
     >>> found = compare(X, y, ["simclr"], ["PCA"], **few)
     >>> [record["features"] for record in found.records]
-    ['PCA', 'simclr']
+    ['PCA', 'plain features', 'simclr, embedding alone', 'simclr']
     """
 
     def __init__(self, records: list[Record], verdict: Verdict) -> None:
@@ -79,10 +89,10 @@ class Comparison:
         for record in self.records:
             cells = rows.setdefault(record["features"], [f"{record['fit_seconds']:.1f}"])
             cells.insert(-1, f"{record['mean']:.3f} ± {(record['high'] - record['low']) / 2:.3f}")
-        header = ["", *(f"{n} a class" for n in counts), "fit, s"]
+        header = ["", *(f"{n} labels per class" for n in counts), "fit, s"]
         lines = [header, *([name, *cells] for name, cells in rows.items())]
         width = max(map(len, rows))
-        table = [f"{name:{width}}" + "".join(f"{cell:>17}" for cell in cells) for name, *cells in lines]
+        table = [f"{name:{width}}" + "".join(f"{cell:>22}" for cell in cells) for name, *cells in lines]
         return "\n".join([*table, "", _legend(len(self.records[0]["scores"])), self.verdict.sentence])
 
 
@@ -159,8 +169,7 @@ def compare(
     -----
     Differences are tested by the corrected resampled t-test (Nadeau & Bengio 2003), since folds share training samples.
     Their intervals have Bonferroni's correction for the number of embedders, so they are valid for the best of them.
-    The best baseline is chosen on the same scores, which favours it. Embeddings are standardised for the classifier;
-    raw features and their components are not, because their scales are informative.
+    The best baseline is chosen on the same scores, which favours it. The classifier is that of `linear_probe`.
 
     Examples
     --------
@@ -169,7 +178,7 @@ def compare(
     >>> X, y = load_iris(return_X_y=True)
     >>> found = compare(X, y, ["simclr"], ["raw features", "PCA"], cv=3, embedder_params={"max_epochs": 2})
     >>> [record["features"] for record in found.records[::3]]
-    ['raw features', 'PCA', 'simclr']
+    ['raw features', 'PCA', 'plain features', 'simclr, embedding alone', 'simclr']
     """
     labels = encode_labels(y)
     for n_labels in labels_per_class:
@@ -179,7 +188,7 @@ def compare(
     rows = Rows.of(X, paired=any(shows_given(embedder.views) for embedder in learners.values()))
     check_length("y", labels.codes, len(rows))
     first = named_baselines(baselines, next(iter(learners.values())))
-    candidates = first | {name: Features(embedder, standardize=True) for name, embedder in learners.items()}
+    candidates = first | {name: Embedding(embedder) for name, embedder in learners.items()}
     # Like `transform`, the baselines use the first sample of each pair.
     samples = dict.fromkeys(first, rows.first) | dict.fromkeys(learners, rows)
     folds = _folds(cv, labels, random_state)
@@ -193,11 +202,11 @@ def compare(
         )
         for fold, name in cells
     )
-    results: dict[str, list[Cell]] = {name: [] for name in candidates}
-    for (fold, name), cell in zip(cells, Parallel(n_jobs, return_as="generator")(calls), strict=True):
-        results[name].append(cell)
+    results: dict[str, list[Cells]] = {name: [] for name in candidates}
+    for (fold, name), of_parts in zip(cells, Parallel(n_jobs, return_as="generator")(calls), strict=True):
+        results[name].append(of_parts)
         if verbose:
-            print(f"fold {fold + 1}/{len(folds)}  {_progress(name, cell)}", flush=True)
+            print(f"fold {fold + 1}/{len(folds)}  {_progress(name, of_parts[WHOLE])}", flush=True)
     # Labelled rows only: unlabelled ones are in the training part of every fold.
     shares = [len(test) / np.count_nonzero(labels.codes[train] != UNLABELLED) for train, test in folds]
     test_share = float(np.mean(shares))
@@ -223,6 +232,11 @@ class Cell(NamedTuple):
     costs: Costs
 
 
+# Cells of all features of a candidate, and of their parts.
+Cells = dict[str, Cell]
+WHOLE = ""
+
+
 def run_cell(
     candidate: Candidate,
     X: Rows,
@@ -233,8 +247,8 @@ def run_cell(
     budgets: Budgets,
     judge: Judge,
     seed: int,
-) -> Cell:
-    """Score one row of the table on one fold; the cache keeps the result.
+) -> Cells:
+    """Score a candidate and its parts on one fold; the cache keeps the result.
 
     Parameters
     ----------
@@ -244,11 +258,15 @@ def run_cell(
     budgets, judge : label budgets, and the judge that receives them.
     seed : seed of everything random in the fold.
     """
-    trial = Trial.of(reseeded(candidate, seed), X, labels, train, test)
-    return Cell(trial.score_budgets(judge, budgets, seed), trial.costs)
+    whole = Trial.of(reseeded(candidate, seed), X, labels, train, test)
+    parts = {name: Trial.of(part, X, labels, train, test) for name, part in whole.candidate.parts().items()}
+    return {
+        name: Cell(trial.score_budgets(judge, budgets, seed), trial.costs)
+        for name, trial in {WHOLE: whole, **parts}.items()
+    }
 
 
-def summarize_cells(results: Mapping[str, list[Cell]], embedders: Sequence[str], test_share: float) -> Comparison:
+def summarize_cells(results: Mapping[str, list[Cells]], embedders: Sequence[str], test_share: float) -> Comparison:
     """Return the table and the verdict of all cells.
 
     Parameters
@@ -257,27 +275,51 @@ def summarize_cells(results: Mapping[str, list[Cell]], embedders: Sequence[str],
     embedders : names of the rows that are embedders; the others are baselines.
     test_share : test rows per training row.
     """
-    counts = list(next(iter(results.values()))[0].scores)
-    scores = {name: np.array([_means(cell) for cell in cells]) for name, cells in results.items()}
+    rows, kinds = _with_parts(results, embedders)
+    counts = list(rows[embedders[0]][0].scores)
+    scores = {name: np.array([_means(cell) for cell in cells]) for name, cells in rows.items()}
     best = best_of(scores, embedders)
-    baseline = best_of(scores, [name for name in results if name not in embedders])
+    baseline = best_of(scores, [name for name in rows if kinds[name] == "baseline"])
     test = partial(gain, baseline=baseline, test_share=test_share, n_tests=len(embedders))
     records = [
         {
             "features": name,
-            "kind": "embedder" if name in embedders else "baseline",
+            "kind": kinds[name],
             "labels_per_class": n_labels,
             **_summary(scores[name][:, column], test_share),
             **_prefixed(test(of_count, name) if name in embedders else _UNTESTED),
             **Costs(*np.mean([cell.costs for cell in cells], axis=0).tolist())._asdict(),
         }
-        for name, cells in results.items()
+        for name, cells in rows.items()
         for column, n_labels in enumerate(counts)
         for of_count in [{name: values[:, column] for name, values in scores.items()}]
     ]
     found = test(scores, best)
     in_words = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
+    if (alone := _of_part(best, ALONE)) in scores:
+        in_words += f" {recommendation({PLAIN: scores[PLAIN], ALONE: scores[alone], BOTH: scores[best]})}"
     return Comparison(records, Verdict(best, baseline, found, in_words))
+
+
+def _with_parts(
+    results: Mapping[str, list[Cells]], embedders: Sequence[str]
+) -> tuple[dict[str, list[Cell]], dict[str, str]]:
+    """Return the cells and the kind of each row of the table: baselines, then each embedder after its parts."""
+    rows: dict[str, list[Cell]] = {}
+    kinds: dict[str, str] = {}
+    for name, folds in results.items():
+        parts = [part for part in folds[0] if part != WHOLE]
+        for part in [*parts, WHOLE]:
+            row = _of_part(name, part)
+            # Plain features do not depend on the embedder.
+            rows.setdefault(row, [cells[part] for cells in folds])
+            kinds.setdefault(row, "part" if part == ALONE else "embedder" if row in embedders else "baseline")
+    return rows, kinds
+
+
+def _of_part(name: str, part: str) -> str:
+    """Return the name of the row of a part of an embedder's features."""
+    return {WHOLE: name, PLAIN: PLAIN}.get(part, f"{name}, {part}")
 
 
 def _means(cell: Cell) -> list[float]:

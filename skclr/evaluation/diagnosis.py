@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Labels, Rows, encode_labels
 from skclr.embedder import ContrastiveEmbedder
-from skclr.evaluation.candidates import EMBEDDING, with_baselines
+from skclr.evaluation.candidates import baseline_names, own_name, with_baselines
 from skclr.evaluation.judges import linear_judge
 from skclr.evaluation.scorers import embed
 from skclr.evaluation.verdicts import best_of, gain
@@ -259,13 +259,13 @@ def no_better_features(evidence: Evidence) -> str | None:
         return None
     X, y = evidence.X[known], evidence.labels.codes[known]
     scores = _probe_scores(evidence.embedder, X, y)
-    best = best_of(scores, [name for name in scores if name != EMBEDDING])
+    own, best = own_name(scores), best_of(scores, baseline_names(scores))
     # Training and test parts have equal size.
-    if gain(scores, EMBEDDING, best, test_share=1.0).high > 0:
+    if gain(scores, own, best, test_share=1.0).high > 0:
         return None
     remedy = "Use those, or change views and epochs" if evidence.embedder.n_iter_ > 1 else "Train for more epochs"
     return (
-        f"The accuracy of a linear probe is {scores[EMBEDDING].mean():.1%} on the embedding and "
+        f"The accuracy of a linear probe is {scores[own].mean():.1%} on the {own} and "
         f"{scores[best].mean():.1%} on the {best}. {remedy}; skclr.compare shows more."
     )
 

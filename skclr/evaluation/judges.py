@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
+
+from skclr.logistic import PENALTIES, logistic_regressions, mean_variance, most_accurate
 
 
 @dataclass(frozen=True)
@@ -24,43 +23,34 @@ class Judge:
 
     Attributes
     ----------
-    estimators : estimators, cloned for each fit. If there are several, the one with the best score on a fifth of the
-        training rows is used, or the first if some class has too few rows to hold one out.
+    estimators : estimators, cloned for each fit. If there are several, the one with the best score in a
+        cross-validation of the training rows is used, or the first if there are too few labels; see `most_accurate`.
     scoring : name of a scikit-learn scorer, callable, or list of names.
-    scales : whether the features are scaled first, each or all together, depending on the candidate.
+    scales : whether the features are scaled first: each of them, or all by one number.
+    standardize : whether each feature is scaled.
     """
 
     estimators: Sequence[Any]
     scoring: Any = "accuracy"
     scales: bool = True
+    standardize: bool = False
 
-    def __call__(
-        self, train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_test: np.ndarray, *, standardize: bool = True
-    ) -> Any:
+    def __call__(self, train: Any, y_train: np.ndarray, test: Any, y_test: np.ndarray) -> Any:
         """Return the score on the test features after a fit on the training features; a dictionary for a list."""
         if self.scales:
-            train, test = _scaled(train, test, standardize=standardize)
-        return self.score(self._chosen(train, y_train).fit(train, y_train), test, y_test)
+            train, test = _scaled(train, test, standardize=self.standardize)
+        return self.score(most_accurate(self.estimators, train, y_train).fit(train, y_train), test, y_test)
 
     def score(self, fitted: Any, test: Any, y_test: np.ndarray) -> Any:
         """Return the score of a fitted estimator, from this judge or elsewhere."""
         return check_scoring(fitted, self.scoring)(fitted, test, y_test)
 
-    def _chosen(self, train: np.ndarray, y: np.ndarray) -> Any:
-        estimators = [clone(estimator) for estimator in self.estimators]
-        if len(estimators) == 1:
-            return estimators[0]
-        counts = np.unique(y, return_counts=True)[1]
-        n_held = max(math.ceil(len(y) / 5), len(counts))
-        if counts.min() < 2 or len(y) - n_held < len(counts):
-            return estimators[0]
-        fit, held, y_fit, y_held = train_test_split(train, y, test_size=n_held, random_state=0, stratify=y)
-        return clone(max(estimators, key=lambda estimator: estimator.fit(fit, y_fit).score(held, y_held)))
 
-
-def linear_judge(scoring: Any = "accuracy", penalties: Sequence[float] = (1.0,)) -> Judge:
-    """Return the judge of `linear_probe`: a logistic regression on scaled features."""
-    return Judge([LogisticRegression(C=penalty, max_iter=1000, tol=1e-3) for penalty in penalties], scoring)
+def linear_judge(
+    scoring: Any = "accuracy", penalties: Sequence[float] = PENALTIES, *, standardize: bool = False
+) -> Judge:
+    """Return the judge of `linear_probe`: a logistic regression, with C chosen by cross-validation."""
+    return Judge(logistic_regressions(penalties), scoring, standardize=standardize)
 
 
 def knn_judge(scoring: Any = "accuracy", n_neighbors: int = 200, temperature: float = 0.1) -> Judge:
@@ -107,16 +97,9 @@ def _weights(distances: np.ndarray, temperature: float) -> np.ndarray:
     return np.exp((distances.min(axis=1, keepdims=True) - distances) / temperature)
 
 
-def _scaled(train: np.ndarray, test: np.ndarray, *, standardize: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return centred features, each divided by its standard deviation, or all by that of the whole table.
-
-    Sparse features are left as they are, since centred ones would be dense.
-    """
-    if issparse(train):
-        return train, test
-    scaler = StandardScaler(with_std=standardize).fit(train)
-    train, test = scaler.transform(train), scaler.transform(test)
-    if standardize:
-        return train, test
-    scale = train.std() or 1.0
-    return train / scale, test / scale
+def _scaled(train: Any, test: Any, *, standardize: bool) -> tuple[Any, Any]:
+    """Return features, each divided by its standard deviation, or all by one number; dense ones are centred."""
+    scaler = StandardScaler(with_mean=not issparse(train)).fit(train)
+    if not standardize:
+        scaler.scale_ = np.full_like(scaler.scale_, np.sqrt(mean_variance(train)))
+    return scaler.transform(train), scaler.transform(test)

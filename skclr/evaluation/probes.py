@@ -12,9 +12,10 @@ import numpy as np
 from skclr.data import Labels, Rows, check_length, encode_together
 from skclr.embedder import ContrastiveEmbedder
 from skclr.evaluation.budgets import Budgets
-from skclr.evaluation.candidates import fine_tuned, untrained, with_baselines
+from skclr.evaluation.candidates import BASELINES, EMBEDDING, FittedEmbedding, fine_tuned, untrained
 from skclr.evaluation.harness import Record, Scores, efficiency_records, fit_and_read, score_budgets
 from skclr.evaluation.judges import Judge, knn_judge, linear_judge
+from skclr.logistic import PENALTIES
 from skclr.wording import counted
 
 # Features of training and test rows.
@@ -28,20 +29,23 @@ def linear_probe(
     y_test: Any,
     *,
     scoring: Any = "accuracy",
-    penalties: Sequence[float] = (1.0,),
-    standardize: bool = True,
+    penalties: Sequence[float] = PENALTIES,
+    standardize: bool = False,
 ) -> Any:
     """Return the score of a logistic regression on features.
+
+    By default it is the recommended classifier, a logistic regression on the features as they are, with C chosen by
+    cross-validation from 5 labels per class on, and C=1 below.
 
     Parameters
     ----------
     train, test : (n, d) and (m, d) features.
     y_train, y_test : (n,) and (m,) classes, in any container; unlabelled rows (-1 or missing) are left out.
     scoring : name of a scikit-learn scorer, callable, or list of names.
-    penalties : values of C; if there are several, the most accurate one on a fifth of the training rows is used, or the
-        first if some class has too few rows to hold one out.
-    standardize : whether each feature is divided by its standard deviation, as for embeddings; otherwise all are
-        divided by one number, which keeps the relative scales of pixels and principal components.
+    penalties : values of C. The most accurate one in a 3-fold cross-validation is used, or the first if there are fewer
+        than 5 labels per class.
+    standardize : whether each feature is divided by its standard deviation; otherwise all are divided by one number,
+        which keeps their relative scales.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def linear_probe(
     True
     """
     parts = _labelled(train, y_train, test, y_test)
-    return linear_judge(scoring, penalties)(*parts, standardize=standardize)
+    return linear_judge(scoring, penalties, standardize=standardize)(*parts)
 
 
 def knn_probe(
@@ -111,7 +115,9 @@ def knn_probe(
 def fine_tune_probe(
     embedder: ContrastiveEmbedder, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, scoring: Any = "accuracy"
 ) -> Any:
-    """Return the score of the encoder after fine-tuning, under a linear head, on labelled samples.
+    """Return the score of the logistic regression with which the encoder is fine-tuned on labelled samples.
+
+    Fine-tuning is that of `SemiSupervisedClassifier(fine_tune=True)`, and may leave the encoder as it is.
 
     Parameters
     ----------
@@ -198,9 +204,10 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X[::2])
     >>> rows = beside_baselines(embedder, X[::2], X[1::2])
     >>> {name: test.shape for name, (train, test) in rows.items()}
-    {'raw features': (75, 128), 'untrained encoder': (75, 160), 'embedding': (75, 160)}
+    {'raw features': (75, 4), 'untrained encoder': (75, 160), 'embedding': (75, 160)}
     """
-    candidates = with_baselines(embedder, ("raw features", "untrained encoder"))
+    candidates = {name: BASELINES[name](embedder) for name in ("raw features", "untrained encoder")}
+    candidates[EMBEDDING] = FittedEmbedding(embedder)
     train, test = Rows.of(X_train), Rows.of(X_test)
     return {name: fit_and_read(candidate, train, test)[:2] for name, candidate in candidates.items()}
 

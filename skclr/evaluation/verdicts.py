@@ -81,6 +81,13 @@ def sentence(
     )
 
 
+def recommendation(scores: Mapping[str, np.ndarray]) -> str:
+    """Return a sentence that recommends the features with the highest mean score."""
+    best = best_of(scores, scores)
+    others = " or ".join(f"{name} ({values.mean():.3f})" for name, values in scores.items() if name != best)
+    return f"Use {best} (mean score {scores[best].mean():.3f}), not {others}."
+
+
 def sentence_in_points(baseline: str, difference: Difference) -> str:
     """Return a sentence on whether pretraining helped with all labels, in percentage points of accuracy."""
     mean, low, high = (f"{100 * value:+.1f}" for value in difference[:3])

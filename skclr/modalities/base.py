@@ -108,6 +108,10 @@ class Modality(Plain, ABC):
         """Return the unfitted modality from whose plain features networks learn; it may read X in another way."""
         return self
 
+    def raw(self) -> Modality:
+        """Return the modality with the values of samples as its plain features, where maps of them are the default."""
+        return self
+
     @abstractmethod
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """Check X and return its rows in host memory, without a copy if possible.

@@ -1,8 +1,9 @@
 """Time series: arrays of one length, or lists of unequal ones."""
 
+import copy
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -65,6 +66,12 @@ class Series(Modality):
                 f"channel_axis={channel_axis!r}: pass 1 for (n, channels, time) or -1 for (n, time, channels)"
             )
         self.channel_axis = channel_axis
+
+    def raw(self) -> Self:
+        """See `Modality.raw`."""
+        modality = copy.copy(self)
+        modality.kernels_ = None
+        return modality
 
     def read(self, X: Any, estimator: BaseEstimator, *, reset: bool) -> Any:
         """See `Modality.read`; rows are time first, (n, time, channels)."""

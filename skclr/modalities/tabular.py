@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -138,6 +139,12 @@ class Tabular(Modality):
         if not (sparse.issparse(rows) or sparse.issparse(more)):
             return super().join(rows, more)
         return sparse.vstack([sparse.csr_matrix(rows), sparse.csr_matrix(more)], format="csr")
+
+    def raw(self) -> Self:
+        """See `Modality.raw`."""
+        modality = copy.copy(self)
+        modality.radial_ = None
+        return modality
 
     def features(self, x: Tensor) -> Tensor:
         """Return the plain features: the columns, or `RadialFeatures` of them."""

@@ -11,13 +11,13 @@ from sklearn.model_selection import train_test_split
 
 from skclr.data import Rows, check_splittable, encode_labels
 from skclr.evaluation.budgets import Budgets
-from skclr.evaluation.candidates import with_baselines
+from skclr.evaluation.candidates import PLAIN, with_baselines
 from skclr.evaluation.harness import Trial, efficiency_records
 from skclr.evaluation.judges import linear_judge
 from skclr.plotting.base import COLORS, GREY, one_axes
 
 # Baselines have the same colour in every plot.
-_BASELINE_COLORS = {"raw features": GREY, "PCA": COLORS[1], "untrained encoder": COLORS[3]}
+_BASELINE_COLORS = {"raw features": GREY, "PCA": COLORS[1], "untrained encoder": COLORS[3], PLAIN: COLORS[8]}
 
 
 class LabelEfficiencyDisplay:
@@ -45,7 +45,7 @@ class LabelEfficiencyDisplay:
     >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
     >>> display = LabelEfficiencyDisplay.from_estimator(embedder, X, y, labels_per_class=(5, 10), n_draws=2)
     >>> sorted({record["features"] for record in display.records})
-    ['PCA', 'embedding', 'raw features', 'untrained encoder']
+    ['PCA', 'embedding + plain features', 'embedding alone', 'plain features', 'raw features', 'untrained encoder']
     """
 
     def __init__(self, records: Sequence[dict[str, Any]]) -> None:
@@ -65,6 +65,8 @@ class LabelEfficiencyDisplay:
         ax: Any = None,
     ) -> Self:
         """Score a linear probe on the embedding, the raw features, their PCA and the untrained encoder.
+
+        If `transform` returns plain features next to the embedding, each of them is shown alone, too.
 
         Parameters
         ----------

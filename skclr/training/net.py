@@ -392,7 +392,7 @@ class ContrastiveNet(NeuralNet):
 
     def _check_views(self, views: list[Tensor]) -> None:
         exact = self.module_.exact_views
-        if len(views) < 2 or exact not in (None, len(views)):
+        if len(views) < (exact or 2) or exact not in (None, len(views)):
             raise ValueError(
                 f"views made {len(views)} views, but {type(self.framework_).__name__} takes "
                 f"{f'exactly {exact}' if exact else 'two or more'}. Set views_params={{'n_views': {exact or 2}}}."

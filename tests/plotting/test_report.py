@@ -108,7 +108,12 @@ def test_what_is_written_of_the_training(blobs, page):
 def test_probes_are_those_of_the_evaluation(blobs):
     embedder, X, y = blobs
     table = probe_table(embedder, X, y, random_state=0)
-    assert [row["name"] for row in table["rows"]] == ["raw features", "PCA", "untrained encoder", "embedding"]
+    baselines, parts = (
+        ["raw features", "PCA", "untrained encoder", "plain features"],
+        ["plain features", "embedding alone"],
+    )
+    whole = "embedding + plain features"
+    assert [row["name"] for row in table["rows"]] == [*baselines, "embedding alone", whole]
     chart = table["charts"][0]
     assert chart["x"] == ["1", "5", "10", "50"]
     for line in chart["lines"]:
@@ -116,11 +121,12 @@ def test_probes_are_those_of_the_evaluation(blobs):
         assert np.all(np.array(line["y"]) <= line["high"])
     # The verdict is about the scores of the table: the difference of two rows.
     means = {row["name"]: float(row["scores"][0].split()[0]) for row in table["rows"]}
-    best = max(("raw features", "PCA", "untrained encoder"), key=means.get)
+    best = max(baselines, key=means.get)
     [points] = re.findall(
         rf"pretraining .*: (.*) points of accuracy against the best baseline, {best} ", table["verdict"]
     )
-    assert float(points) == pytest.approx(means["embedding"] - means[best], abs=0.11)
+    assert float(points) == pytest.approx(means[whole] - means[best], abs=0.11)
+    assert f"Use {max([*parts, whole], key=means.get)} (mean score " in table["verdict"]
 
 
 def test_labels_that_cannot_be_probed(blobs):

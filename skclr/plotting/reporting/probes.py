@@ -11,10 +11,10 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from skclr.data import Rows, encode_labels
 from skclr.data.labels import UNLABELLED
 from skclr.evaluation.budgets import Budgets
-from skclr.evaluation.candidates import EMBEDDING, with_baselines
+from skclr.evaluation.candidates import ALONE, BOTH, PLAIN, baseline_names, own_name, with_baselines
 from skclr.evaluation.harness import Record, Trial, efficiency_records
 from skclr.evaluation.judges import knn_judge, linear_judge
-from skclr.evaluation.verdicts import best_of, gain, sentence_in_points
+from skclr.evaluation.verdicts import best_of, gain, recommendation, sentence_in_points
 from skclr.plotting.label_efficiency import colors
 from skclr.plotting.labels import read_labels
 
@@ -82,11 +82,12 @@ def _formatted(scores: list[dict[str, float]]) -> list[str]:
 
 
 def _verdict(accuracy: Mapping[str, np.ndarray]) -> str:
-    """Return a sentence that states whether the embedding beats the best baseline."""
-    baselines = [name for name in accuracy if name != EMBEDDING]
+    """Return in words whether the embedding beats the best baseline, and which features to use."""
+    baselines, own = baseline_names(accuracy), own_name(accuracy)
     best = best_of(accuracy, baselines)
-    difference = gain(accuracy, EMBEDDING, best, _TEST_SHARE / (1 - _TEST_SHARE), n_tests=len(baselines))
-    return sentence_in_points(best, difference)
+    difference = gain(accuracy, own, best, _TEST_SHARE / (1 - _TEST_SHARE), n_tests=len(baselines))
+    parts = {name: accuracy[name] for name in (PLAIN, ALONE, BOTH) if name in accuracy}
+    return " ".join([sentence_in_points(best, difference), *([recommendation(parts)] if parts else [])])
 
 
 def _chart(records: list[Record]) -> dict[str, Any]:
