@@ -12,6 +12,7 @@ from typing import Any
 
 from _common import RESULTS
 from _panel_tables import markdown as panel
+from semi_supervised import markdown as semi_supervised
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "README.md")
@@ -324,6 +325,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "losses": ("losses", losses),
     "modalities": ("modalities", modalities),
     "panel": ("panel", panel),
+    "semi_supervised": ("semi_supervised", semi_supervised),
     "table_settings": ("table_settings", table_settings),
     "few_texts": ("few_texts", few_texts),
     "faults": ("faults", faults),

@@ -8,6 +8,7 @@ import gpu
 import loop
 import panel
 import pytest
+import semi_supervised
 import time_to_accuracy
 import torch
 import vs_peers
@@ -43,6 +44,12 @@ def test_panel(run):
     shown = run(panel, "--smoke")
     for kind in ("series", "tables", "text"):
         assert f"| {kind}, all (1 sets) |" in shown
+
+
+def test_semi_supervised(run):
+    shown = run(semi_supervised, "--smoke")
+    for kind in ("tables", "series"):
+        assert f"| {kind}, dev half | 5 |" in shown
 
 
 def test_a_checkout_is_compared_with_another(run):
