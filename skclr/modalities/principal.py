@@ -56,7 +56,9 @@ def project(x: Tensor, axes: Tensor, n_columns: int | None = None) -> Tensor:
     Products with fewer than 16 columns are computed wider: their rounding would depend on a row's position.
     """
     n_columns = axes.shape[1] if n_columns is None else n_columns
-    wide = F.pad(axes.to(x.device), (0, max(n_columns, _WIDE) - axes.shape[1]))
+    wide, n_missing = axes.to(x.device), max(n_columns, _WIDE) - axes.shape[1]
+    if n_missing:
+        wide = F.pad(wide, (0, n_missing))
     return (x @ wide)[:, :n_columns]
 
 

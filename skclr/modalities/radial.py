@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from skclr.files.plain import Plain, check_learned_array
@@ -60,7 +61,8 @@ class RadialFeatures(Plain):
         _, axes, variances = principal_components(blocks, self.n_features_)
         axes = scaled_to(axes, variances, self.n_features_)
         # The axes apply to columns and similarities unscaled: one product, instead of one for each step.
-        self.axes_ = torch.cat([x_scale * axes[: x.shape[1]], map_axes @ axes[x.shape[1] :]])
+        axes = torch.cat([x_scale * axes[: x.shape[1]], map_axes @ axes[x.shape[1] :]])
+        self.axes_ = F.pad(axes, (0, self.n_features_ - axes.shape[1]))
         self.mean_ = torch.cat([x, similarities], 1).mean(0)
         return self
 
@@ -74,10 +76,9 @@ class RadialFeatures(Plain):
         n_landmarks, n_columns = self.landmarks_.shape
         if not 0 < self.n_features_ <= _MOST_FEATURES or not self.width_ >= _SMALLEST_WIDTH:
             raise ValueError(f"{self.n_features_} features of kernels of width {self.width_} are not possible")
-        n_components = min(self.axes_.shape[-1], self.n_features_)
         check_learned_array("landmarks_", self.landmarks_, (n_landmarks, n_columns), torch.float32)
         check_learned_array("mean_", self.mean_, (n_columns + n_landmarks,), torch.float32)
-        check_learned_array("axes_", self.axes_, (n_columns + n_landmarks, n_components), torch.float32)
+        check_learned_array("axes_", self.axes_, (n_columns + n_landmarks, self.n_features_), torch.float32)
 
     def check_columns(self, n_columns: int) -> None:
         """Raise a ValueError if the features are those of another number of columns."""
@@ -87,8 +88,11 @@ class RadialFeatures(Plain):
     def _similarities(self, x: Tensor) -> Tensor:
         """Return the (B, n_landmarks) similarities of rows (B, d) to the landmarks."""
         landmarks = self.landmarks_.to(x.device)
-        squares = x.square().sum(1, keepdim=True) + landmarks.square().sum(1) - 2 * x @ landmarks.T
-        return (-squares.clamp(min=0.0) / self.width_**2).exp()
+        # Without the landmarks' squares as a tensor: chunks of rows are as small as the largest tensor is large.
+        squared = (
+            torch.linalg.vecdot(x, x)[:, None] + torch.linalg.vecdot(landmarks, landmarks) - 2 * F.linear(x, landmarks)
+        )
+        return (-squared.clamp(min=0.0) / self.width_**2).exp()
 
     def _map_axes(self) -> Tensor:
         """Return the inverse square root of the similarities of the landmarks to each other."""
