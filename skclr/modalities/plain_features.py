@@ -18,6 +18,7 @@ from skclr.modalities.principal import principal_components, project, sparse_com
 
 # Number of rows from which the components are learned.
 _ANALYSED_ROWS = 1_024
+_ANALYSED_SPARSE_ROWS = 10_000
 _SMALLEST_DEVIATION = 1e-6
 
 
@@ -186,7 +187,7 @@ class SparsePlainFeatures(PlainFeatures):
         raise NotImplementedError("samples do not hold the plain features, which are the rows themselves")
 
     def _components(self, rows: csr_matrix) -> tuple[Tensor, Tensor, Tensor]:
-        return sparse_components(rows, self.n_components)
+        return sparse_components(rows[:: -(-rows.shape[0] // _ANALYSED_SPARSE_ROWS)], self.n_components)
 
     def _n_values(self) -> int:
         return self.axes_.shape[1]

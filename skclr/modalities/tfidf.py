@@ -23,10 +23,12 @@ _ANALYZERS: dict[str, Analyzer] = {
 }
 # With half as many of each kind, sets of many classes lose a point or two.
 _MOST_NGRAMS = 8_192
+# Distinct n-grams of more texts would take gigabytes.
+_ANALYSED_TEXTS = 10_000
 
 
 class TfIdf(Plain):
-    """TF-IDF of words and pairs of words, and of the two to five characters of n-grams within words.
+    """TF-IDF of words and pairs of words, and of character n-grams (2 to 5) within words.
 
     The 8,192 n-grams of each kind that occur in most texts are used. Counts are sublinear, 1 + log(count), and the
     words and the characters of a text each have length 1.
@@ -42,11 +44,11 @@ class TfIdf(Plain):
     idf_: np.ndarray
 
     def fit(self, texts: Sequence[str]) -> Self:
-        """Learn the vocabularies, and the weights of n-grams."""
-        self.words_, self.characters_ = (most_frequent(texts, analyze, _MOST_NGRAMS) for analyze in _ANALYZERS.values())
-        n_texts = np.concatenate(
-            [np.bincount(counts.indices, minlength=counts.shape[1]) for counts in self._count(texts)]
-        )
+        """Learn the vocabularies, and the weights of n-grams, from up to 10,000 texts."""
+        texts = texts[:: -(-len(texts) // _ANALYSED_TEXTS)]
+        words, characters = (most_frequent(texts, analyze, _MOST_NGRAMS) for analyze in _ANALYZERS.values())
+        self.words_, self.characters_ = tuple(words), tuple(characters)
+        n_texts = np.array([*words.values(), *characters.values()])
         self.idf_ = (np.log((1 + len(texts)) / (1 + n_texts)) + 1).astype(np.float32)
         return self
 
@@ -75,12 +77,12 @@ class TfIdf(Plain):
         return [count_ngrams(texts, analyze, ngrams) for analyze, ngrams in vocabularies]
 
 
-def most_frequent(texts: Iterable[str], analyze: Analyzer, n_most: int) -> tuple[str, ...]:
-    """Return the n-grams that occur in most texts, in alphabetical order."""
+def most_frequent(texts: Iterable[str], analyze: Analyzer, n_most: int) -> dict[str, int]:
+    """Return the n-grams that occur in most texts, in alphabetical order, with the number of these texts."""
     n_texts = Counter(ngram for text in texts for ngram in set(analyze(text)))
     # Ties are broken by name: sets of strings have another order in every process.
     ranked = sorted(n_texts, key=lambda ngram: (-n_texts[ngram], ngram))
-    return tuple(sorted(ranked[:n_most]))
+    return {ngram: n_texts[ngram] for ngram in sorted(ranked[:n_most])}
 
 
 def count_ngrams(texts: Iterable[str], analyze: Analyzer, ngrams: Sequence[str]) -> csr_matrix:
