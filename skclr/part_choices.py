@@ -12,6 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from skclr.encoders import ENCODERS, Encoder, Preprocessed
 from skclr.files.plain import Plain, as_python
@@ -141,7 +142,9 @@ def with_pretrained(parameters: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     parameters : parameters of the estimator, or some of them.
     """
-    package, model = sys.modules.get("sentence_transformers"), parameters.get("encoder")
+    model = parameters.get("encoder")
+    # Whoever has such a model has imported the package.
+    package = sys.modules.get("sentence_transformers") if isinstance(model, nn.Module) else None
     if package is None or not isinstance(model, package.SentenceTransformer):
         return dict(parameters)
     given = {name: parameters.get(name) or {} for name in ("encoder_params", "modality_params")}

@@ -17,6 +17,7 @@ X_OF = {
     "series": [rng.normal(size=(2, n)) for n in (9, 14, 20, 8)],
     "audio": (rng.normal(size=(4, 300)) * 999).astype(np.int16),
     "text": ["a rose", "a daisy", "no rose", "red, red!"],
+    "ngrams": ["a rose", "a daisy", "no rose", "red, red!"],
 }
 SMALL = {
     "tabular": {"encoder_params": {"width": 4, "n_blocks": 1}},
@@ -29,6 +30,7 @@ SMALL = {
         "framework_params": {"n_prototypes": 4},
     },
     "text": {"modality_params": {"tokenizer": "words"}, "framework": "dino", "framework_params": {"n_prototypes": 4}},
+    "ngrams": {"encoder": "on_features", "encoder_params": {"width": 4, "n_blocks": 1}},
 }
 MOST_BYTES = 64 * MEBIBYTE
 # Limits for a method on a few samples.
