@@ -1,6 +1,6 @@
-"""Write the numbers of READMEs and documentation from benchmarks/results/.
+"""Write the numbers of the READMEs and of the documentation from benchmarks/results/.
 
-Tables of the READMEs are written between the markers of their names, tables of the documentation as .csv files.
+Tables of the READMEs are written between the markers of their names; _pages.py has those of the documentation.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from _common import RESULTS
+from _pages import choosing_panel, documentation, percent
 from _panel_tables import markdown as panel
 from semi_supervised import markdown as semi_supervised
 
@@ -44,10 +45,6 @@ def loop(result: dict[str, Any]) -> str:
         ratios = " | ".join(f"{ratio:.2f}" for ratio in case["ratio"].values())
         rows.append(f"| {name} | {case['median']['fit']:,.0f} | {ratios} |")
     return "\n".join(rows)
-
-
-def percent(summary: dict[str, Any]) -> str:
-    return f"{100 * summary['mean']:.1f} ± {100 * summary['std']:.1f}"
 
 
 def quality(result: dict[str, Any]) -> str:
@@ -136,56 +133,6 @@ def fuzz(result: dict[str, Any]) -> str:
     for name, row in result["targets"].items():
         rows.append(f"| {name} | {row['inputs']:,} | {row['failures']:,} | {row['seconds']:,} |")
     return "\n".join(rows)
-
-
-def selection(result: dict[str, Any]) -> str:
-    """How scores without labels rank models, as CSV for the user guide."""
-    agreements = {name: data["spearman"] for name, data in result["sets"].items()}
-    probes = ("probe, all labels", "probe, 10 labels")
-    lines = {}
-    for measure in next(iter(agreements.values())):
-        values = [agreements[name][measure][probe] for name in agreements for probe in probes]
-        mean = sum(values) / len(values)
-        lines[f'"{measure}",{mean:.2f},' + ",".join(f"{value:.2f}" for value in values)] = mean
-    header = "measure,mean," + ",".join(f'"{name}, {probe[7:]}"' for name in agreements for probe in probes)
-    return "\n".join([header, *sorted(lines, key=lambda line: -lines[line])]) + "\n"
-
-
-def choosing_data(result: dict[str, Any]) -> str:
-    """Gain of training over the best features without training, with few labels, as CSV for the documentation."""
-    lines = ["data,set,best without training,few labels,embedding,few labels,verdict"]
-    for kind, sets in result["kinds"].items():
-        ours = "embedding and features" if kind == "tables" else "embedding"
-        for name, measured in sets.items():
-            few = {label: row["few"] for label, row in measured["rows"].items() if "few" in row}
-            # A model that was pretrained on other texts is not comparable.
-            others = {label: row for label, row in few.items() if "embedding" not in label and "frozen" not in label}
-            if not others:
-                continue
-            best = max(others, key=lambda label: others[label]["mean"])
-            gain = 100 * (few[ours]["mean"] - few[best]["mean"])
-            noise = 100 * max(few[ours]["std"], few[best]["std"])
-            verdict = "helps" if gain > noise else "falls short" if gain < -noise else "no clear gain"
-            cells = f"{best},{percent(few[best])},{ours},{percent(few[ours])},{verdict} ({gain:+.1f})"
-            lines.append(f'{kind},"{name}",{cells}')
-    return "\n".join(lines) + "\n"
-
-
-def choosing_frameworks(result: dict[str, Any]) -> str:
-    """Accuracy and time of the frameworks, as CSV for the documentation."""
-    measured = {**result["tables"]["baselines"], **result["tables"]["skclr"]}
-    lines = {}
-    for name, row in measured.items():
-        seconds = f"{row['seconds']['mean']:.0f}" if "seconds" in row else ""
-        lines[f'"{name}",{percent(row["linear"])},{percent(row["knn"])},{seconds}'] = row["linear"]["mean"]
-    return "\n".join(['features,linear probe,k-NN,"fit, s"', *sorted(lines, key=lambda line: -lines[line])]) + "\n"
-
-
-def choosing_losses(result: dict[str, Any]) -> str:
-    """Accuracy of SimCLR with each loss, as CSV for the documentation."""
-    measured = sorted(result["tables"]["losses"].items(), key=lambda item: -item[1]["linear"]["mean"])
-    lines = [f'"{name}",{percent(row["linear"])},{percent(row["knn"])}' for name, row in measured]
-    return "\n".join(["loss,linear probe,k-NN", *lines]) + "\n"
 
 
 def table_settings(result: dict[str, Any]) -> str:
@@ -317,6 +264,13 @@ def equality(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def panel_default(result: dict[str, Any]) -> str:
+    """Mean accuracies on the panel of what `transform` returns by default, and of baselines."""
+    header, *rows = choosing_panel(result)
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace("``", "`")
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -326,6 +280,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "modalities": ("modalities", modalities),
     "panel": ("panel", panel),
     "semi_supervised": ("semi_supervised", semi_supervised),
+    "panel_default": ("panel", panel_default),
     "table_settings": ("table_settings", table_settings),
     "few_texts": ("few_texts", few_texts),
     "faults": ("faults", faults),
@@ -340,15 +295,10 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "equality": ("scale", equality),
 }
 
-DOCUMENTED: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
-    "selection": ("selection", selection),
-    "choosing_data": ("modalities", choosing_data),
-    "choosing_frameworks": ("quality", choosing_frameworks),
-    "choosing_losses": ("quality", choosing_losses),
-}
 
-
-def main() -> None:
+def contents() -> dict[Path, str]:
+    """Return what the pages should contain."""
+    pages = dict(documentation())
     for page in PAGES:
         text = page.read_text()
         for name, (result, table) in TABLES.items():
@@ -356,13 +306,10 @@ def main() -> None:
             if path.exists():
                 content = f"<!-- {name} -->\n{table(json.loads(path.read_text()))}\n<!-- /{name} -->"
                 text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, c=content: c, text, flags=re.DOTALL)
-        page.write_text(text)
-    for name, (result, table) in DOCUMENTED.items():
-        content = table(json.loads((RESULTS / f"{result}.json").read_text()))
-        # A number and its deviation stay on one line in narrow columns.
-        content = content.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
-        (HERE.parent / "docs" / f"{name}.csv").write_text(content)
+        pages[page] = text
+    return pages
 
 
 if __name__ == "__main__":
-    main()
+    for page, text in contents().items():
+        page.write_text(text)

@@ -57,3 +57,12 @@ def test_templates_are_read_from_all_ways_to_write_them():
         "ValueError: x={x}: use a",
         "ValueError: x={x}: use {b}",
     ]
+
+
+def test_messages_on_the_page_of_errors_exist():
+    page = (SCRIPTS.parent / "docs" / "errors.rst").read_text()
+    quoted = re.findall(r"^``(.+)``$", page, re.MULTILINE)
+    assert len(quoted) > 30
+    # Three dots stand for a value.
+    patterns = {text: ".*".join(map(re.escape, text.split("…"))) for text in quoted}
+    assert [text for text, pattern in patterns.items() if not any(re.search(pattern, m) for _, m in TEMPLATES)] == []
