@@ -21,8 +21,8 @@ _ANALYZERS: dict[str, Analyzer] = {
     "words": CountVectorizer(ngram_range=(1, 2)).build_analyzer(),
     "characters": CountVectorizer(ngram_range=(2, 5), analyzer="char_wb").build_analyzer(),
 }
-# With half as many of each kind, sets of many classes lose a point or two.
-_MOST_NGRAMS = 8_192
+# With a quarter as many of each kind, a set with all labels lost two points.
+_MOST_NGRAMS = 32_768
 # Distinct n-grams of more texts would take gigabytes.
 _ANALYSED_TEXTS = 10_000
 
@@ -30,7 +30,7 @@ _ANALYSED_TEXTS = 10_000
 class TfIdf(Plain):
     """TF-IDF of words and pairs of words, and of character n-grams (2 to 5) within words.
 
-    The 8,192 n-grams of each kind that occur in most texts are used. Counts are sublinear, 1 + log(count), and the
+    The 32,768 n-grams of each kind that occur in most texts are used. Counts are sublinear, 1 + log(count), and the
     words and the characters of a text each have length 1.
 
     References
