@@ -614,7 +614,7 @@ default=None
 
         Returns
         -------
-        "contrastiveembedder0" and so on; for texts, plain features are named "words__" or "characters__" and their
+        "contrastiveembedder0" and so on; for texts, plain features are named `words__` or `characters__` and their
         n-gram.
         """
         names = super().get_feature_names_out(input_features)
