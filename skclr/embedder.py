@@ -106,8 +106,8 @@ default=None
     net_params : dict, default=None
         Further parameters of the skorch net: `compile__*`, and `torch_load_kwargs` for callbacks that load weights.
     passthrough : bool, default="auto"
-        Whether `transform` appends the plain features (for a table, a map of its columns) to the embedding; "auto"
-        does so for tables and for series and texts of few rows, where they contain what the embedding loses.
+        Whether `transform` appends plain features to the embedding: a map of the columns of a table, outputs of random
+        kernels for series, or TF-IDF for texts. "auto" does so for tables, up to 10,000 series and up to 50,000 texts.
     checkpoint_dir : str or path, default=None
         Folder for checkpoints, from which the same call of `fit` resumes after a crash. Use one folder per run or, in a
         search, "runs/{run}", where `{run}` is replaced by a name for each run. Needs a `random_state`.
