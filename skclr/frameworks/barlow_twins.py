@@ -31,7 +31,7 @@ class BarlowTwins(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("barlow_twins", framework_params={"projection_dim": 256}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     exact_views = 2

@@ -61,7 +61,7 @@ class DINO(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("dino", framework_params={"n_prototypes": 64}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     recipes = {

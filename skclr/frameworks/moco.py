@@ -43,7 +43,7 @@ class MoCo(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("moco", framework_params={"queue_size": 128}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     default_loss = "info_nce"

@@ -37,7 +37,7 @@ class NNCLR(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("nnclr", framework_params={"queue_size": 128}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     default_loss = "info_nce"

@@ -34,7 +34,7 @@ class SimCLR(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("simclr", framework_params={"projection_dim": 64}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     default_loss = "nt_xent"

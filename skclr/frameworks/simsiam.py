@@ -32,7 +32,7 @@ class SimSiam(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("simsiam", framework_params={"projection_dim": 256}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     recipes = {

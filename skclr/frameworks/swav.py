@@ -47,7 +47,7 @@ class SwAV(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("swav", framework_params={"n_prototypes": 30}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     recipes = {

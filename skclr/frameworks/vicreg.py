@@ -32,7 +32,7 @@ class VICReg(Framework):
     >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder("vicreg", framework_params={"covariance_weight": 2.0}, max_epochs=2)
     >>> embedder.fit_transform(X).shape
-    (150, 132)
+    (150, 160)
     """
 
     recipes = {

@@ -238,7 +238,7 @@ def test_measures_and_displays(fitted, features, tmp_path):
     assert all(issparse(test) for _, test in rows.values())
     baselines = ("raw features", "PCA", "untrained encoder")
     found = compare(TEXTS, Y, {"texts": embedder()}, baselines=baselines, labels_per_class=(2,), cv=2)
-    assert len(found.records) == 4
+    assert len(found.records) == len(baselines) + 3  # plain features, embedding, and both
     NeighborsDisplay.from_estimator(fitted, TEXTS, n_queries=2, n_neighbors=2)
     ViewsDisplay.from_estimator(fitted, TEXTS, n_samples=2)
     EmbeddingDisplay.from_estimator(fitted, TEXTS, Y)
