@@ -25,7 +25,7 @@ PACKAGE = Path(skclr.__file__).parent
 BOUNDS = {
     "own base classes": 0,
     "lines of the longest module": 400,
-    "files before the first batch": 42,
+    "files before the first batch": 44,
     "files in a batch": 17,
     "places of a training option": 4,
 }

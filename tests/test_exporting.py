@@ -130,7 +130,7 @@ def test_export_leaves_the_embedder_as_it_was(quick, table):
 
 def test_what_no_graph_can_hold(quick, tmp_path):
     words = ["a rose is a rose", "a daisy is not a rose", "roses grow"] * 4
-    with pytest.raises(ValueError, match="texts become tokens in Python"):
+    with pytest.raises(ValueError, match="texts are read in Python"):
         quick(modality_params={"tokenizer": "words"}).fit(words).to_onnx(tmp_path / "text.onnx")
     frame = pd.DataFrame({"size": [1.0, 2.0, 3.0, 4.0], "color": ["red", "blue", "red", "blue"]})
     with pytest.raises(ValueError, match="column 1 of X holds text"):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections import Counter
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, validate_data
+from torch import Tensor, nn
 
 from skclr.data.columns import is_missing
+from skclr.data.files import IMAGE_SUFFIXES
+from skclr.data.stored import pieces
 from skclr.modalities.base import unmasked
 from skclr.modalities.categories import is_number, parse_number
 
@@ -268,3 +274,88 @@ def _not_a_number(value: Any, place: str, error: Exception) -> Exception:
     return TypeError(
         f"X holds {shown} {place}, where a table needs numbers ({error}). Convert it to a number, or drop the column."
     )
+
+
+def column_statistics(table: Any) -> tuple[np.ndarray, ...]:
+    """Return whether each column has gaps, and its mean and standard deviation."""
+    gaps, scaler = np.zeros(table.shape[1], dtype=bool), StandardScaler()
+    for rows in pieces(table):
+        gaps |= np.isnan(rows).any(axis=0)
+        if hasattr(scaler, "mean_"):
+            # A column without a value so far has a mean of NaN, which cannot be updated.
+            scaler.mean_, scaler.var_ = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.var_)
+        with np.errstate(invalid="ignore"):
+            scaler.partial_fit(rows)
+    return gaps, scaler.mean_, scaler.scale_
+
+
+def highest(table: Any) -> np.ndarray:
+    """Return the largest value of each column."""
+    return table.max(axis=0).toarray().ravel() if issparse(table) else np.fmax.reduce(table, axis=0)
+
+
+def lowest(table: Any) -> np.ndarray:
+    """Return the smallest value of each column."""
+    return table.min(axis=0).toarray().ravel() if issparse(table) else np.fmin.reduce(table, axis=0)
+
+
+def check_not_one_text_column(X: Any) -> None:
+    """Raise a ValueError for a table of one column of texts or paths; the message says how to read them."""
+    if issparse(X) or getattr(X, "ndim", 2) != 2 or X.shape[1] != 1:
+        return
+    name, column = (f"X[{X.columns[0]!r}]", X[X.columns[0]].to_list()) if is_frame(X) else ("X[:, 0]", X[:, 0].tolist())
+    texts = [value for value in column if isinstance(value, str)]
+    if texts:
+        are_images = all(os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES for text in texts)
+        kind, what = ("image", "paths of images") if are_images else ("text", "texts")
+        raise ValueError(f"X has one column, which holds {what}. Pass {name}, and set modality={kind!r}.")
+
+
+def check_two_columns(table: Any) -> None:
+    """Raise a ValueError for a table of one column."""
+    if table.shape[1] < 2:
+        raise ValueError(
+            "X has 1 feature(s) (n_features=1), but views of a row replace some of its columns and need 2 or more. "
+            "Add columns, or use the one column without an embedding."
+        )
+
+
+class ReadColumns(nn.Module):
+    """Standardise columns of numbers, and encode numbers that are categories.
+
+    Parameters
+    ----------
+    mean, scale : (d,) float64 arrays.
+    codes : codes by category, for each column of categories by its position.
+
+    Raises
+    ------
+    ValueError : if a category is not a number.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: np.ndarray, scale: np.ndarray, codes: dict[int, dict[Any, int]]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean))
+        self.register_buffer("scale", torch.from_numpy(scale))
+        self.places = list(codes)
+        for place, column in codes.items():
+            if any(isinstance(category, str) for category in column):
+                raise ValueError(
+                    f"column {place} of X holds text, which no tensor can hold. Convert such columns to numbers before "
+                    "the embedder, for example with OrdinalEncoder, and list them in categorical_features."
+                )
+            self.register_buffer(f"categories_{place}", torch.tensor(list(column), dtype=torch.float64))
+            self.register_buffer(f"codes_{place}", torch.tensor(list(column.values()), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, d) float64 as standardised float32, with unseen categories as NaN."""
+        standardized = (x - self.mean) / self.scale
+        columns = list(standardized.unbind(1))
+        for place in self.places:
+            same = x[:, place, None] == self.get_buffer(f"categories_{place}")
+            code = (same * self.get_buffer(f"codes_{place}")).sum(1)
+            columns[place] = code.masked_fill(~same.any(1), torch.nan)
+        return torch.stack(columns, 1).float()

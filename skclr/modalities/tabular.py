@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -16,12 +15,24 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
-from skclr.data.files import IMAGE_SUFFIXES
 from skclr.data.stored import Stored, pieces
 from skclr.files.plain import check_learned_array
 from skclr.modalities.base import Modality, check_finite, check_two_samples
 from skclr.modalities.categories import Categories, count_values, warn_of_unseen
-from skclr.modalities.cells import as_table, categorical_columns, column_names, is_frame, read_numbers, split_frame
+from skclr.modalities.cells import (
+    ReadColumns,
+    as_table,
+    categorical_columns,
+    check_not_one_text_column,
+    check_two_columns,
+    column_names,
+    column_statistics,
+    highest,
+    is_frame,
+    lowest,
+    read_numbers,
+    split_frame,
+)
 from skclr.modalities.doubtful import warn_of_doubtful
 from skclr.modalities.radial import RadialFeatures
 from skclr.views import MarginalCorruption
@@ -228,7 +239,7 @@ class Tabular(Modality):
         return super().from_state({**state, "storage_": state.get("storage_", storage)})
 
     def _find_categorical(self, X: Any) -> None:
-        _check_not_one_text_column(X[:1] if isinstance(X, Stored) else X)
+        check_not_one_text_column(X[:1] if isinstance(X, Stored) else X)
         self.is_categorical_ = categorical_columns(as_table(next(pieces(X))), self.categorical_features)
 
     def _learn_categories(self, X: Any, estimator: BaseEstimator) -> None:
@@ -282,7 +293,7 @@ class Tabular(Modality):
         """Return X with categories as codes, and learn its statistics."""
         table = self._encode(X, estimator, reset=True)
         check_two_samples(table)
-        _check_two_columns(table)
+        check_two_columns(table)
         self._learn_statistics(table)
         if self.storage_ != "sparse":
             some = table[np.arange(0, table.shape[0], -(-table.shape[0] // _MAPPED_ROWS))]
@@ -323,7 +334,7 @@ class Tabular(Modality):
         # Arrays of float64: in float32 the bound would be infinite.
         mean, scale = (self.mean_, self.scale_) if fitted else (np.zeros(1), np.ones(1))
         with np.errstate(all="ignore"):
-            farthest = np.maximum(np.abs(_highest(table) - mean), np.abs(_lowest(table) - mean)) / scale
+            farthest = np.maximum(np.abs(highest(table) - mean), np.abs(lowest(table) - mean)) / scale
         wrong = np.flatnonzero(farthest > (_MOST_DEVIATIONS if fitted else _LARGEST))
         if len(wrong):
             what = "standard deviations from the mean of fit" if fitted else "in magnitude"
@@ -340,7 +351,7 @@ class Tabular(Modality):
             gaps, mean = np.zeros(self.shape_, dtype=bool), np.zeros(self.shape_)
             scale = StandardScaler(with_mean=False).fit(table).scale_
         else:
-            gaps, mean, scale = _statistics(table)
+            gaps, mean, scale = column_statistics(table)
             self.storage_ = "disk" if isinstance(table, Stored) else "memory"
         # A column without any value has no mean.
         number = ~self.is_categorical_ & np.isfinite(mean)
@@ -352,85 +363,3 @@ class Tabular(Modality):
         counts = np.zeros(self.shape_, dtype=int)
         counts[self.is_categorical_] = self.categories_.sizes
         return tuple(counts.tolist())
-
-
-def _statistics(table: Any) -> tuple[np.ndarray, ...]:
-    """Return whether each column has gaps, and its mean and standard deviation."""
-    gaps, scaler = np.zeros(table.shape[1], dtype=bool), StandardScaler()
-    for rows in pieces(table):
-        gaps |= np.isnan(rows).any(axis=0)
-        if hasattr(scaler, "mean_"):
-            # A column without a value so far has a mean of NaN, which cannot be updated.
-            scaler.mean_, scaler.var_ = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.var_)
-        with np.errstate(invalid="ignore"):
-            scaler.partial_fit(rows)
-    return gaps, scaler.mean_, scaler.scale_
-
-
-class ReadColumns(nn.Module):
-    """Standardise columns of numbers, and encode numbers that are categories.
-
-    Parameters
-    ----------
-    mean, scale : (d,) float64 arrays.
-    codes : codes by category, for each column of categories by its position.
-
-    Raises
-    ------
-    ValueError : if a category is not a number.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, mean: np.ndarray, scale: np.ndarray, codes: dict[int, dict[Any, int]]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.from_numpy(mean))
-        self.register_buffer("scale", torch.from_numpy(scale))
-        self.places = list(codes)
-        for place, column in codes.items():
-            if any(isinstance(category, str) for category in column):
-                raise ValueError(
-                    f"column {place} of X holds text, which no tensor can hold. Convert such columns to numbers before "
-                    "the embedder, for example with OrdinalEncoder, and list them in categorical_features."
-                )
-            self.register_buffer(f"categories_{place}", torch.tensor(list(column), dtype=torch.float64))
-            self.register_buffer(f"codes_{place}", torch.tensor(list(column.values()), dtype=torch.float64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, d) float64 as standardised float32, with unseen categories as NaN."""
-        standardized = (x - self.mean) / self.scale
-        columns = list(standardized.unbind(1))
-        for place in self.places:
-            same = x[:, place, None] == self.get_buffer(f"categories_{place}")
-            code = (same * self.get_buffer(f"codes_{place}")).sum(1)
-            columns[place] = code.masked_fill(~same.any(1), torch.nan)
-        return torch.stack(columns, 1).float()
-
-
-def _highest(table: Any) -> np.ndarray:
-    return table.max(axis=0).toarray().ravel() if sparse.issparse(table) else np.fmax.reduce(table, axis=0)
-
-
-def _lowest(table: Any) -> np.ndarray:
-    return table.min(axis=0).toarray().ravel() if sparse.issparse(table) else np.fmin.reduce(table, axis=0)
-
-
-def _check_not_one_text_column(X: Any) -> None:
-    """Raise a ValueError for a table of one column of texts or paths; the message says how to read them."""
-    if sparse.issparse(X) or getattr(X, "ndim", 2) != 2 or X.shape[1] != 1:
-        return
-    name, column = (f"X[{X.columns[0]!r}]", X[X.columns[0]].to_list()) if is_frame(X) else ("X[:, 0]", X[:, 0].tolist())
-    texts = [value for value in column if isinstance(value, str)]
-    if texts:
-        are_images = all(os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES for text in texts)
-        kind, what = ("image", "paths of images") if are_images else ("text", "texts")
-        raise ValueError(f"X has one column, which holds {what}. Pass {name}, and set modality={kind!r}.")
-
-
-def _check_two_columns(table: Any) -> None:
-    if table.shape[1] < 2:
-        raise ValueError(
-            "X has 1 feature(s) (n_features=1), but views of a row replace some of its columns and need 2 or more. "
-            "Add columns, or use the one column without an embedding."
-        )

@@ -86,7 +86,7 @@ def test_differences_are_corrected_t_tests(found):
         assert best in names
         assert_allclose(over_labels[best].mean(), max(over_labels[name].mean() for name in names))
     difference = over_labels[found.verdict.embedder] - over_labels[found.verdict.baseline]
-    assert_allclose(found.verdict.difference, corrected_t_test(difference, 1.0, n_tests=2))
+    assert_allclose(found.verdict.difference, corrected_t_test(difference, 1.0, n_tests=2), atol=1e-12)
     assert found.verdict.helped == (found.verdict.difference.low > 0)
 
 

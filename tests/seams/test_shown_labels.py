@@ -202,7 +202,7 @@ def test_one_of_a_thing_is_singular(tmp_path):
     assert [counted(n, "class", "classes") for n in (0, 1, 2)] == ["0 classes", "1 class", "2 classes"]
     once = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, random_state=0).fit(X)
     text = report(once, X, path=tmp_path / "page.html").read_text("utf-8")
-    assert "60 samples · 133 features · 1 epoch · trained without labels" in text
+    assert "60 samples · 160 features · 1 epoch · trained without labels" in text
     assert "1 epoch, loss" in once._repr_html_()
     labelled = ContrastiveEmbedder(encoder_params={"width": 16}, max_epochs=1, positives="labels", random_state=0).fit(
         X, TRUTH
