@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skclr.files.plain import Plain, check_learned_array
-from skclr.modalities.principal import equal_columns, principal_components, scaled_to
+from skclr.modalities.principal import equal_columns, principal_components, project, scaled_to
 
 _FEWEST_FEATURES, _MOST_FEATURES = 128, 512
 _N_LANDMARKS = 256
@@ -17,8 +17,9 @@ _N_LANDMARKS = 256
 _COMPARED_ROWS = 500
 # Width of the kernel, relative to the median distance.
 _WIDTH = 0.7
-# Where most rows are equal, only equal ones are similar.
-_SMALLEST_WIDTH = 1e-3
+# Relative to the length of standardised rows: where most rows are equal, only equal ones are similar. The distances of
+# equal rows are rounding errors, which must be small relative to the width.
+_SMALLEST_WIDTH = 0.03
 # Total variance of the similarities, relative to that of the columns.
 _WEIGHT = 0.25
 # Relative to the largest eigenvalue: smaller ones are raised, since their inverse would amplify noise.
@@ -52,7 +53,8 @@ class RadialFeatures(Plain):
         """
         drawn = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(_SEED))]
         self.landmarks_ = drawn[:_N_LANDMARKS].clone()
-        self.width_ = max(_WIDTH * float(torch.pdist(drawn[:_COMPARED_ROWS]).median()), _SMALLEST_WIDTH)
+        median = float(torch.pdist(drawn[:_COMPARED_ROWS]).median())
+        self.width_ = max(_WIDTH * median, _SMALLEST_WIDTH * x.shape[1] ** 0.5)
         similarities, map_axes = self._similarities(x), self._map_axes()
         x_scale = (1 / _total_variance(x)).sqrt()
         map_axes = map_axes * (_WEIGHT / _total_variance(similarities @ map_axes)).sqrt()
@@ -74,7 +76,7 @@ class RadialFeatures(Plain):
     def check_state(self) -> None:
         """See `Plain.check_state`."""
         n_landmarks, n_columns = self.landmarks_.shape
-        if not 0 < self.n_features_ <= _MOST_FEATURES or not self.width_ >= _SMALLEST_WIDTH:
+        if not 0 < self.n_features_ <= _MOST_FEATURES or not self.width_ >= _SMALLEST_WIDTH * n_columns**0.5:
             raise ValueError(f"{self.n_features_} features of kernels of width {self.width_} are not possible")
         check_learned_array("landmarks_", self.landmarks_, (n_landmarks, n_columns), torch.float32)
         check_learned_array("mean_", self.mean_, (n_columns + n_landmarks,), torch.float32)
@@ -89,9 +91,8 @@ class RadialFeatures(Plain):
         """Return the (B, n_landmarks) similarities of rows (B, d) to the landmarks."""
         landmarks = self.landmarks_.to(x.device)
         # Without the landmarks' squares as a tensor: chunks of rows are as small as the largest tensor is large.
-        squared = (
-            torch.linalg.vecdot(x, x)[:, None] + torch.linalg.vecdot(landmarks, landmarks) - 2 * F.linear(x, landmarks)
-        )
+        products = project(x, landmarks.T)
+        squared = torch.linalg.vecdot(x, x)[:, None] + torch.linalg.vecdot(landmarks, landmarks) - 2 * products
         return (-squared.clamp(min=0.0) / self.width_**2).exp()
 
     def _map_axes(self) -> Tensor:

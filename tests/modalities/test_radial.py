@@ -71,6 +71,21 @@ def test_tables_with_little_in_them_give_finite_features(X):
     assert np.abs(features).max() < 100
 
 
+@pytest.mark.parametrize("n_columns", [2, 20, 300])
+def test_equal_rows_are_similar_where_most_rows_are_equal(n_columns):
+    x = torch.from_numpy(np.r_[np.tile(rows(1, n_columns), (80, 1)), rows(20, n_columns)])
+    x = ((x - x.mean(0)) / x.std(0, correction=0)).float()
+    radial = RadialFeatures().fit(x)
+    equal = (x[:, None] == radial.landmarks_).all(2)
+    assert_close(radial._similarities(x), equal.float(), atol=0.01, rtol=0.0)
+
+
+def test_features_of_a_row_do_not_depend_on_its_place_with_few_landmarks():
+    X = rows(10, 30).numpy()
+    embedder = quick().fit(X)
+    assert_array_equal(embedder.transform(X[::-1])[::-1], embedder.transform(X))
+
+
 def test_rows_far_away_are_similar_to_none():
     radial = RadialFeatures().fit(rows())
     assert radial._similarities(torch.full((1, 5), 1e18)).abs().max() == 0
