@@ -261,7 +261,7 @@ def no_better_features(evidence: Evidence) -> str | None:
     scores = _probe_scores(evidence.embedder, X, y)
     own, best = own_name(scores), best_of(scores, baseline_names(scores))
     # Training and test parts have equal size.
-    if gain(scores, own, best, test_share=1.0).high >= 0:
+    if gain(scores, own, best, test_share=1.0).high > 0:
         return None
     remedy = "Use those, or change views and epochs" if evidence.embedder.n_iter_ > 1 else "Train for more epochs"
     return (

@@ -17,7 +17,7 @@ def waves():
     rng = np.random.default_rng(0)
     y = np.arange(180) % 3
     phase = rng.uniform(0, 2 * np.pi, size=(180, 1))
-    X = np.sin((2 + y[:, None]) * np.linspace(0, 2 * np.pi, 48) + phase) + rng.normal(scale=0.8, size=(180, 48))
+    X = np.sin((2 + y[:, None]) * np.linspace(0, 2 * np.pi, 48) + phase) + rng.normal(scale=1.2, size=(180, 48))
     return X[:, None].astype(np.float32), y
 
 
