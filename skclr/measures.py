@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import logsumexp
 from sklearn.preprocessing import normalize
 
@@ -59,7 +60,7 @@ def uniformity(z: np.ndarray) -> float:
     >>> round(uniformity(np.ones((3, 2))), 3) + 0.0, round(uniformity(np.array([[1.0, 0.0], [-1.0, 0.0]])), 3)
     (0.0, -8.0)
     """
-    z = normalize(_rows(z))
+    z = normalize(embedding_rows(z))
     n = len(z)
     # Pairs are summed in both orders, and each row with itself, which adds exp(0).
     total = sum(np.exp(4 * (z[block] @ z.T - 1)).sum(dtype=np.float64) for block in _blocks(n)) - n
@@ -88,7 +89,7 @@ def effective_rank(z: np.ndarray) -> float:
     >>> f"{effective_rank(np.eye(3)):.2f}, {effective_rank(np.ones((3, 3))):.2f}"
     '3.00, 1.00'
     """
-    values = np.linalg.svd(_rows(z), compute_uv=False)
+    values = np.linalg.svd(embedding_rows(z), compute_uv=False)
     share = values / max(values.sum(), np.finfo(values.dtype).tiny) + 1e-7
     return float(np.exp(-(share * np.log(share)).sum()))
 
@@ -117,7 +118,7 @@ def collapsed_share(z: np.ndarray, tolerance: float = 1e-2) -> float:
     >>> collapsed_share(z), collapsed_share(z * [1, 1, 1, 0])
     (0.0, 0.25)
     """
-    z = _rows(z).astype(np.float64)
+    z = embedding_rows(z).astype(np.float64)
     # Centring removes one direction of n samples.
     values = np.linalg.svd(z - z.mean(0), compute_uv=False)[: min(len(z) - 1, z.shape[1])]
     # Rounding errors of a constant do not count as deviation.
@@ -148,7 +149,7 @@ def feature_std(z: np.ndarray) -> float:
     >>> f"{feature_std(z):.2f}, {feature_std(np.ones((100, 4))):.2f}"
     '1.00, 0.00'
     """
-    z = normalize(_rows(z))
+    z = normalize(embedding_rows(z))
     return float(z.std(0, dtype=np.float64).mean() * np.sqrt(z.shape[1]))
 
 
@@ -172,7 +173,7 @@ def neighbor_overlap(z1: np.ndarray, z2: np.ndarray, k: int = 10) -> float:
     >>> neighbor_overlap(z1, z1), neighbor_overlap(z1, z2) < 0.2
     (1.0, True)
     """
-    near1, near2 = (_neighbors(_rows(z), k) for z in (z1, z2))
+    near1, near2 = (_neighbors(embedding_rows(z), k) for z in (z1, z2))
     if len(near1) != len(near2):
         raise ValueError(f"z1 has {len(near1)} rows, z2 has {len(near2)}. Pass embeddings of the same samples.")
     return float((near1[:, :, None] == near2[:, None, :]).any(2).mean())
@@ -251,7 +252,16 @@ def evenly_spaced_rows(n_samples: int, most: int = 5_000) -> np.ndarray:
     return np.linspace(0, n_samples - 1, min(n_samples, most)).astype(int)
 
 
-def _rows(z: np.ndarray) -> np.ndarray:
+def embedding_rows(z: np.ndarray) -> np.ndarray:
+    """Return embeddings (n, d) as an array of floats.
+
+    Raises
+    ------
+    TypeError : if z is sparse.
+    ValueError : if z is not (n, d) for two samples or more.
+    """
+    if issparse(z):
+        raise TypeError(f"z is a {type(z).__name__}. Pass dense embeddings, as skclr.evaluation.embed returns them.")
     z = np.asarray(z)
     if z.ndim != 2 or len(z) < 2:
         raise ValueError(f"z has shape {z.shape}. Pass (n, d) embeddings of 2 or more samples.")
@@ -259,7 +269,7 @@ def _rows(z: np.ndarray) -> np.ndarray:
 
 
 def _pair(z1: np.ndarray, z2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    z1, z2 = _rows(z1), _rows(z2)
+    z1, z2 = embedding_rows(z1), embedding_rows(z2)
     if z1.shape != z2.shape:
         raise ValueError(
             f"z1 has shape {z1.shape}, z2 has {z2.shape}. Pass embeddings of two views of the same samples."

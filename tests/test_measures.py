@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_matrix
 from scipy.spatial.distance import pdist
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
@@ -123,6 +124,13 @@ def test_more_similarities_than_are_held_at_once():
 def test_one_sample_is_an_error(measure):
     with pytest.raises(ValueError, match=r"2 or more samples"):
         measure(np.ones((1, 3)))
+
+
+@pytest.mark.parametrize("measure", [*OF_ONE, *OF_TWO])
+def test_sparse_features_are_an_error(measure):
+    z = csr_matrix(np.eye(4, dtype=np.float32))
+    with pytest.raises(TypeError, match=r"z is a csr_matrix\. Pass dense embeddings"):
+        measure(z) if measure in OF_ONE else measure(z, z)
 
 
 @pytest.mark.parametrize("measure", OF_TWO)

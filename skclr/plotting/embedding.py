@@ -13,6 +13,7 @@ from sklearn.manifold import TSNE
 
 from skclr.data import Rows
 from skclr.evaluation import embed
+from skclr.measures import embedding_rows
 from skclr.optional import import_optional
 from skclr.plotting.base import COLORS, GREY, PALE, one_axes, remove_ticks
 from skclr.plotting.labels import UNLABELLED_NAME, label_name, read_labels
@@ -199,12 +200,13 @@ def project(embedding: np.ndarray, method: str, random_state: Any) -> np.ndarray
 
     Raises
     ------
-    ValueError : if the method is unknown.
+    TypeError : if the embedding is sparse.
+    ValueError : if the method is unknown, or the embedding is not (n, d) for two samples or more.
     ImportError : if the method is "umap" and umap-learn is not installed.
     """
     if method not in PROJECTIONS:
         raise ValueError(f"method={method!r} is unknown. Pass one of {', '.join(map(repr, PROJECTIONS))}.")
-    return PROJECTIONS[method](np.asarray(embedding, dtype=np.float32), random_state)
+    return PROJECTIONS[method](embedding_rows(embedding).astype(np.float32, copy=False), random_state)
 
 
 # -- colours --------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ import math
 from typing import Any, Self
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from skclr.evaluation import embed_two_views
+from skclr.measures import embedding_rows
 from skclr.model import rows_of
 from skclr.plotting.base import COLORS, GREY, one_axes
 from skclr.plotting.samples import some_rows
@@ -78,7 +80,7 @@ class SimilarityDisplay:
     @classmethod
     def from_embeddings(cls, first: np.ndarray, second: np.ndarray, *, ax: Any = None) -> Self:
         """Draw the similarities of the embeddings (n, d) of two views; row i of each is sample i."""
-        first, second = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (first, second))
+        first, second = (normalize(embedding_rows(z)) for z in (first, second))
         similarities = first @ second.T
         other = ~np.eye(len(similarities), dtype=bool)
         return cls(similarities.diagonal().copy(), similarities[other]).plot(ax)

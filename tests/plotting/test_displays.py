@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import cosine_similarity
@@ -207,6 +208,13 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 def test_an_unknown_method_is_named():
     with pytest.raises(ValueError, match=r"method='pcoa' is unknown\. Pass one of 'pca', 'tsne', 'umap'"):
         EmbeddingDisplay.from_embedding(np.eye(3), method="pcoa")
+
+
+def test_displays_of_embeddings_reject_sparse_features():
+    z = csr_matrix(np.eye(5))
+    for draw in (lambda: EmbeddingDisplay.from_embedding(z), lambda: SimilarityDisplay.from_embeddings(z, z)):
+        with pytest.raises(TypeError, match=r"z is a csr_matrix\. Pass dense embeddings"):
+            draw()
 
 
 def test_label_efficiency_is_that_of_the_evaluation(fitted, digits, quick):
