@@ -17,8 +17,8 @@ _N_LANDMARKS = 256
 _COMPARED_ROWS = 500
 # Width of the kernel, relative to the median distance.
 _WIDTH = 0.7
-# Relative to the length of standardised rows: where most rows are equal, only equal ones are similar. The distances of
-# equal rows are rounding errors, which must be small relative to the width.
+# Relative to the usual length of rows: where most rows are equal, only equal ones are similar. The distances of equal
+# rows are rounding errors, which must be small relative to the width.
 _SMALLEST_WIDTH = 0.03
 # Total variance of the similarities, relative to that of the columns.
 _WEIGHT = 0.25
@@ -54,7 +54,8 @@ class RadialFeatures(Plain):
         drawn = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(_SEED))]
         self.landmarks_ = drawn[:_N_LANDMARKS].clone()
         median = float(torch.pdist(drawn[:_COMPARED_ROWS]).median())
-        self.width_ = max(_WIDTH * median, _SMALLEST_WIDTH * x.shape[1] ** 0.5)
+        length = max(1.0, float(_total_variance(x)) ** 0.5)
+        self.width_ = max(_WIDTH * median, _SMALLEST_WIDTH * length)
         similarities, map_axes = self._similarities(x), self._map_axes()
         x_scale = (1 / _total_variance(x)).sqrt()
         map_axes = map_axes * (_WEIGHT / _total_variance(similarities @ map_axes)).sqrt()
@@ -76,7 +77,7 @@ class RadialFeatures(Plain):
     def check_state(self) -> None:
         """See `Plain.check_state`."""
         n_landmarks, n_columns = self.landmarks_.shape
-        if not 0 < self.n_features_ <= _MOST_FEATURES or not self.width_ >= _SMALLEST_WIDTH * n_columns**0.5:
+        if not 0 < self.n_features_ <= _MOST_FEATURES or not self.width_ >= _SMALLEST_WIDTH:
             raise ValueError(f"{self.n_features_} features of kernels of width {self.width_} are not possible")
         check_learned_array("landmarks_", self.landmarks_, (n_landmarks, n_columns), torch.float32)
         check_learned_array("mean_", self.mean_, (n_columns + n_landmarks,), torch.float32)

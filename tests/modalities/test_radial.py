@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.kernel_approximation import Nystroem
@@ -78,6 +79,12 @@ def test_equal_rows_are_similar_where_most_rows_are_equal(n_columns):
     radial = RadialFeatures().fit(x)
     equal = (x[:, None] == radial.landmarks_).all(2)
     assert_close(radial._similarities(x), equal.float(), atol=0.01, rtol=0.0)
+
+
+def test_rows_of_many_categories_are_not_similar():
+    codes = F.pad(torch.eye(200), (0, 9_800))
+    radial = RadialFeatures().fit(codes)
+    assert radial.width_ == pytest.approx(0.7 * 2**0.5)
 
 
 def test_features_of_a_row_do_not_depend_on_its_place_with_few_landmarks():
