@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
 from skclr import ContrastiveEmbedder
+from skclr.evaluation import embed
 
 N_DRAWS, LABELS = 10, 10
 CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
@@ -131,10 +132,6 @@ def scores(classifier: Any, train: Any, y: np.ndarray, test: Any, y_test: np.nda
     }
 
 
-def dense(features: Any) -> np.ndarray:
-    return features.toarray() if issparse(features) else features
-
-
 def fields_own(kind: str, given: Set, train: np.ndarray, test: np.ndarray) -> dict[str, dict[str, Any]]:
     """Score the field's usual methods that are installed; `train` and `test` are the plain features."""
     y, y_test = given.y, given.y_test
@@ -195,7 +192,8 @@ def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
         embedder, spent = fitted(given, seed, **epochs)
         train, test = embedder.transform(given.X), embedder.transform(given.X_test)
         width = embedder.model_.n_learned
-        rows[label] = scores(CLASSIFIER, dense(train[:, :width]), y, dense(test[:, :width]), y_test)
+        # Next to plain features, fewer of its columns may be left, or none.
+        rows[label] = scores(CLASSIFIER, embed(embedder, given.X), y, embed(embedder, given.X_test), y_test)
         if label == "embedding":
             rows["embedding and features"] = scores(CLASSIFIER, train, y, test, y_test)
         else:
@@ -203,8 +201,7 @@ def measure_classes(kind: str, given: Set, seed: int) -> dict[str, Any]:
     # Last, since their threads would slow the fits down.
     rows |= fields_own(kind, given, train[:, width:], test[:, width:])
     default = ContrastiveEmbedder(**given.params, max_epochs=0).fit(given.X)
-    beside = default.transform(given.X[:2]).shape[1] > width
-    return {"rows": rows, **spent, "epochs": embedder.n_iter_, "passthrough": bool(beside)}
+    return {"rows": rows, **spent, "epochs": embedder.n_iter_, "passthrough": default.model_.n_plain > 0}
 
 
 def measure_similarity(given: Set, seed: int) -> dict[str, Any]:

@@ -6,12 +6,16 @@ from pathlib import Path
 import _against
 import gpu
 import loop
+import modalities
+import numpy as np
 import panel
 import pytest
 import semi_supervised
 import time_to_accuracy
 import torch
 import vs_peers
+
+from skclr.model import Model
 
 ROOT = Path(__file__).parents[2]
 FIVE = ["simclr", "moco", "byol", "swav", "barlow_twins"]
@@ -44,6 +48,15 @@ def test_panel(run):
     shown = run(panel, "--smoke")
     for kind in ("series", "tables", "text"):
         assert f"| {kind}, all (1 sets) |" in shown
+
+
+def test_modalities_where_no_column_of_the_embedding_is_left(monkeypatch):
+    monkeypatch.setattr(Model, "share_of_weight", lambda model, samples: 0.0)
+    monkeypatch.setattr(modalities, "fields_own", lambda kind, given, train, test: {})
+    X, y = np.random.default_rng(0).normal(size=(24, 1, 30)), np.arange(24) % 2
+    result = modalities.measure_classes("series", modalities.Set(X, y, X, y), seed=0)
+    assert result["passthrough"]
+    assert result["rows"]["embedding"]["all"] > 0.5
 
 
 def test_semi_supervised(run):
