@@ -68,7 +68,7 @@ class RandomKernels(Plain):
     mean_: Tensor
     axes_: Tensor
 
-    def __init__(self, n_biases: int = 48, n_features: int = 512) -> None:
+    def __init__(self, n_biases: int = 119, n_features: int = 512) -> None:
         self.n_biases = n_biases
         self.n_features = n_features
 
