@@ -57,8 +57,8 @@ class RandomKernels(Plain):
 
     References
     ----------
-    Dempster, Schmidt and Webb 2021 (MiniRocket). Differs: there are fewer biases, and their shares are compressed;
-    series may have unequal lengths.
+    Dempster, Schmidt and Webb 2021 (MiniRocket). Differs: the shares are compressed, and series may have unequal
+    lengths.
     """
 
     dilations_: tuple[int, ...]
