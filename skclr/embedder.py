@@ -301,9 +301,9 @@ default=None
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train for one epoch on a part of a stream, at the base learning rate.
 
-        Statistics of columns or channels are those of the first part, and so is the scale of an embedding next to plain
-        features. `max_epochs`, `lr_schedule` and `warmup_epochs` are ignored, no samples are held out, and no
-        checkpoints are written.
+        Statistics of columns or channels are those of the first part, and so are the columns of the embedding next to
+        plain features: a `fit` that left the embedding out leaves it out of later parts, too. `max_epochs`,
+        `lr_schedule` and `warmup_epochs` are ignored, no samples are held out, and no checkpoints are written.
 
         Parameters
         ----------
