@@ -25,8 +25,10 @@ def test_the_same_numbers(stem, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         embedder = load(path)
-    # Other versions of torch may round differently.
-    np.testing.assert_allclose(dense(embedder.transform(X)), EXPECTED[f"embedding/{stem}"], rtol=1e-4, atol=1e-5)
+    expected = EXPECTED[f"embedding/{stem}"]
+    # Other versions of torch, and other numbers of rows at once, round differently, relative to the size of a column.
+    size = np.maximum(1.0, np.abs(expected).max(0))
+    np.testing.assert_allclose(dense(embedder.transform(X)) / size, expected / size, rtol=1e-4, atol=1e-5)
     assert embedder.loss_curve_ == EXPECTED[f"loss/{stem}"].tolist()
 
 

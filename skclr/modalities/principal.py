@@ -50,15 +50,14 @@ def scaled_to(axes: Tensor, variances: Tensor, total: float) -> Tensor:
     return axes * (total / variances.sum().clamp(min=1e-12)).sqrt()
 
 
-def project(x: Tensor, axes: Tensor, n_columns: int | None = None) -> Tensor:
-    """Return x (n, d) @ axes (d, k), with zeros up to n_columns.
+def project(x: Tensor, axes: Tensor) -> Tensor:
+    """Return x (n, d) @ axes (d, k).
 
     Products with fewer than 16 columns are computed wider: their rounding would depend on a row's position.
     """
-    n_columns = axes.shape[1] if n_columns is None else n_columns
-    wide, n_missing = axes.to(x.device), max(n_columns, _WIDE) - axes.shape[1]
-    if n_missing:
-        wide = F.pad(wide, (0, n_missing))
+    n_columns, wide = axes.shape[1], axes.to(x.device)
+    if n_columns < _WIDE:
+        wide = F.pad(wide, (0, _WIDE - n_columns))
     return (x @ wide)[:, :n_columns]
 
 
@@ -67,12 +66,17 @@ def equal_columns(x: Tensor, axes: Tensor, n_columns: int) -> Tensor:
 
     Distances are those of the components, and a StandardScaler behind changes them by one factor.
     """
-    return project(project(x, axes, n_columns), mixing(n_columns))
+    return project(project(x, axes), mixing(n_columns, axes.shape[1]))
 
 
-def mixing(n: int) -> Tensor:
-    """Return an orthogonal (n, n) matrix whose entries have one magnitude; nearly one, if n is not a power of two."""
-    return torch.from_numpy(_mixing(n))
+def mixing(n: int, n_rows: int | None = None) -> Tensor:
+    """Return an orthogonal (n, n) matrix whose entries have one magnitude; nearly one, if n is not a power of two.
+
+    Parameters
+    ----------
+    n_rows : number of its first rows that are returned; None returns all.
+    """
+    return torch.from_numpy(_mixing(n)[:n_rows])
 
 
 # An array: of a tensor, a graph that is exported would leave its own kind in the cache.

@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from skclr.modalities.kernels import KERNELS, N_KERNELS, RandomKernels, fill_gaps, lengths_of, spread_over_dilations
 from skclr.modalities.principal import equal_columns, mixing, principal_components, scaled_to
+from skclr.training.inference import widest_output
 
 
 def series(n=30, channels=2, length=40, seed=0):
@@ -126,3 +127,10 @@ def test_columns_of_any_number_are_nearly_of_one_variance():
     spread = columns.var(0, correction=0)
     assert_close(spread.mean(), torch.tensor(4.0), rtol=1e-3, atol=0)
     assert spread.max() < 2 * spread.min()
+
+
+@pytest.mark.parametrize("n", [20, 600])
+def test_a_constant_is_not_taken_for_the_size_of_a_sample(n):
+    """Chunks of rows are as small as the largest tensor is large, so none may be computed from the axes alone."""
+    kernels = RandomKernels().fit(x := series(n))
+    assert widest_output(lambda: kernels(x[:1])) <= 2 * len(kernels.mean_)
