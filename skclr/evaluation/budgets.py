@@ -29,6 +29,23 @@ class Budgets(NamedTuple):
         """Return the row numbers of each draw, by number of labels."""
         return {n: draw_rows(labels, n, self.n_draws, random_state) for n in self.labels_per_class}
 
+    def within(self, *parts: Labels) -> Budgets:
+        """Return the budgets with "all" in place of numbers that no class reaches, each number once.
+
+        Parameters
+        ----------
+        parts : labels of the training rows of each split.
+
+        Raises
+        ------
+        ValueError : as `draw_rows`.
+        """
+        most = max(labels.counts.max() for labels in parts)
+        for n_labels in self.labels_per_class:
+            check_n_labels(n_labels)
+        reached = ("all" if n == "all" or int(n) > most else n for n in self.labels_per_class)
+        return self._replace(labels_per_class=tuple(dict.fromkeys(reached)))
+
 
 def draw_labels(y: Any, n_labels: Count, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
     """Draw the rows whose labels are used.

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_memory
 
 from skclr.data import Labels, Rows, check_length, check_splittable, encode_labels
 from skclr.data.labels import UNLABELLED
-from skclr.evaluation.budgets import Budgets, check_n_labels
+from skclr.evaluation.budgets import Budgets
 from skclr.evaluation.candidates import (
     ALONE,
     BOTH,
@@ -133,7 +133,8 @@ def compare(
         Names among "raw features", "PCA", "untrained encoder", "supervised network" (of the same shape, on the labelled
         samples alone) and "UMAP"; "auto" is all but UMAP. The network is the first embedder's.
     labels_per_class : sequence of int or "all", default=(5, 10, 50)
-        Numbers of labels per class; a class with fewer labels uses all of them.
+        Numbers of labels per class; a class with fewer labels uses all of them. Numbers that no class reaches in any
+        fold become "all".
     embedder_params : dict, default=None
         Parameters of embedders given by name.
     n_draws : int, default=3
@@ -181,8 +182,6 @@ def compare(
     ['raw features', 'PCA', 'plain features', 'simclr, embedding alone', 'simclr']
     """
     labels = encode_labels(y)
-    for n_labels in labels_per_class:
-        check_n_labels(n_labels)
     _check_scoring(scoring)
     learners = named_embedders(embedders, embedder_params or {})
     rows = Rows.of(X, paired=any(shows_given(embedder.views) for embedder in learners.values()))
@@ -192,7 +191,8 @@ def compare(
     # Like `transform`, the baselines use the first sample of each pair.
     samples = dict.fromkeys(first, rows.first) | dict.fromkeys(learners, rows)
     folds = _folds(cv, labels, random_state)
-    settings = Budgets(tuple(labels_per_class), n_draws), linear_judge(scoring)
+    budgets = Budgets(tuple(labels_per_class), n_draws).within(*(labels.take(train) for train, _ in folds))
+    settings = budgets, linear_judge(scoring)
     run = _cache_in(memory).cache(run_cell, ignore=["X", "labels"])
     data = joblib.hash((rows.fingerprint(), *labels))
     cells = [(fold, name) for fold in range(len(folds)) for name in candidates]

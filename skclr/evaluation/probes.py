@@ -229,7 +229,7 @@ def label_efficiency(
     ----------
     features : training and test features by name, or several such pairs, one per seed; see `beside_baselines`.
     y_train, y_test : (n,) and (m,) classes, as for `linear_probe`.
-    labels_per_class : numbers of labels per class, or "all".
+    labels_per_class : numbers of labels per class, or "all"; numbers that no class reaches become "all".
     n_draws : number of draws of labels for each number; "all" is drawn once.
     probe : `linear_probe`, `knn_probe`, or a function with the same arguments that returns one number.
     random_state : seed of the draws.
@@ -250,9 +250,9 @@ def label_efficiency(
     [(5, 3), ('all', 1)]
     """
     learned, asked = encode_together(y_train=y_train, y_test=y_test)
-    budgets, held = Budgets(tuple(labels_per_class), n_draws), asked.labelled
+    budgets, held = Budgets(tuple(labels_per_class), n_draws).within(learned), asked.labelled
     score = partial(probe, **settings)
-    scores: dict[str, Scores] = {name: {n_labels: [] for n_labels in labels_per_class} for name in features}
+    scores: dict[str, Scores] = {name: {n_labels: [] for n_labels in budgets.labels_per_class} for name in features}
     for name, given in features.items():
         for train, test in [given] if isinstance(given, tuple) else given:
             train, test = Rows.of(train), Rows.of(test)

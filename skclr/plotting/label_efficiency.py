@@ -77,7 +77,7 @@ class LabelEfficiencyDisplay:
         y : array of shape (n,)
             Classes; rows with -1 or a missing value are unlabelled and left out.
         labels_per_class : sequence of int or "all", default=(1, 5, 10, 50, "all")
-            Numbers of labels per class.
+            Numbers of labels per class; numbers that no class reaches become "all".
         n_draws : int, default=10
             Number of draws of labels for each of these.
         test_size : float, default=0.3
@@ -97,7 +97,7 @@ class LabelEfficiencyDisplay:
         known, codes = labels.labelled, labels.codes
         n_test = max(math.ceil(test_size * len(known)), len(labels.classes))
         train, test = train_test_split(known, test_size=n_test, stratify=codes[known], random_state=random_state)
-        budgets, judge = Budgets(tuple(labels_per_class), n_draws), linear_judge()
+        budgets, judge = Budgets(tuple(labels_per_class), n_draws).within(labels.take(train)), linear_judge()
         scores = {
             name: Trial.of(candidate, X, labels, train, test).score_budgets(judge, budgets, random_state)
             for name, candidate in with_baselines(embedder).items()

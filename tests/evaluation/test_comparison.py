@@ -119,6 +119,17 @@ def test_the_score_of_a_fold_is_the_mean_of_its_draws(noisy):
     assert_allclose(found.records[0]["scores"], expected)
 
 
+def test_numbers_that_no_class_reaches_are_all_labels(noisy):
+    X, y = noisy
+    settings = {"n_draws": 2, "cv": 2, "embedder_params": UNTRAINED}
+    found = compare(X, y, ["simclr"], ["PCA"], labels_per_class=(2, 1_000, "all", 2_000), **settings)
+    assert [record["labels_per_class"] for record in found.records if record["features"] == "PCA"] == [2, "all"]
+    assert "all labels per class" in repr(found)
+    assert "1000" not in repr(found)
+    every = compare(X, y, ["simclr"], ["PCA"], labels_per_class=("all",), **settings)
+    assert found.records[1]["scores"] == every.records[0]["scores"]
+
+
 def test_own_embedders_baselines_folds_and_scorers(digits):
     X, y = digits
     embedders = {"mine": ContrastiveEmbedder(max_epochs=1)}

@@ -48,12 +48,13 @@ def probe_table(embedder: Any, X: Any, y: Any, random_state: int) -> dict[str, A
     X, labels = Rows.of(X)[rows], labels.take(rows)
     splitter = StratifiedShuffleSplit(_N_SPLITS, test_size=_TEST_SHARE, random_state=random_state)
     splits = list(splitter.split(labels.codes, labels.codes))
+    budgets = _BUDGETS.within(labels.take(splits[0][0]))
     linear, knn = linear_judge(list(_METRICS.values())), knn_judge()
     scores, curves = {}, {}
     for name, candidate in with_baselines(embedder).items():
         trials = [Trial.of(candidate, X, labels, *split) for split in splits]
         scores[name] = [{**trial.score(linear), "knn": trial.score(knn)} for trial in trials]
-        curves[name] = trials[0].score_budgets(linear_judge(), _BUDGETS, random_state)
+        curves[name] = trials[0].score_budgets(linear_judge(), budgets, random_state)
     accuracy = {name: np.array([score["accuracy"] for score in repeated]) for name, repeated in scores.items()}
     best = best_of(accuracy, accuracy)
     return {
@@ -97,10 +98,11 @@ def _chart(records: list[Record]) -> dict[str, Any]:
     }
     for record in records:
         for key, of in (("y", "mean"), ("low", "low"), ("high", "high")):
-            lines[record["features"]][key].append(record[of])
+            # A single score has no interval.
+            lines[record["features"]][key].append(float(np.nan_to_num(record[of], nan=record["mean"])))
     return {
         "id": "efficiency",
-        "x": [str(n) for n in _BUDGETS.labels_per_class],
+        "x": list(dict.fromkeys(str(record["labels_per_class"]) for record in records)),
         "categories": True,
         "x_title": "labels per class",
         "y_title": "accuracy",
