@@ -704,7 +704,9 @@ def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **paramet
     given = shallow_params(default, parameters)
     if entries := [name for name in parameters if "__" in name]:
         part = entries[0].partition("__")[0]
-        raise ValueError(f"{entries[0]} is an entry, but load takes whole parameters. Pass {part}_params={{...}}.")
+        raise ValueError(
+            f"load takes no single entry such as {entries[0]}. Pass the whole parameter, {part}_params={{...}}."
+        )
     model, changed = saving.load(path, given, trust, defaults=default.get_params(deep=False))
     embedder = ContrastiveEmbedder(**{**model.parameters, **changed})
     embedder.model_ = model

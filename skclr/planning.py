@@ -226,8 +226,8 @@ def choose_schedule(lr_schedule: Any) -> Callable[[float], float]:
         factors = [decay(progress) for progress in (0.0, 0.5)]
     except Exception as error:
         raise ValueError(
-            f"lr_schedule={lr_schedule!r} failed with a progress ({error}). Pass a function from progress in [0, 1) to "
-            "a factor of the learning rate."
+            f"lr_schedule={lr_schedule!r} raised an error ({error}). Pass a function from progress in [0, 1) to a "
+            "factor of the learning rate."
         ) from error
     if not all(_is_factor(as_python(factor)) for factor in factors):
         raise ValueError(

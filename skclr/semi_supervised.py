@@ -121,7 +121,9 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=3,
             )
         if len(labels.classes) < 2:
-            raise ValueError(f"y labels {len(labels.classes)} class(es) besides -1. Pass rows of two classes or more.")
+            raise ValueError(
+                f"y has labels of {len(labels.classes)} class(es) besides -1. Pass labels of two classes or more."
+            )
         embedder = ContrastiveEmbedder() if self.embedder is None else self.embedder
         rows = Rows.of(X, paired=shows_given(embedder.views))
         if rows.n_views > 1:

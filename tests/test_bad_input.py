@@ -164,7 +164,7 @@ def test_bad_groups(table, quick):
     X, y = table
     with pytest.raises(ValueError, match="groups has 2 values"):
         quick().fit(X, groups=[1, 2])
-    with pytest.raises(ValueError, match="Pass one of them"):
+    with pytest.raises(ValueError, match="Pass only one of them"):
         quick(positives="labels").fit(X, y, groups=y)
 
 

@@ -313,7 +313,7 @@ def test_y_is_ignored_unless_asked_for(table, quick):
 def test_unlabelled_rows_are_groups_of_their_own(table, quick):
     X, _ = table
     nothing_known = np.full(len(X), -1)
-    with pytest.warns(UserWarning, match="y has no label but -1"):
+    with pytest.warns(UserWarning, match="y has no labels except -1"):
         unlabelled = quick(positives="labels").fit(X, nothing_known)
     assert_array_equal(unlabelled.transform(X), quick().fit_transform(X))
 

@@ -141,11 +141,13 @@ def to_paths(X: Iterable[Any]) -> np.ndarray:
     paths = []
     for row, path in enumerate(X):
         if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"X holds paths, but {path!r} in row {row}. Pass a str or a pathlib.Path.")
+            raise TypeError(f"X holds paths, but row {row} is {path!r}. Pass a str or a pathlib.Path.")
         if not os.path.exists(path):
-            raise FileNotFoundError(f"X names {os.fspath(path)} in row {row}, which is missing. Correct or drop it.")
+            raise FileNotFoundError(
+                f"Row {row} of X names {os.fspath(path)}, which does not exist. Correct or drop it."
+            )
         if not os.path.isfile(path):
-            raise ValueError(f"X names {os.fspath(path)} in row {row}, which is not a file. Pass image files.")
+            raise ValueError(f"Row {row} of X names {os.fspath(path)}, which is not a file. Pass image files.")
         paths.append(os.fspath(path))
     return np.array(paths, dtype=object)
 

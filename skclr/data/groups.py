@@ -33,11 +33,11 @@ def row_groups(n_samples: int, labels: Any = None, groups: Any = None, n_extra: 
     ValueError, TypeError : if both labels and groups are given, and as in `encode_labels` and `encode_groups`.
     """
     if labels is not None and groups is not None:
-        raise ValueError("positives='labels' came with groups=, which also define positives. Pass one of them.")
+        raise ValueError("positives='labels' and groups= both define positives. Pass only one of them.")
     if labels is None:
         codes = encode_groups(groups, n_samples)
     elif (codes := encode_labels(labels, n_samples).codes).max(initial=UNLABELLED) == UNLABELLED:
-        warnings.warn("y has no label but -1, so positives='labels' does the same as 'views'", stacklevel=2)
+        warnings.warn("y has no labels except -1, so positives='labels' does the same as 'views'", stacklevel=2)
     return positive_groups(torch.from_numpy(np.append(codes, np.full(n_extra, UNLABELLED))))
 
 

@@ -187,7 +187,8 @@ class Joined:
     def __init__(self, first: Any, second: Any) -> None:
         if first.shape[1:] != second.shape[1:]:
             raise ValueError(
-                f"X holds samples of shape {first.shape[1:]}, and unlabeled of {second.shape[1:]}. Pass one shape."
+                f"X holds samples of shape {first.shape[1:]}, but unlabeled holds samples of {second.shape[1:]}. Pass "
+                "samples of one shape."
             )
         self.parts: tuple[tuple[Any, int], ...] = (first, 0), (second, first.shape[0])
         self.shape = (first.shape[0] + second.shape[0], *first.shape[1:])

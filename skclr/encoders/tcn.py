@@ -42,7 +42,7 @@ class TCN(Encoder):
         check_sizes(width=width, n_blocks=n_blocks, kernel_size=kernel_size)
         super().__init__()
         if kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size}: use an odd number, for as many steps before as after")
+            raise ValueError(f"kernel_size={kernel_size}: use an odd number, so that the kernel has a centre")
         self.first = nn.Conv1d(input_shape[0], width, 1)
         self.blocks = nn.ModuleList(ResidualBlock(width, kernel_size, 2**i) for i in range(n_blocks))
         self.out_features = 2 * width * n_blocks

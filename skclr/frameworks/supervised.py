@@ -56,8 +56,8 @@ class Supervised(Framework):
         n_classes = self.classifier.out_features
         if groups.device.type == "cpu" and len(groups) and (largest := int(groups.max())) >= n_classes:
             raise ValueError(
-                f"n_classes={n_classes}, but there is a group {largest}. Pass y with that many classes to fit, and "
-                "positives='labels'."
+                f"n_classes={n_classes}, but a sample has the group {largest}, counted from 0. Set positives='labels', "
+                "and n_classes to the number of classes of y."
             )
         classes = groups.clamp_min(-1)
         losses = [F.cross_entropy(self.logits(view), classes, ignore_index=-1, reduction="sum") for view in views]

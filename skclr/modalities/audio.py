@@ -236,8 +236,8 @@ def _read_clips(X: Any) -> Clips:
     if hasattr(X, "__array__") and (array := np.asarray(X)).dtype.kind != "O":
         if array.ndim != 2:
             raise ValueError(
-                f"X of shape {array.shape} is not mono clips. Pass (n, samples), X[None] for a single clip, or a list "
-                "of (samples_i,) arrays; average stereo over its channels first, X.mean(axis=1)."
+                f"X of shape {array.shape} does not hold mono clips. Pass (n, samples), X[None] for a single clip, "
+                "or a list of (samples_i,) arrays; average stereo over its channels first, X.mean(axis=1)."
             )
         return Clips(array.reshape(-1), np.arange(len(array) + 1) * array.shape[1], array.shape[1], np.nan)
     if isinstance(X, str) or not isinstance(X, Sequence | np.ndarray):

@@ -344,8 +344,9 @@ class ReadColumns(nn.Module):
         for place, column in codes.items():
             if any(isinstance(category, str) for category in column):
                 raise ValueError(
-                    f"column {place} of X holds text, which no tensor can hold. Convert such columns to numbers before "
-                    "the embedder, for example with OrdinalEncoder, and list them in categorical_features."
+                    f"column {place} of X holds text, but an exported model reads a tensor of numbers. Convert "
+                    "such columns to numbers before the embedder, for example with OrdinalEncoder, and list them in "
+                    "categorical_features."
                 )
             self.register_buffer(f"categories_{place}", torch.tensor(list(column), dtype=torch.float64))
             self.register_buffer(f"codes_{place}", torch.tensor(list(column.values()), dtype=torch.float64))

@@ -88,13 +88,11 @@ def warn_of_doubtful(names: list[Any], counts: Sequence[Counter[Any]]) -> None:
     texts = [(name, times) for name, times in zip(names, counts, strict=True) if holds_text(times)]
     dates = [name for name, times in texts if are_dates(times)]
     ids = [name for name, times in texts if name not in dates and is_identifier(len(times), times.total())]
-    found = [
-        *([f"text that differs in nearly every row, as identifiers do ({', '.join(map(repr, ids))})"] if ids else []),
-        *([f"dates as text ({', '.join(map(repr, dates))})"] if dates else []),
-    ]
+    kinds = {"text that differs in nearly every row": ids, "dates as text": dates}
+    found = [f"{', '.join(map(repr, names))} ({kind})" for kind, names in kinds.items() if names]
     if found:
         warnings.warn(
-            f"X has columns of {' and of '.join(found)}, which carry no information about new rows as categories. "
+            f"As categories, columns of X carry no information about new rows: {', '.join(found)}. "
             "Drop them, or convert them to numbers.",
             UserWarning,
             stacklevel=2,

@@ -197,7 +197,7 @@ class Image(Modality):
         if holds_paths(X):
             return self._open_files(to_paths(X), reset=reset)
         if self.size is not None and reset:
-            raise ValueError(f"size={self.size} is for paths of files, but X is an array. Resize the array before.")
+            raise ValueError(f"size={self.size} resizes image files, but X is an array. Resize the array first.")
         check_unmasked(X, "images have no missing pixels")
         stored = isinstance(X, Stored)
         if self.image_shape is not None:
@@ -226,7 +226,7 @@ class Image(Modality):
             X = as_pixels(X, allow_nd=True)
         if len(X.shape) not in (3, 4):
             raise ValueError(
-                f"X of shape {tuple(X.shape)} is not images. Pass (n, H, W), (n, H, W, C) or (n, C, H, W), "
+                f"X of shape {tuple(X.shape)} does not hold images. Pass (n, H, W), (n, H, W, C) or (n, C, H, W), "
                 "or set modality_params={'image_shape': (H, W)} for flattened ones."
             )
         return X
@@ -252,7 +252,7 @@ class Image(Modality):
         axes = [axis for axis in (1, -1) if shape[axis] in usual]
         if len(axes) != 1:
             raise ValueError(
-                f"X of shape {shape} does not show which axis holds the channels. "
+                f"X of shape {shape} leaves open which axis holds the channels. "
                 "Set modality_params={'channels': C} or {'channel_axis': 1} or {'channel_axis': -1}."
             )
         return axes[0]

@@ -168,7 +168,7 @@ class Series(Modality):
         series = check_array(_numbers(X), allow_nd=True, ensure_2d=False, ensure_all_finite=False, input_name="X")
         if series.ndim not in (2, 3) or not series.size:
             raise ValueError(
-                f"X of shape {series.shape} is not series. Pass (n, channels, time), (n, time) for one channel, "
+                f"X of shape {series.shape} does not hold series. Pass (n, channels, time), (n, time) for one channel, "
                 "X[None] for a single series, or a list of arrays (channels, time_i)."
             )
         if series.ndim == 2:
@@ -290,7 +290,7 @@ def _check_values(rows: np.ndarray | Ragged) -> None:
         )
     empty = np.isnan(high)
     if empty.any():
-        raise ValueError(f"series in row {empty.argmax()} of X is NaN throughout. Drop it.")
+        raise ValueError(f"The series in row {empty.argmax()} of X contains only NaN. Drop it.")
 
 
 def _extremes(extreme: np.ufunc, rows: np.ndarray | Ragged) -> np.ndarray:

@@ -323,7 +323,7 @@ def read_texts(X: Any) -> list[str]:
     if shape is not None and len(shape) == 2 and shape[1] == 1 and not issparse(X):
         X = X[:, 0]
     elif shape is not None and len(shape) != 1:
-        raise ValueError(f"X of shape {tuple(shape)} is not texts. Pass (n,), one string per row.")
+        raise ValueError(f"X of shape {tuple(shape)} does not hold texts. Pass (n,), one string per row.")
     if isinstance(X, Mapping) or not (hasattr(X, "__len__") and hasattr(X, "__getitem__")):
         raise TypeError(f"X is a {type(X).__name__}. Pass a list, an array or a Series of strings.")
     if len(X) == 0:
@@ -340,11 +340,11 @@ def _not_a_text(X: Any, row: int, value: Any) -> Exception:
     if is_missing(value):
         fill = "X.fillna('')" if hasattr(X, "fillna") else "[text or '' for text in X]"
         return ValueError(f"X has a missing value ({value}) in row {row}. Fill it, for example with {fill}.")
-    remedy = "Convert it, for example with str."
+    remedy = "Convert the texts, for example with str."
     if isinstance(value, bytes):
-        remedy = "Decode it, for example with value.decode('utf-8')."
+        remedy = "Decode the texts first, for example with text.decode('utf-8')."
     elif isinstance(value, Number):
-        remedy = "Convert it, for example with str, or set modality='tabular' for numbers."
+        remedy = "Convert the texts with str, or set modality='tabular' for numbers."
     elif isinstance(value, list | tuple | np.ndarray):
-        remedy = "Pass one string per row: join its words, for example with ' '.join(row)."
-    return TypeError(f"X has a {kind} in row {row} where modality='text' takes strings. {remedy}")
+        remedy = "Join the words of each text, for example with ' '.join(words)."
+    return TypeError(f"Row {row} of X is of type {kind}, but modality='text' expects strings. {remedy}")

@@ -273,7 +273,9 @@ def read_newest(folder: Path) -> dict[str, Any] | None:
         content = path.read_bytes()
         if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
             return _load(path, content[_DIGEST_BYTES:])
-        warnings.warn(f"{path} is corrupt and ignored: training resumes from before it", UserWarning, stacklevel=2)
+        warnings.warn(
+            f"{path} is corrupt and was ignored: training resumes from an earlier state", UserWarning, stacklevel=2
+        )
     return None
 
 

@@ -404,7 +404,7 @@ def test_joined_rows_in_blocks(table):
 
 
 def test_joined_rows_of_other_shapes(table):
-    with pytest.raises(ValueError, match=r"X holds samples of shape \(5,\), and unlabeled of \(4,\)"):
+    with pytest.raises(ValueError, match=r"X holds samples of shape \(5,\), but unlabeled holds samples of \(4,\)"):
         Joined(Stored(Rows(np.asarray(table[0]))), np.zeros((3, 4)))
 
 

@@ -37,11 +37,11 @@ def test_a_batch_without_labels_costs_nothing(framework):
 
 
 def test_a_group_that_is_not_a_class_is_refused(framework):
-    with pytest.raises(ValueError, match=r"n_classes=3, but there is a group 3\. Pass y .*positives='labels'"):
+    with pytest.raises(ValueError, match=r"n_classes=3, but a sample has the group 3, .*positives='labels'"):
         framework([torch.randn(2, 4)] * 2, torch.tensor([0, 3]))
 
 
 def test_positives_of_views_are_refused():
     embedder = ContrastiveEmbedder(Supervised, framework_params={"n_classes": 2}, max_epochs=1)
-    with pytest.raises(ValueError, match=r"n_classes=2, but there is a group"):
+    with pytest.raises(ValueError, match=r"n_classes=2, but a sample has the group"):
         embedder.fit(np.random.default_rng(0).normal(size=(20, 3)))

@@ -195,7 +195,7 @@ def test_networks_of_images_take_spectrograms(encoder, clips):
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (np.zeros(8000), ValueError, r"X of shape \(8000,\) is not mono clips. Pass \(n, samples\)"),
+        (np.zeros(8000), ValueError, r"X of shape \(8000,\) does not hold mono clips. Pass \(n, samples\)"),
         (np.zeros((4, 2, 800)), ValueError, "average stereo over its channels first, X.mean"),
         ([np.zeros(9), np.zeros((2, 9))], ValueError, r"clip 1 of X has shape \(2, 9\).*average stereo"),
         ([np.zeros(9, np.int16), np.zeros(9, np.float32)], ValueError, "float32 and int16, whose scales differ"),

@@ -193,13 +193,13 @@ def test_wrong_files_are_named(pixels, save, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             read([*paths[:15], wrong])
-    with pytest.raises(FileNotFoundError, match=r"lost\.png in row 1, which is missing"):
+    with pytest.raises(FileNotFoundError, match=r"Row 1 of X names .*lost\.png, which does not exist"):
         read([paths[0], tmp_path / "lost.png"])
-    with pytest.raises(TypeError, match="X holds paths, but 7 in row 1"):
+    with pytest.raises(TypeError, match="X holds paths, but row 1 is 7"):
         read([paths[0], 7])
     with pytest.raises(ValueError, match=r"is one path. Pass a list of paths"):
         read(str(tmp_path))
-    with pytest.raises(ValueError, match=r"size=\(6, 5\) is for paths of files"):
+    with pytest.raises(ValueError, match=r"size=\(6, 5\) resizes image files"):
         read(pixels, size=(6, 5))
 
 

@@ -16,7 +16,7 @@ CLIPS = [RNG.normal(size=900 + 100 * i) for i in range(6)]
 # X and modality_params, with modality="auto".
 NOT_CHOSEN = {
     "one_text": ("a text", {}, TypeError, r"X is one str.*Wrap it in a list"),
-    "bytes": ([b"a", b"b"], {}, TypeError, "bytes in row 0.*decode"),
+    "bytes": ([b"a", b"b"], {}, TypeError, "Row 0 of X is of type bytes.*decode"),
     "none_first": ([None, "a", "b"], {}, ValueError, r"missing value \(None\) in row 0. Fill it"),
     "nan_first": (pd.Series([np.nan, "a", "b"], dtype=object), {}, ValueError, r"missing value \(nan\) in row 0"),
     "one_path": (Path("a.png"), {}, FileNotFoundError, "X='a.png' does not exist"),
@@ -70,7 +70,7 @@ def test_text_where_fit_saw_numbers():
 
 def test_labels_that_are_none():
     X = RNG.normal(size=(8, 3))
-    with pytest.warns(UserWarning, match="y has no label but -1"):
+    with pytest.warns(UserWarning, match="y has no labels except -1"):
         ContrastiveEmbedder(positives="labels", max_epochs=0).fit(X, -np.ones(8, dtype=int))
 
 

@@ -204,9 +204,9 @@ BAD = {
     "empty_list": ([], "0 sample"),
     "numbers": ([1.0, 2.0, 3.0], r"row 0 of X has shape \(\). Pass a list of \(channels, time_i\)"),
     "rank_in_list": ([np.zeros((2, 3, 4))] * 2, r"row 0 of X has shape \(2, 3, 4\)"),
-    "rank_1": (np.zeros(5), r"shape \(5,\) is not series. Pass \(n, channels, time\)"),
-    "rank_4": (np.zeros((2, 3, 4, 5)), r"shape \(2, 3, 4, 5\) is not series"),
-    "no_steps": (np.zeros((3, 1, 0)), r"shape \(3, 1, 0\) is not series"),
+    "rank_1": (np.zeros(5), r"shape \(5,\) does not hold series. Pass \(n, channels, time\)"),
+    "rank_4": (np.zeros((2, 3, 4, 5)), r"shape \(2, 3, 4, 5\) does not hold series"),
+    "no_steps": (np.zeros((3, 1, 0)), r"shape \(3, 1, 0\) does not hold series"),
     "text": (np.array([["a", "b"], ["c", "d"]]), "<U1 values where series need real numbers"),
     "text_list": (["up", "down"], "row 0 of X is not an array of numbers.*<U2"),
     "text_objects": (
@@ -221,8 +221,8 @@ BAD = {
     "inf": (at(np.zeros((4, 2, 5)), (3, 1, 2), np.inf), "infinity.* in row 3. Use NaN"),
     "inf_list": ([np.zeros((1, 5)), np.array([[0, -np.inf]])], "infinity.* in row 1"),
     "beyond_float32": (at(np.zeros((4, 2, 5)), (2, 0, 0), 1e300), "beyond float32, in row 2.*rescale"),
-    "nothing_there": (at(np.zeros((4, 2, 5)), 1, np.nan), "row 1 of X is NaN throughout. Drop it"),
-    "nothing_there_list": ([np.zeros((1, 5)), np.full((1, 3), np.nan)], "row 1 of X is NaN throughout"),
+    "nothing_there": (at(np.zeros((4, 2, 5)), 1, np.nan), "row 1 of X contains only NaN. Drop it"),
+    "nothing_there_list": ([np.zeros((1, 5)), np.full((1, 3), np.nan)], "row 1 of X contains only NaN"),
     "channels_last": (np.zeros((4, 50, 3)), "50 channels of 3 step.*'channel_axis': -1.*'channel_axis': 1"),
     "channels_last_list": ([np.zeros((50, 3)), np.zeros((50, 2))], "50 channels of 3 step.*'channel_axis': -1"),
 }

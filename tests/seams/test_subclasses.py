@@ -57,5 +57,5 @@ def test_score_has_the_views_of_the_fit():
 
 def test_load_refuses_entries_of_parts(tmp_path):
     ContrastiveEmbedder(max_epochs=0, random_state=0).fit(np.eye(6)).save(tmp_path / "model.skclr")
-    with pytest.raises(ValueError, match=r"views__rate is an entry.*Pass views_params"):
+    with pytest.raises(ValueError, match=r"load takes no single entry such as views__rate.*Pass .*views_params"):
         load(tmp_path / "model.skclr", views__rate=0.5)
