@@ -63,7 +63,7 @@ class Comparison:
     >>> from sklearn.datasets import load_iris
     >>> from skclr import compare
     >>> X, y = load_iris(return_X_y=True)
-    >>> few = {"labels_per_class": (5,), "cv": 2, "embedder_params": {"max_epochs": 1}}
+    >>> few = {"labels_per_class": (5,), "n_draws": 1, "cv": 2, "embedder_params": {"max_epochs": 1}}
     >>> found = compare(X, y, ["simclr"], ["PCA"], **few)
     >>> [record["features"] for record in found.records]
     ['PCA', 'plain features', 'simclr, embedding alone', 'simclr']
@@ -177,8 +177,9 @@ def compare(
     >>> from sklearn.datasets import load_iris
     >>> from skclr import compare
     >>> X, y = load_iris(return_X_y=True)
-    >>> found = compare(X, y, ["simclr"], ["raw features", "PCA"], cv=3, embedder_params={"max_epochs": 2})
-    >>> [record["features"] for record in found.records[::3]]
+    >>> few = {"labels_per_class": (5,), "n_draws": 1, "cv": 2, "embedder_params": {"max_epochs": 2}}
+    >>> found = compare(X, y, ["simclr"], ["raw features", "PCA"], **few)
+    >>> [record["features"] for record in found.records]
     ['raw features', 'PCA', 'plain features', 'simclr, embedding alone', 'simclr']
     """
     labels = encode_labels(y)

@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
     >>> from sklearn.datasets import load_iris
     >>> from skclr import compare
     >>> X, y = load_iris(return_X_y=True)
-    >>> few = {"labels_per_class": (5,), "cv": 2, "embedder_params": {"max_epochs": 1}}
+    >>> few = {"labels_per_class": (5,), "n_draws": 1, "cv": 2, "embedder_params": {"max_epochs": 1}}
     >>> verdict = compare(X, y, ["simclr"], ["PCA"], **few).verdict
     >>> verdict.embedder, verdict.difference.low < verdict.difference.high
     ('simclr', True)

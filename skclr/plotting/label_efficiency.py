@@ -43,7 +43,7 @@ class LabelEfficiencyDisplay:
     >>> from skclr.plotting import LabelEfficiencyDisplay
     >>> X, y = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
-    >>> display = LabelEfficiencyDisplay.from_estimator(embedder, X, y, labels_per_class=(5, 10), n_draws=2)
+    >>> display = LabelEfficiencyDisplay.from_estimator(embedder, X, y, labels_per_class=(5,), n_draws=1)
     >>> sorted({record["features"] for record in display.records})
     ['PCA', 'embedding + plain features', 'embedding alone', 'plain features', 'raw features', 'untrained encoder']
     """

@@ -228,9 +228,11 @@ def test_unlabelled_texts_and_pairs_are_taken():
 
 
 def test_measures_and_displays(fitted, features, tmp_path):
+    # Too few labels to choose C by cross-validation, which takes most of the time.
+    few = np.where(np.arange(60) < 14, Y, -1)
     assert np.isfinite(fitted.score(TEXTS))
     assert [len(view) for view in fitted.make_views(TEXTS)] == [60, 60]
-    assert all(finding.message for finding in diagnose(fitted, TEXTS, Y, X_test=TEXTS[:5]))
+    assert all(finding.message for finding in diagnose(fitted, TEXTS, few, X_test=TEXTS[:5]))
     split = features[:40], Y[:40], features[40:], Y[40:]
     assert linear_probe(*split) > 0.8
     assert knn_probe(*split) > 0.8
@@ -242,7 +244,7 @@ def test_measures_and_displays(fitted, features, tmp_path):
     NeighborsDisplay.from_estimator(fitted, TEXTS, n_queries=2, n_neighbors=2)
     ViewsDisplay.from_estimator(fitted, TEXTS, n_samples=2)
     EmbeddingDisplay.from_estimator(fitted, TEXTS, Y)
-    page = skclr.report(fitted, TEXTS, Y, tmp_path / "report.html").read_text("utf-8")
+    page = skclr.report(fitted, TEXTS, few, tmp_path / "report.html").read_text("utf-8")
     assert "raw features" in page
 
 

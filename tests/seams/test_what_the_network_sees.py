@@ -142,6 +142,8 @@ def pairs(request):
 
 
 CLASSES = np.repeat([0, 1], 20)
+# Too few labels to choose C by cross-validation, which takes most of the time.
+FEW = np.where(np.arange(40) % 5, -1, CLASSES)
 
 
 @pytest.mark.parametrize("views", [Paired, Paired()], ids=["class", "object"])
@@ -174,12 +176,12 @@ class TestWhereverPairsGo:
 
     def test_diagnosis(self, views, pairs):
         model, named = embedder(views).fit(pairs), embedder("paired").fit(pairs)
-        assert diagnose(model, pairs, CLASSES) == diagnose(named, pairs, CLASSES)
+        assert diagnose(model, pairs, FEW) == diagnose(named, pairs, FEW)
 
     def test_comparison(self, views, pairs):
         sides = pairs if isinstance(pairs, tuple) else (pairs[:, 0], pairs[:, 1])
         baselines = ["supervised network", "raw features", "untrained encoder"]
-        choices = {"baselines": baselines, "cv": 2, "labels_per_class": ("all",), "n_draws": 1}
+        choices = {"baselines": baselines, "cv": 2, "labels_per_class": (2,), "n_draws": 1}
         one = compare(pairs, CLASSES, {"mine": embedder(views)}, **choices)
         other = compare(sides, CLASSES, {"mine": embedder()}, **choices)
         assert [record["scores"] for record in one.records] == [record["scores"] for record in other.records]

@@ -98,9 +98,9 @@ def report(
     >>> from sklearn.datasets import load_iris
     >>> from skclr import ContrastiveEmbedder
     >>> from skclr import report
-    >>> X, y = load_iris(return_X_y=True)
+    >>> X, _ = load_iris(return_X_y=True)
     >>> embedder = ContrastiveEmbedder(max_epochs=2, random_state=0).fit(X)
-    >>> report(embedder, X, y, "iris.html").name
+    >>> report(embedder, X, path="iris.html").name
     'iris.html'
     """
     jinja2, plotly = _engines()
