@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from skclr import ContrastiveEmbedder
-from skclr.fine_tuning import tune
+from skclr.fine_tuning import STEPS, tune
 from skclr.logistic import fit_recommended
 
 NAME, KINDS, BUDGETS = "semi_supervised", ("tables", "series"), (5, 20)
@@ -33,7 +33,7 @@ PEERS = {
 Scores = dict[str, dict[str, list[float]]]
 
 
-def measure(kind: str, given: Set, n_tuned: int) -> dict[str, Any]:
+def measure(kind: str, given: Set, n_draws: int, n_tuned: int, n_steps: int) -> dict[str, Any]:
     """Return the accuracies of each classifier, by number of labels and draw, and the seconds of the tunings."""
     embedder = ContrastiveEmbedder(**given.params, random_state=0).fit(given.X)
     features = [embedder.transform(part) for part in (given.X, given.X_test)]
@@ -42,11 +42,11 @@ def measure(kind: str, given: Set, n_tuned: int) -> dict[str, Any]:
     seconds = []
     for budget in BUDGETS:
         found = scores[str(budget)] = {name: [] for name in (FROZEN, TUNED, *PEERS)}
-        for number, rows in enumerate(draws(given.y, budget, N_DRAWS)):
+        for number, rows in enumerate(draws(given.y, budget, n_draws)):
             found[FROZEN].append(frozen(*features, given, rows))
             if number < n_tuned:
                 start = time.process_time()
-                found[TUNED].append(tuned(embedder, given, rows))
+                found[TUNED].append(tuned(embedder, given, rows, n_steps))
                 seconds.append(time.process_time() - start)
             for name, make in PEERS.items():
                 found[name].append(of_peer(make(), *values, given, rows))
@@ -61,9 +61,9 @@ def frozen(train: Any, test: Any, given: Set, rows: np.ndarray) -> float:
     return accuracy(fit_recommended(train[rows], given.y[rows]).predict(test), given)
 
 
-def tuned(embedder: ContrastiveEmbedder, given: Set, rows: np.ndarray) -> float:
+def tuned(embedder: ContrastiveEmbedder, given: Set, rows: np.ndarray, n_steps: int) -> float:
     X = given.X.iloc[rows] if hasattr(given.X, "iloc") else given.X[rows]
-    model, head = tune(embedder.model_, X, given.y[rows])
+    model, head = tune(embedder.model_, X, given.y[rows], n_steps=n_steps)
     return accuracy(head.predict(model.transform(given.X_test)), given)
 
 
@@ -128,11 +128,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--data", type=Path, help="folder of the data sets, with ucr/ and keel/ in it")
-    where.add_argument("--smoke", action="store_true", help="tiny sets; keeps no results")
+    where.add_argument("--smoke", action="store_true", help="one draw of tiny sets; keeps no results")
     parser.add_argument("--half", choices=("dev", "other"), default="dev")
     parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--tuned", type=int, default=2, help="number of draws in which the encoder is fine-tuned, too")
     arguments = parser.parse_args()
+    sizes = (1, 1, 8) if arguments.smoke else (N_DRAWS, arguments.tuned, STEPS)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     entries: list[Entry] = smoke_catalogue() if arguments.smoke else catalogue(arguments.data)
@@ -146,7 +147,7 @@ def main() -> None:
         sets[entry.name] = {
             "kind": entry.kind,
             "halves": entry.halves,
-            **measure(entry.kind, entry.read(), arguments.tuned),
+            **measure(entry.kind, entry.read(), *sizes),
         }
         print(entry.name, flush=True)
         halves = {half for each in sets.values() for half in each["halves"]}

@@ -62,7 +62,7 @@ CASES = {
     "mlp": ("sparse", "auto"),
     "residual_mlp": ("codes", "auto"),
     "feature_transformer": ("table", False),
-    "on_features": ("series", True),
+    "on_features": ("table", True),
     "conv": ("flat", True),
     "resnet18": ("bytes", False),
     "timm": ("bytes", False),

@@ -38,8 +38,9 @@ from skclr.modalities import MODALITIES
 from tests.seams.test_labels import CONTAINERS
 
 X, TRUTH = make_blobs(60, 5, centers=3, cluster_std=4, random_state=0)
-PARTLY = np.where(np.arange(60) % 4 == 0, -1, TRUTH)
-KNOWN = PARTLY >= 0
+# Half of seven labels per class are too few to choose C by cross-validation, which takes most of the time.
+KNOWN = np.isin(np.arange(60), [np.flatnonzero(c == TRUTH)[:7] for c in range(3)])
+PARTLY = np.where(KNOWN, TRUTH, -1)
 UNTRAINED = {"encoder_params": {"width": 16}, "max_epochs": 0}
 
 
@@ -297,7 +298,7 @@ def test_compare_trains_on_unlabelled_rows_and_scores_none():
     parameters = {**UNTRAINED, "passthrough": False}
     compare(X, PARTLY, ["simclr"], {"counting": Counting(2)}, embedder_params=parameters, **settings)
     assert sorted(scored) == sorted([*TRUTH[KNOWN]] * 2)
-    assert sizes == [30 + 15] * 3
+    assert sizes == [14 + 39] * 3
 
 
 def test_folds_of_the_users_own_have_the_row_numbers_of_X():
@@ -376,7 +377,7 @@ def test_temperatures(temperature):
 
 
 def test_the_spread_in_compare_is_named():
-    settings = {"labels_per_class": (5,), "embedder_params": UNTRAINED}
+    settings = {"labels_per_class": (2,), "n_draws": 1, "embedder_params": UNTRAINED}
     two, three = (repr(compare(X, TRUTH, ["simclr"], ["PCA"], cv=cv, **settings)) for cv in (2, 3))
     assert "Mean over 3 folds ± half the width of its 95 % interval." in three
     assert "Mean over 2 folds" in two
