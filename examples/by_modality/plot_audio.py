@@ -16,13 +16,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skclr import ContrastiveEmbedder
+from skclr.evaluation import label_efficiency
 
-RATE, N_DIGITS = 8_000, 10
+RATE = 8_000
 # The gallery runs in the folder of the examples, without a __file__.
 here = Path(__file__).parent if "__file__" in globals() else Path()
 data = np.load(here / "data" / "spoken_digits.npz")
@@ -35,41 +33,32 @@ X_test, y_test = [clips[i] for i in np.flatnonzero(~heard)], data["digit"][~hear
 
 # %%
 # The embedder needs a list of clips and their sampling rate. The plain features are the mean of each mel band in eight
-# parts of the clip; ``passthrough`` returns them next to the embedding.
+# parts of the clip; with ``passthrough=True``, ``transform`` returns them after the columns of the embedding.
 
-audio = {"modality_params": {"sampling_rate": RATE}, "batch_size": 150, "random_state": 0}
-untrained = ContrastiveEmbedder(**audio, max_epochs=0, passthrough=True).fit(X_train)
-embedder = ContrastiveEmbedder(**audio, max_epochs=100, verbose=1).fit(X_train)
-width = embedder.model_.n_learned
+audio = {"modality_params": {"sampling_rate": RATE}, "batch_size": 150, "passthrough": True, "random_state": 0}
+untrained = ContrastiveEmbedder(**audio, max_epochs=0).fit(X_train)
+embedder = ContrastiveEmbedder(**audio, max_epochs=50).fit(X_train)
+n_learned = embedder.model_.n_learned
+before, after = ([each.transform(X) for X in (X_train, X_test)] for each in (untrained, embedder))
 features = {
-    "plain features": lambda X: untrained.transform(X)[:, width:],
-    "untrained encoder": lambda X: untrained.transform(X)[:, :width],
-    "embedding": embedder.transform,
+    "plain features": tuple(rows[:, n_learned:] for rows in after),
+    "untrained encoder": tuple(rows[:, :n_learned] for rows in before),
+    "embedding": tuple(rows[:, :n_learned] for rows in after),
+    "embedding and plain": tuple(after),
 }
 
 # %%
-# The same classifier on each kind of features, with five labels per digit in ten draws, and with all labels.
+# The same logistic regression on each kind of features, with five labels per digit in ten draws, and with all labels.
 
-
-def draw(n_per_class, seed):
-    """Draw the rows that have labels."""
-    rng = np.random.default_rng(seed)
-    rows = [rng.permutation(np.flatnonzero(y_train == label))[:n_per_class] for label in range(N_DIGITS)]
-    return np.concatenate(rows)
-
-
-table = {}
+records = label_efficiency(features, y_train, y_test, labels_per_class=(5, "all"))
+scores = {(record["features"], record["labels_per_class"]): 100 * np.array(record["scores"]) for record in records}
 print(f"{'accuracy in %':20}{'5 per digit':>15}{'all':>8}")
-for name, transform in features.items():
-    known, unseen = transform(X_train), transform(X_test)
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    draws = [draw(5, seed) for seed in range(10)]
-    table[name] = np.array([classifier.fit(known[rows], y_train[rows]).score(unseen, y_test) for rows in draws])
-    everything = classifier.fit(known, y_train).score(unseen, y_test)
-    print(f"{name:20}{100 * table[name].mean():9.1f} ± {100 * table[name].std(ddof=1):3.1f}{100 * everything:8.1f}")
+for name in features:
+    few, (everything,) = scores[name, 5], scores[name, "all"]
+    print(f"{name:20}{few.mean():9.1f} ± {few.std(ddof=1):3.1f}{everything:8.1f}")
 
 for other in ("plain features", "untrained encoder"):
-    gain = 100 * (table["embedding"] - table[other])
+    gain = scores["embedding", 5] - scores[other, 5]
     print(f"embedding minus {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%

@@ -19,8 +19,6 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import ConfusionMatrixDisplay
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
 
 from skclr import ContrastiveEmbedder
 from skclr.evaluation import draw_labels
@@ -72,17 +70,15 @@ for label, name in enumerate(INTENTS):
 rng = np.random.default_rng(0)
 test = np.concatenate([rng.permutation(np.flatnonzero(y == label))[:40] for label in range(len(INTENTS))])
 train = np.setdiff1d(np.arange(len(texts)), test)
-words = {"modality_params": {"tokenizer": "words"}, "random_state": 0}
 features = {
     "TF-IDF": TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(texts[train]),
-    "untrained encoder": ContrastiveEmbedder(**words, max_epochs=0).fit(texts[train]),
-    "embedding": ContrastiveEmbedder(**words, max_epochs=20).fit(texts[train]),
+    "untrained encoder": ContrastiveEmbedder(max_epochs=0, random_state=0).fit(texts[train]),
+    "embedding": ContrastiveEmbedder(random_state=0).fit(texts[train]),
 }
 scores = {}
 for name, transformer in features.items():
     known, unseen = transformer.transform(texts), transformer.transform(texts[test])
-    scale = Normalizer() if name == "TF-IDF" else StandardScaler()
-    classifier = make_pipeline(scale, LogisticRegression(C=10 if name == "TF-IDF" else 1, max_iter=5000))
+    classifier = LogisticRegression(C=10, max_iter=5000)
     draws = (train[rows] for rows in draw_labels(y[train], 10, n_draws=10))
     scores[name] = np.array([classifier.fit(known[rows], y[rows]).score(unseen, y[test]) for rows in draws])
     print(f"{name:20}{100 * scores[name].mean():5.1f} ± {100 * scores[name].std(ddof=1):.1f} %")

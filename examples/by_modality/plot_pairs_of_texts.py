@@ -13,6 +13,7 @@ encoder are evaluated in the same way.
 
 import importlib
 import inspect
+from textwrap import shorten
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +42,7 @@ found = {name: paragraphs(getattr(module, name)) for module in modules for name 
 pairs = np.array([texts[:2] for texts in found.values() if len(texts) > 1], dtype=object)
 train, test = train_test_split(pairs, test_size=300, random_state=0)
 print(f"{len(train)} pairs to learn from, {len(test)} to find; one of them:")
-print("\n".join(train[0]))
+print("\n".join(shorten(text, 110) for text in train[0]))
 
 # %%
 # Each paragraph is compared with all candidates by cosine similarity.

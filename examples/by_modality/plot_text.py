@@ -18,11 +18,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.model_selection import GroupShuffleSplit
 
 from skclr import ContrastiveEmbedder
+from skclr.evaluation import label_efficiency
 
 MODULES = ["interpolate", "linalg", "ndimage", "optimize", "signal", "special", "stats"]
 
@@ -50,38 +50,29 @@ print(f"{len(train)} paragraphs to learn from, {len(test)} to test on, for examp
 # The vocabulary of words and n-grams comes from these texts. With ``pip install 'skclr[text]'``,
 # ``modality_params={"tokenizer": "wordllama"}`` starts from vectors that were trained on large corpora.
 
-features = {
+transformers = {
     "TF-IDF": TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
     "untrained encoder": ContrastiveEmbedder(random_state=0, max_epochs=0),
-    "embedding": ContrastiveEmbedder(random_state=0, verbose=1),
+    "embedding": ContrastiveEmbedder(random_state=0),
 }
-for transformer in features.values():
+features = {}
+for name, transformer in transformers.items():
     transformer.fit(texts[train])  # without labels
+    features[name] = transformer.transform(texts[train]), transformer.transform(texts[test])
 
 # %%
-# The same classifier on each kind of features, with ten labels per module in ten draws, and with all labels. The
-# features are sparse and weighted against each other, so they are not standardised.
+# The same logistic regression, with C=10, on each kind of features, with ten labels per module in ten draws, and with
+# all labels. The features are sparse and weighted against each other, so they are not standardised.
 
-
-def draw(n_per_class, seed):
-    """Draw the rows that have labels."""
-    rng = np.random.default_rng(seed)
-    rows = [rng.permutation(np.flatnonzero(y[train] == label))[:n_per_class] for label in range(len(MODULES))]
-    return np.concatenate(rows)
-
-
-table = {}
+records = label_efficiency(features, y[train], y[test], labels_per_class=(10, "all"), penalties=[10.0])
+scores = {(record["features"], record["labels_per_class"]): 100 * np.array(record["scores"]) for record in records}
 print(f"{'accuracy in %':20}{'10 per module':>15}{'all':>8}")
-for name, transformer in features.items():
-    known, unseen = transformer.transform(texts[train]), transformer.transform(texts[test])
-    classifier = LogisticRegression(C=10, max_iter=5000)
-    draws = [draw(10, seed) for seed in range(10)]
-    table[name] = np.array([classifier.fit(known[rows], y[train[rows]]).score(unseen, y[test]) for rows in draws])
-    everything = classifier.fit(known, y[train]).score(unseen, y[test])
-    print(f"{name:20}{100 * table[name].mean():9.1f} ± {100 * table[name].std(ddof=1):3.1f}{100 * everything:8.1f}")
+for name in features:
+    few, (everything,) = scores[name, 10], scores[name, "all"]
+    print(f"{name:20}{few.mean():9.1f} ± {few.std(ddof=1):3.1f}{everything:8.1f}")
 
 for other in ("TF-IDF", "untrained encoder"):
-    gain = 100 * (table["embedding"] - table[other])
+    gain = scores["embedding", 10] - scores[other, 10]
     print(f"embedding minus {other}: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points, paired by draw")
 
 # %%
@@ -89,7 +80,7 @@ for other in ("TF-IDF", "untrained encoder"):
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for axis, name in zip(axes, ("untrained encoder", "embedding"), strict=True):
-    embedding = features[name].transform(texts[test])[:, :128].toarray()
+    embedding = features[name][1][:, : transformers[name].model_.n_learned].toarray()
     points = TSNE(metric="cosine", random_state=0).fit_transform(embedding)
     for label, module in enumerate(MODULES):
         axis.scatter(*points[y[test] == label].T, s=10, color=f"C{label}", label=module)

@@ -15,16 +15,15 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit, train_test_split
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
 
 from skclr import ContrastiveEmbedder
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 
-small = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "max_epochs": 20}
-classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+small = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "max_epochs": 10}
+classifier = LogisticRegression(max_iter=5000)
 pipe = Pipeline([("embed", ContrastiveEmbedder(**small, random_state=0)), ("classify", classifier)])
 grid = [
     {"embed__framework": ["simclr", "moco", "barlow_twins"]},
@@ -37,9 +36,8 @@ grid = [
 
 folds = StratifiedShuffleSplit(n_splits=1, test_size=0.5, random_state=0)
 search = GridSearchCV(pipe, grid, cv=folds).fit(X_train, y_train)
-for params, score in sorted(
-    zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True), key=lambda row: -row[1]
-):
+results = zip(search.cv_results_["mean_test_score"], search.cv_results_["params"], strict=True)
+for score, params in sorted(results, key=lambda row: -row[0]):
     print(f"{100 * score:5.1f} %  {params}")
 
 # %%
@@ -60,4 +58,4 @@ axis.plot(search.cv_results_["mean_test_score"], names, "o", label="held-out dig
 axis.plot(chosen, names[search.best_index_], "D", label="chosen, test digits")
 axis.axvline(pixels, color="C7", label="raw pixels, test digits")
 axis.set(xlabel="accuracy")
-axis.legend(frameon=False)
+figure.legend(loc="outside upper center", ncols=3, frameon=False)

@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
 from skclr import ContrastiveEmbedder
@@ -54,20 +55,22 @@ unseen = {
     "untrained encoder": untrained.transform(test),
     "embedding": embedder.transform(test),
 }
+in_memory = embedder.transform(np.array(X[:2_000]))
 print(f"{type(features['embedding']).__name__} of {features['embedding'].shape}, ", end="")
-print(f"same as in memory: {np.array_equal(features['embedding'][:2_000], embedder.transform(np.array(X[:2_000])))}")
+print(f"same as in memory: {np.array_equal(features['embedding'][:2_000], in_memory)}")
 
 # %%
-# A classifier with ``partial_fit`` learns from these files block by block.
+# A classifier with ``partial_fit`` learns from these files block by block. Gradient descent needs columns of one scale,
+# which the first rows show.
 
 figure, axis = plt.subplots(layout="constrained")
 for name, rows in features.items():
-    scale = np.abs(rows[:1_000]).mean()
+    scaler = StandardScaler().fit(rows[:1_000])
     classifier = SGDClassifier(loss="log_loss", alpha=1e-3, random_state=0)
     scores = []
     for block in gen_batches(len(rows), 500):
-        classifier.partial_fit(rows[block] / scale, y[block], classes=np.arange(10))
-        scores.append(classifier.score(unseen[name] / scale, y_test))
+        classifier.partial_fit(scaler.transform(rows[block]), y[block], classes=np.arange(10))
+        scores.append(classifier.score(scaler.transform(unseen[name]), y_test))
     axis.plot(500 * np.arange(1, len(scores) + 1), scores, label=name)
     print(f"{name:20}after 500 rows {100 * scores[0]:.1f} %, after all {100 * scores[-1]:.1f} %")
 axis.set(xlabel="rows read", ylabel="accuracy on unseen digits")

@@ -24,7 +24,8 @@ from skclr.plotting import (
 )
 
 X, y = load_digits(return_X_y=True)
-embedder = ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epochs=10, random_state=0, verbose=1).fit(X)
+setting = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}}
+embedder = ContrastiveEmbedder(**setting, max_epochs=10, random_state=0).fit(X)
 ViewsDisplay.from_estimator(embedder, X)
 
 # %%

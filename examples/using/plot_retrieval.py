@@ -31,7 +31,8 @@ features = {
 alike = {}
 for name, transform in features.items():
     index = NearestNeighbors(n_neighbors=10, metric="cosine").fit(transform(X_train))
-    alike[name] = (y_train[index.kneighbors(transform(X_test), return_distance=False)] == y_test[:, None]).mean(1)
+    nearest = index.kneighbors(transform(X_test), return_distance=False)
+    alike[name] = (y_train[nearest] == y_test[:, None]).mean(1)
     print(f"{name:22}{100 * alike[name].mean():5.1f} % of ten neighbours are the same digit")
 gain = alike["embedding"] - alike["raw pixels"]
 error = gain.std(ddof=1) / np.sqrt(len(gain))

@@ -21,7 +21,7 @@ from skclr.frameworks import Supervised
 from skclr.plotting import EmbeddingDisplay
 
 X, y = load_digits(return_X_y=True)
-setting = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "max_epochs": 20}
+setting = {"modality_params": {"image_shape": (8, 8)}, "encoder_params": {"width": 16}, "max_epochs": 10}
 ways = {
     "untrained": {"max_epochs": 0},
     "SimCLR, no labels": {},
@@ -38,7 +38,8 @@ for seed in range(3):
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=seed)
     scores["raw pixels"].append(linear_probe(X_train, y_train, X_test, y_test))
     for name, way in ways.items():
-        embedder = fitted[name] = ContrastiveEmbedder(**{**setting, **way}, random_state=seed).fit(X_train, y_train)
+        embedder = ContrastiveEmbedder(**{**setting, **way}, random_state=seed).fit(X_train, y_train)
+        fitted[name] = embedder
         scores[name].append(linear_probe(embedder.transform(X_train), y_train, embedder.transform(X_test), y_test))
 for name, values in scores.items():
     print(f"{name:24}{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1):.1f} %")
@@ -46,9 +47,10 @@ gain = 100 * (np.array(scores["supervised contrastive"]) - np.array(scores["cros
 print(f"supervised contrastive minus cross-entropy: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points")
 
 # %%
-# Maps of the test digits of the last split. Training with labels separates the classes, also for digits not seen.
+# Maps of the test digits of the last split by t-SNE. Training with labels separates the classes, also for digits not
+# seen.
 
 figure, axes = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
 for axis, (name, embedder) in zip(axes, fitted.items(), strict=True):
-    EmbeddingDisplay.from_estimator(embedder, X_test, y_test, ax=axis, s=6)
+    EmbeddingDisplay.from_estimator(embedder, X_test, y_test, method="tsne", ax=axis, s=6)
     axis.set_title(name)
