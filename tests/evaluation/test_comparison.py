@@ -26,7 +26,8 @@ from skclr.evaluation.statistics import Difference
 from skclr.evaluation.verdicts import sentence
 from skclr.randomness import derive_seeds
 
-FAST = {"labels_per_class": (2, 5), "n_draws": 1, "cv": 2}
+# Too few labels to choose C by cross-validation, which takes most of the time.
+FAST = {"labels_per_class": (2, 4), "n_draws": 1, "cv": 2}
 NAMED = ["raw features", "PCA", "untrained encoder", "supervised network"]
 UNTRAINED = {"encoder_params": {"width": 16}, "max_epochs": 0}
 TRAINED = {**UNTRAINED, "max_epochs": 2}
@@ -61,7 +62,7 @@ def test_the_table_has_every_row_and_number_of_labels(found):
     frame = found.to_frame()
     names = [*NAMED, "plain features", "simclr, embedding alone", "simclr", "byol, embedding alone", "byol"]
     assert frame["features"].tolist() == [name for name in names for _ in range(2)]
-    assert frame["labels_per_class"].tolist() == [2, 5] * 9
+    assert frame["labels_per_class"].tolist() == [2, 4] * 9
     kinds = ["baseline"] * 5 + ["part", "embedder"] * 2
     assert frame["kind"].tolist() == [kind for kind in kinds for _ in range(2)]
     assert frame["mean"].between(frame["low"], frame["high"]).all()
@@ -69,7 +70,7 @@ def test_the_table_has_every_row_and_number_of_labels(found):
     # The time of each embedder alone; a clock that was started elsewhere would show hours.
     assert (frame["fit_seconds"] < 60).all()
     assert (frame["difference_p_value"].isna() == (frame["kind"] != "embedder")).all()
-    assert "5 labels per class" in repr(found)
+    assert "4 labels per class" in repr(found)
     assert all(name in repr(found) for name in names)
     assert found.verdict.sentence in repr(found)
 

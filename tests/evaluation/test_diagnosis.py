@@ -33,6 +33,12 @@ def names(quick):
     return find
 
 
+def few(y):
+    """Return y with seven labels per class: too few to choose C by cross-validation, which takes most of the time."""
+    kept = np.concatenate([np.flatnonzero(y == c)[:7] for c in np.unique(y)])
+    return np.where(np.isin(np.arange(len(y)), kept), y, -1)
+
+
 class Constant(nn.Module):
     """An encoder with one output."""
 
@@ -93,10 +99,12 @@ def test_views_that_change_nothing(table, names):
 def test_labels_that_leak(table, names):
     X, y = table
     X = np.random.default_rng(0).normal(size=X.shape)
-    assert "labels leak" not in names(X, y)
-    assert "labels leak" in names(np.column_stack([X, 3.5 - y]), y)
+    labels = few(y)
+    assert "labels leak" not in names(X, labels)
+    assert "labels leak" in names(np.column_stack([X, 3.5 - y]), labels)
     frame = pd.DataFrame(X, columns=list("abcde")).assign(ward=np.array(["north", "east", "west"])[y])
-    [leak] = [f for f in diagnose(ContrastiveEmbedder(max_epochs=1).fit(frame), frame, y) if f.name == "labels leak"]
+    found = diagnose(ContrastiveEmbedder(max_epochs=1).fit(frame), frame, labels)
+    [leak] = [finding for finding in found if finding.name == "labels leak"]
     assert "'ward'" in leak.message
 
 
@@ -126,7 +134,7 @@ def test_rows_from_which_too_little_was_learned(names):
 
 
 def test_pairs_are_looked_at_as_fit_took_them(table, names):
-    X, y = table
+    X, y = table[0], few(table[1])
     assert "small batch" in names((X, X + 0.1), y, batch_size=8)
     assert "small batch" in names(np.stack([X, X + 0.1], 1), y, views="paired", batch_size=8)
 

@@ -440,7 +440,8 @@ FREEZING = {
 @pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("kind", FREEZING)
 def test_what_callbacks_do_when_an_epoch_begins_is_not_done_twice(kind, warm_start, table, tmp_path):
-    X = table[0]
+    X, narrow = table[0], {"encoder_params": {"width": 16}, "batch_size": 20, "random_state": 0}
+    first = ContrastiveEmbedder(max_epochs=1, warm_start=warm_start, **narrow).fit(X)
 
     def run(cut=None, **params):
         seen = []
@@ -451,9 +452,8 @@ def test_what_callbacks_do_when_an_epoch_begins_is_not_done_twice(kind, warm_sta
                 if len(seen) == cut:
                     raise CutShort
 
-        narrow = {"encoder_params": {"width": 16}, "batch_size": 20, "random_state": 0}
-        embedder = ContrastiveEmbedder(max_epochs=1, warm_start=warm_start, **narrow).fit(X)
-        embedder.set_params(max_epochs=3, callbacks=[*FREEZING[kind](), Cut()], **params)
+        callbacks = [*FREEZING[kind](), Cut()]
+        embedder = copy.deepcopy(first).set_params(max_epochs=3, callbacks=callbacks, **params)
         try:
             return embedder.fit(X)
         except CutShort:
