@@ -105,14 +105,14 @@ def test_rows_that_teach_too_little_leave_the_embedding_out_and_it_is_said(kind,
 
 
 def test_an_embedding_has_the_columns_that_its_score_reports(monkeypatch):
-    X = np.sin(np.arange(30) * rng.uniform(0.1, 0.9, size=(300, 1, 1))) + 0.1 * rng.normal(size=(300, 1, 30))
+    X = np.sin(np.arange(30) * rng.uniform(0.1, 0.9, size=(150, 1, 1))) + 0.1 * rng.normal(size=(150, 1, 30))
     model = embedder("series", max_epochs=20).fit(X).model_
     assert model.n_learned == 128
     for share, n_columns in ((0.6, 64), (0.2, 16), (0.1, 0)):
         monkeypatch.setattr(Model, "share_of_weight", lambda self, samples, share=share: share)
         found = embedder("series").fit(X)
         assert found.model_.n_learned == n_columns
-        assert found.transform(X).shape == (300, n_columns + 512) == (300, found.model_.n_features_out)
+        assert found.transform(X).shape == (150, n_columns + 512) == (150, found.model_.n_features_out)
 
 
 def test_an_encoder_that_learned_nothing_or_from_labels_and_a_stream_keep_their_columns():
