@@ -279,14 +279,18 @@ def _not_a_number(value: Any, place: str, error: Exception) -> Exception:
 def column_statistics(table: Any) -> tuple[np.ndarray, ...]:
     """Return whether each column has gaps, and its mean and standard deviation."""
     gaps, scaler = np.zeros(table.shape[1], dtype=bool), StandardScaler()
+    low, high = np.full((2, table.shape[1]), np.nan)
     for rows in pieces(table):
         gaps |= np.isnan(rows).any(axis=0)
+        low, high = np.fmin(low, lowest(rows)), np.fmax(high, highest(rows))
         if hasattr(scaler, "mean_"):
             # A column without a value so far has a mean of NaN, which cannot be updated.
             scaler.mean_, scaler.var_ = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.var_)
         with np.errstate(invalid="ignore"):
             scaler.partial_fit(rows)
-    return gaps, scaler.mean_, scaler.scale_
+    # If numbers are large, the mean of a constant column is rounded, and columns that vary little are scaled by 1, as
+    # if they were constant.
+    return gaps, np.clip(scaler.mean_, low, high), np.maximum(scaler.scale_, np.sqrt(scaler.var_))
 
 
 def highest(table: Any) -> np.ndarray:

@@ -185,6 +185,19 @@ def test_a_constant_column_is_taken(table, quick, value):
     assert np.isfinite(features).all()
 
 
+@pytest.mark.parametrize("value", [1e18, 1e20, 1e30])
+def test_a_constant_column_of_large_numbers_becomes_zero(value):
+    _, x = read(np.c_[np.arange(N), np.full(N, value)])
+    assert_array_equal(x[:, 1].numpy(), np.zeros(N))
+
+
+def test_large_numbers_that_differ_little_are_standardised():
+    numbers = np.arange(N) * 256.0
+    _, x = read(np.c_[numbers, 1.6e18 + numbers])
+    # float64 has a spacing of 256 there, and so has the mean.
+    assert_allclose(x[:, 1], x[:, 0], atol=0.1)
+
+
 def test_a_column_of_words_and_numbers_holds_categories():
     modality, x = read(pd.DataFrame({"x": np.arange(N) * 1.0, "mixed": ["1", 1, 2.5, None] * (N // 4)}))
     assert modality.cardinalities_ == (0, 2)
