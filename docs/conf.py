@@ -61,6 +61,17 @@ sphinx_gallery_conf = {
 }
 
 
+# Modules of the base classes of parts, which docs/adding.rst describes.
+BASES = {
+    "skclr.encoders.base",
+    "skclr.files.plain",
+    "skclr.frameworks.base",
+    "skclr.losses.pairwise",
+    "skclr.modalities.base",
+    "skclr.views.base",
+}
+
+
 def escape_shapes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Show (B, *shape_) as it is written: to reStructuredText * is emphasis and a last _ a link."""
     lines[:] = [re.sub(r"_\)", r"\\_)", re.sub(r"\*(\w+\))", r"\\*\1", line)) for line in lines]
@@ -80,11 +91,18 @@ def as_prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
     lines[:] = "".join(sections).split("\n")
 
 
-def not_ours(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out what a class has from torch, scikit-learn or skorch."""
+def not_for_users(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out what a class has from torch, scikit-learn or skorch, and what only authors of new parts need.
+
+    The latter is inherited from the base class of a kind of part, or its docstring refers to it. A page without inherited
+    members names those that it shows.
+    """
+    method = getattr(obj, "fget", obj)
     # Python's own methods name no module, and neither do plain attributes, which are ours.
-    origin = getattr(getattr(obj, "fget", obj), "__module__", None) or ("builtins" if callable(obj) else "skclr")
-    return None if origin.startswith("skclr") else True
+    origin = getattr(method, "__module__", None) or ("builtins" if callable(obj) else "skclr")
+    of_base = origin in BASES or (getattr(method, "__doc__", None) or "").startswith("See `")
+    for_authors = of_base and getattr(options, "inherited_members", None)
+    return True if not origin.startswith("skclr") or for_authors else None
 
 
 def without_link(app: Any, env: Any, node: Any, shown: Any) -> Any:
@@ -105,6 +123,6 @@ def setup(app: Any) -> None:
     """Run before numpydoc does."""
     app.connect("autodoc-process-docstring", escape_shapes, priority=1)
     app.connect("autodoc-process-docstring", as_prose, priority=2)
-    app.connect("autodoc-skip-member", not_ours)
+    app.connect("autodoc-skip-member", not_for_users)
     app.connect("missing-reference", without_link)
     app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))
