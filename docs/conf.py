@@ -92,17 +92,18 @@ def as_prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
 
 
 def not_for_users(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out what a class has from torch, scikit-learn or skorch, and what only authors of new parts need.
+    """Leave out members of torch, scikit-learn and skorch, what only authors of new parts need, and repetitions.
 
-    The latter is inherited from the base class of a kind of part, or its docstring refers to it. A page without inherited
-    members names those that it shows.
+    What authors need is inherited from the base class of a kind of part, or its docstring refers to it. Fitted
+    attributes are in the section on attributes. A page without inherited members names those that it shows.
     """
     method = getattr(obj, "fget", obj)
     # Python's own methods name no module, and neither do plain attributes, which are ours.
     origin = getattr(method, "__module__", None) or ("builtins" if callable(obj) else "skclr")
-    of_base = origin in BASES or (getattr(method, "__doc__", None) or "").startswith("See `")
-    for_authors = of_base and getattr(options, "inherited_members", None)
-    return True if not origin.startswith("skclr") or for_authors else None
+    for_authors = origin in BASES or (getattr(method, "__doc__", None) or "").startswith("See `")
+    repeated = name.endswith("_") and not name.endswith("__")
+    left_out = getattr(options, "inherited_members", None) and (for_authors or repeated)
+    return True if not origin.startswith("skclr") or left_out else None
 
 
 def without_link(app: Any, env: Any, node: Any, shown: Any) -> Any:

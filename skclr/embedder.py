@@ -161,7 +161,8 @@ default=None
     >>> from sklearn.datasets import load_digits
     >>> from skclr import ContrastiveEmbedder
     >>> X, _ = load_digits(return_X_y=True)
-    >>> embedder = ContrastiveEmbedder(modality_params={"image_shape": (8, 8)}, max_epochs=2, random_state=0)
+    >>> digits = {"modality_params": {"image_shape": (8, 8)}}
+    >>> embedder = ContrastiveEmbedder(**digits, max_epochs=2, random_state=0)
     >>> embedder.fit_transform(X).shape
     (1797, 256)
     """
