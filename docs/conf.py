@@ -57,7 +57,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "write_computation_times": False,
     # A display is its picture.
-    "ignore_repr_types": r"skclr\.plotting|matplotlib",
+    "ignore_repr_types": r"skclr\.plotting|matplotlib|sklearn\.metrics",
 }
 
 

@@ -46,7 +46,7 @@ EmbeddingDisplay.from_estimator(embedder, X, y, method="tsne")
 
 # %%
 # Label efficiency: the same classifier with few or many labels, on the embedding and on the baselines.
-LabelEfficiencyDisplay.from_estimator(embedder, X, y, labels_per_class=(1, 5, 10, 50), n_draws=5)
+LabelEfficiencyDisplay.from_estimator(embedder, X, y, labels_per_class=(1, 5, 50), n_draws=3)
 
 # %%
 # The same as one HTML page that can be explored and shared.
