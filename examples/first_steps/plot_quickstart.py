@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import FunctionTransformer
 
@@ -68,21 +69,21 @@ print(
 # used in training.
 
 embedder = transformers["embedding"]
-images = torch.tensor(X_test[:8].reshape(-1, 1, 8, 8), dtype=torch.float32)
-views = embedder.net_.view_maker(images, torch.arange(8), torch.Generator().manual_seed(0))
+images = torch.tensor(X_test[:5].reshape(-1, 1, 8, 8), dtype=torch.float32)
+views = embedder.net_.view_maker(images, torch.arange(5), torch.Generator().manual_seed(0))
 
 figure = plt.figure(figsize=(10, 4.5), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2))
 left.suptitle("digits, and two views of each")
-for axis, image in zip(left.subplots(3, 8).flat, torch.cat([images, *views]), strict=True):
+for axis, image in zip(left.subplots(3, 5).flat, torch.cat([images, *views]), strict=True):
     axis.imshow(image[0], cmap="gray_r", vmin=0, vmax=16)
     axis.axis("off")
 
 axis = right.subplots()
-points = PCA(2).fit_transform(embedder.transform(X_test))
+points = TSNE(metric="cosine", random_state=0).fit_transform(embedder.transform(X_test))
 scatter = axis.scatter(*points.T, c=y_test, cmap="tab10", s=8)
 axis.legend(*scatter.legend_elements(), title="digit", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-axis.set(title="embedding of the test digits (PCA)", xticks=[], yticks=[])
+axis.set(title="embedding of the test digits (t-SNE)", xticks=[], yticks=[])
 
 picture = Path("quickstart.png")
 figure.savefig(picture, dpi=150)
