@@ -47,7 +47,7 @@ def most_accurate(estimators: Sequence[Any], X: Any, y: np.ndarray) -> Any:
     Parameters
     ----------
     estimators : estimators with `score`; the first is returned if there are fewer than 5 labels per class on average,
-        or a class of one row.
+        or fewer than two classes of two rows.
     X, y : features and classes of labelled rows.
     """
     folds = cross_validation_folds(y) if len(estimators) > 1 and np.ndim(y) == 1 else []
@@ -57,12 +57,16 @@ def most_accurate(estimators: Sequence[Any], X: Any, y: np.ndarray) -> Any:
 
 
 def cross_validation_folds(y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return increasing row numbers of each fold's training and test part; none if there are too few labels."""
-    codes = np.unique(y, return_inverse=True)[1]
+    """Return increasing row numbers of each fold's training and test part; none if there are too few labels.
+
+    A class of one row cannot be tested, and is in every training part.
+    """
+    _, first, codes = np.unique(y, return_index=True, return_inverse=True)
     # In the order of classes, every third row is a fold in which all classes are represented equally.
     rows = np.argsort(codes, kind="stable")[:: math.ceil(len(y) / _MOST_ROWS)]
-    counts = np.unique(codes[rows], return_counts=True)[1]
-    if len(counts) < 2 or counts.min() < 2 or len(rows) < _FEWEST_LABELS * len(counts):
+    rows = np.append(rows, first[np.setdiff1d(codes, codes[rows])])
+    counts = np.bincount(codes[rows])
+    if np.count_nonzero(counts > 1) < 2 or len(rows) < _FEWEST_LABELS * len(counts):
         return []
-    places = np.arange(len(rows)) % _N_FOLDS
+    places = np.where(counts[codes[rows]] > 1, np.arange(len(rows)) % _N_FOLDS, _N_FOLDS)
     return [(np.sort(rows[places != fold]), np.sort(rows[places == fold])) for fold in range(_N_FOLDS)]

@@ -35,7 +35,21 @@ def test_the_most_accurate_is_chosen_and_the_first_of_equals():
     assert most_accurate(logistic_regressions((3.0, 3.1)), X, Y).C == 3.0
 
 
-@pytest.mark.parametrize("y", [Y, np.array(list("abc"))[Y], np.where(np.arange(60) < 2, 0, 1), np.arange(10_000) % 7])
+ROWS = np.arange(10_000)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        Y,
+        np.array(list("abc"))[Y],
+        np.where(np.arange(60) < 2, 0, 1),
+        ROWS % 7,
+        # The first and the last class have a single row, and every fifth row in the order of classes is used.
+        np.select([ROWS < 1, ROWS < 5_003, ROWS < 5_004], [0, 1, 2], 3),
+        np.r_[Y, 7],
+    ],
+)
 def test_each_fold_trains_on_every_class(y):
     folds = cross_validation_folds(y)
     assert len(folds) == 3

@@ -108,6 +108,15 @@ def test_fine_tuning_moves_the_encoder_and_keeps_the_plain_features(two_rings, q
     assert log_loss(y, model.predict_proba(X)) < log_loss(y, frozen.predict_proba(X))
 
 
+def test_fine_tuning_takes_a_class_that_the_chosen_rows_leave_out(two_rings, quick, monkeypatch):
+    X, y = two_rings
+    monkeypatch.setattr("skclr.logistic._MOST_ROWS", len(X) // 2)
+    # In the order of classes, the single row comes after 59 others, and every second row is used.
+    labels = np.where(np.arange(len(X)) == 0, 1, 2 * y)
+    model = SemiSupervisedClassifier(quick(), fine_tune=True).fit(X, labels)
+    assert model.predict_proba(X).shape == (len(X), 3)
+
+
 def test_fine_tuning_that_does_not_help_leaves_the_encoder(table, quick):
     X, _ = table
     at_random = np.random.default_rng(0).integers(0, 2, len(X))
