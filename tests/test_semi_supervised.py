@@ -218,7 +218,7 @@ def test_methods_follow_the_classifier():
 
 @pytest.mark.parametrize("labels", [np.full(60, -1), np.where(np.arange(60) < 5, 1, np.nan)])
 def test_too_few_classes(table, quick, labels):
-    with pytest.raises(ValueError, match=r"y labels [01] class\(es\)"):
+    with pytest.raises(ValueError, match=r"y has labels of [01] class\(es\)"):
         SemiSupervisedClassifier(quick()).fit(table[0], labels)
 
 
