@@ -54,3 +54,17 @@ def test_training_rows_are_let_go(reference):
 def test_wrong_parameters(params):
     with pytest.raises(ValueError, match="rate="):
         MarginalCorruption(**params)
+
+
+@pytest.mark.parametrize("n_columns", [2, 2**16])
+def test_corruption_keeps_few_numbers_of_many_rows(n_columns):
+    class Samples:
+        def __len__(self):
+            return 3_000_000
+
+        def __getitem__(self, rows):
+            return torch.zeros(()).expand(len(rows), n_columns)
+
+    kept = MarginalCorruption().fit(Samples()).reference_
+    assert 2 <= len(kept) <= 100_000
+    assert kept.numel() <= 2**27
