@@ -47,8 +47,8 @@ gain = 100 * (np.array(scores["supervised contrastive"]) - np.array(scores["cros
 print(f"supervised contrastive minus cross-entropy: {gain.mean():+.1f} ± {gain.std(ddof=1):.1f} points")
 
 # %%
-# Maps of the test digits of the last split by t-SNE. Training with labels separates the classes, also for digits not
-# seen.
+# Maps of the test digits of the last split by t-SNE. All trained encoders separate the classes, also of digits not
+# seen; labels help with those that look alike.
 
 figure, axes = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
 for axis, (name, embedder) in zip(axes, fitted.items(), strict=True):
