@@ -65,9 +65,10 @@ features["RBF map"] = tuple(rows[:, n_learned:] for rows in features["embedding"
 
 records = label_efficiency(features, y_train, y_test, labels_per_class=[10])
 table = {record["features"]: 100 * np.array(record["scores"]) for record in records}
+print(f"{'accuracy in %':26}{'':16}minus the vectorised table")
 for name, scores in table.items():
     gain = scores - table["vectorised table"]
-    print(f"{name:26}{scores.mean():6.1f} ± {scores.std(ddof=1):.1f} %   {gain.mean():+5.1f} ± {gain.std(ddof=1):.1f}")
+    print(f"{name:26}{scores.mean():6.1f} ± {scores.std(ddof=1):.1f}     {gain.mean():+5.1f} ± {gain.std(ddof=1):.1f}")
 
 for other in ("RBF map", "untrained encoder"):
     gain = table["embedding"] - table[other]
