@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
-from sklearn import get_config
+from scipy.sparse import csr_matrix, issparse
+from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -658,6 +658,13 @@ default=None
         tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def features_of(transformer: Any, X: Any) -> np.ndarray | csr_matrix:
+    """Return what `transform` returns, as an array or a sparse matrix, whatever container `set_output` chose."""
+    with config_context(transform_output="default"):
+        features = transformer.transform(X)
+    return features if issparse(features) else np.ascontiguousarray(features)
 
 
 def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **parameters: Any) -> ContrastiveEmbedder:

@@ -32,7 +32,7 @@ def logistic_regressions(penalties: Sequence[float] = PENALTIES, variance: float
 
 def mean_variance(features: Any) -> float:
     """Return the mean variance of the columns of features; 1 if none varies, and for sparse rows, whose length is 1."""
-    return 1.0 if issparse(features) else float(np.var(features, axis=0).mean()) or 1.0
+    return 1.0 if issparse(features) else float(np.var(np.asarray(features), axis=0).mean()) or 1.0
 
 
 def fit_recommended(features: Any, y: np.ndarray) -> LogisticRegression:

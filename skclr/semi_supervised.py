@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skclr.data import Rows, encode_labels
-from skclr.embedder import ContrastiveEmbedder
+from skclr.embedder import ContrastiveEmbedder, features_of
 from skclr.fine_tuning import tune
 from skclr.logistic import fit_recommended
 from skclr.part_choices import shows_given
@@ -136,7 +136,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         if self.fine_tune:
             embedder.model_, classifier = tune(embedder.model_, known, codes)
         else:
-            features = embedder.transform(known.as_given())
+            features = features_of(embedder, known.as_given())
             fit = fit_recommended if self.classifier is None else clone(self.classifier).fit
             classifier = fit(features, codes)
         self._fitted = _Fitted(embedder, classifier, labels.classes)
@@ -156,7 +156,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         fitted = self._fitted
-        return fitted.classes[fitted.classifier.predict(fitted.embedder.transform(X))]
+        return fitted.classes[fitted.classifier.predict(features_of(fitted.embedder, X))]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy on the labelled rows.
@@ -202,7 +202,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         fitted = self._fitted
-        return fitted.classifier.predict_proba(fitted.embedder.transform(X))
+        return fitted.classifier.predict_proba(features_of(fitted.embedder, X))
 
     @available_if(_classifier_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
@@ -219,7 +219,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         fitted = self._fitted
-        return fitted.classifier.decision_function(fitted.embedder.transform(X))
+        return fitted.classifier.decision_function(features_of(fitted.embedder, X))
 
     @property
     def embedder_(self) -> ContrastiveEmbedder:

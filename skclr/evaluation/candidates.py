@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
 from skclr.data import Rows
-from skclr.embedder import ContrastiveEmbedder
+from skclr.embedder import ContrastiveEmbedder, features_of
 from skclr.evaluation.judges import Judge
 from skclr.fine_tuning import train_supervised, tune
 from skclr.frameworks import FRAMEWORKS
@@ -80,6 +80,9 @@ class Features(Candidate):
 
 class Embedding(Features):
     """The features of an embedder, whose parts are the plain features and the embedding alone."""
+
+    def read(self, X: Rows) -> Any:
+        return features_of(self.transformer_, X.first.single())
 
     def parts(self) -> dict[str, Candidate]:
         model: Model = self.transformer_.model_
@@ -165,7 +168,7 @@ def untrained(embedder: ContrastiveEmbedder, **params: Any) -> ContrastiveEmbedd
     is_fitted = embedder.__sklearn_is_fitted__()
     fresh = _of_same_structure(embedder) if is_fitted else clone(embedder)
     unused = {"views": "auto", "views_params": None, "positives": "views", "checkpoint_dir": None}
-    return fresh.set_params(max_epochs=0, **unused, **params)
+    return fresh.set_params(max_epochs=0, **unused, **params).set_output(transform="default")
 
 
 def _of_same_structure(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
@@ -214,6 +217,10 @@ class Reduced(TransformerMixin, BaseEstimator):
         return self.reducer_.transform(X)
 
 
+def _pca() -> PCA:
+    return PCA(random_state=0).set_output(transform="default")
+
+
 def _umap() -> Any:
     with warnings.catch_warnings():
         # umap warns about TensorFlow, which only parametric UMAP needs.
@@ -233,9 +240,7 @@ def _of_single_samples(embedder: ContrastiveEmbedder) -> ContrastiveEmbedder:
 # Candidates are cloned before they are fitted, which drops a fit: `untrained` keeps the structure and reading of X.
 BASELINES: dict[str, Callable[[ContrastiveEmbedder], Candidate]] = {
     "raw features": lambda embedder: Features(RawFeatures(untrained(embedder))),
-    "PCA": lambda embedder: Features(
-        make_pipeline(RawFeatures(untrained(embedder)), Reduced(PCA(random_state=0), _PCA_COMPONENTS))
-    ),
+    "PCA": lambda embedder: Features(make_pipeline(RawFeatures(untrained(embedder)), Reduced(_pca(), _PCA_COMPONENTS))),
     "untrained encoder": lambda embedder: Features(untrained(embedder)),
     "supervised network": lambda embedder: SupervisedNetwork(_of_single_samples(embedder)),
     "UMAP": lambda embedder: Features(

@@ -99,7 +99,7 @@ def _weights(distances: np.ndarray, temperature: float) -> np.ndarray:
 
 def _scaled(train: Any, test: Any, *, standardize: bool) -> tuple[Any, Any]:
     """Return features, each divided by its standard deviation, or all by one number; dense ones are centred."""
-    scaler = StandardScaler(with_mean=not issparse(train)).fit(train)
+    scaler = StandardScaler(with_mean=not issparse(train)).set_output(transform="default").fit(train)
     if not standardize:
         scaler.scale_ = np.full_like(scaler.scale_, np.sqrt(mean_variance(train)))
     return scaler.transform(train), scaler.transform(test)

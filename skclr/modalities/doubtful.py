@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.preprocessing import OrdinalEncoder
 
 from skclr.data.columns import is_missing
 from skclr.modalities.base import unmasked
@@ -135,7 +134,7 @@ def determines(column: np.ndarray, y: np.ndarray) -> bool:
     if len(classes) < 2:
         return False
     if column.dtype.kind not in "biuf":
-        column = OrdinalEncoder().fit_transform(column.astype(str)[:, None])[:, 0]
+        column = np.unique(column.astype(str), return_inverse=True)[1]
     values = np.unique(column)
     pairs = np.unique(np.column_stack([column, codes]), axis=0)
     if len(pairs) == len(values) <= len(column) / 2:

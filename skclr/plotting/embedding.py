@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from skclr.data import Rows
+from skclr.embedder import features_of
 from skclr.evaluation import embed
 from skclr.measures import embedding_rows
 from skclr.optional import import_optional
@@ -163,8 +164,8 @@ class EmbeddingDisplay:
 
 def dense_features(embedder: Any, X: Any) -> np.ndarray:
     """Return what `transform` returns for X, or the embedding alone if that is sparse."""
-    features: np.ndarray = embedder.transform(X)
-    return embed(embedder, X) if issparse(features) else features
+    features = features_of(embedder, X)
+    return features if isinstance(features, np.ndarray) else embed(embedder, X)
 
 
 # -- two dimensions -------------------------------------------------------------------------------
@@ -206,7 +207,8 @@ def project(embedding: np.ndarray, method: str, random_state: Any) -> np.ndarray
     """
     if method not in PROJECTIONS:
         raise ValueError(f"method={method!r} is unknown. Pass one of {', '.join(map(repr, PROJECTIONS))}.")
-    return PROJECTIONS[method](embedding_rows(embedding).astype(np.float32, copy=False), random_state)
+    with config_context(transform_output="default"):
+        return PROJECTIONS[method](embedding_rows(embedding).astype(np.float32, copy=False), random_state)
 
 
 # -- colours --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
+from sklearn import config_context
 
 from skclr.training.interruption import ctrl_c_deferred
 
@@ -17,24 +18,29 @@ _AUTOCAST_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Run a block, or a decorated function, under torch's default settings and with Ctrl-C deferred.
+    """Run a block, or a decorated function, under default settings and with Ctrl-C deferred.
 
     Notes
     -----
-    The caller's grad mode, inference mode, autocast, default dtype and device have no effect, and are restored.
+    The caller's grad mode, inference mode, autocast, default dtype and device, and scikit-learn's `transform_output`
+    have no effect, and are restored.
     """
     with ctrl_c_deferred(), default_settings():
         check_threads()
         yield
 
 
-# -- settings of torch ----------------------------------------------------------------------------
+# -- settings of libraries ------------------------------------------------------------------------
 
 
 @contextmanager
 def default_settings() -> Iterator[None]:
-    """Run the block with gradients, without autocast, in float32 and on the CPU unless it specifies otherwise."""
+    """Run the block with gradients, without autocast, in float32 and on the CPU unless it specifies otherwise.
+
+    Transformers of scikit-learn return arrays.
+    """
     with ExitStack() as stack:
+        stack.enter_context(config_context(transform_output="default"))
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
