@@ -5,8 +5,8 @@ import io
 import logging
 import os
 import re
+import runpy
 import struct
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -295,9 +295,11 @@ def test_ctrl_c_is_130(arrays, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "m.skclr").exists()
 
 
-def test_help_of_a_process():
-    run = [sys.executable, "-m", "skclr"]
-    shown = subprocess.run([*run, "compare", "--help"], capture_output=True, text=True, check=True).stdout
+def test_help_of_the_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["skclr", "compare", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("skclr", run_name="__main__", alter_sys=True)
+    shown = capsys.readouterr().out
     assert "python -m skclr compare patients.parquet --target outcome" in shown
     assert "Exit codes" in shown
 
