@@ -106,7 +106,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y labels fewer than two classes, is continuous, or has another length than X.
+            If y labels fewer than two classes, is continuous, or has another length than X; and with `fine_tune`, if
+            the embedder is a subclass with another `transform`.
         TypeError
             If y is not array-like, or mixes labels of several types.
         """
@@ -130,6 +131,12 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 "X holds several views of each sample, but a classifier takes one. Fit a ContrastiveEmbedder on them "
                 "and any classifier on transform(X[0])."
+            )
+        if self.fine_tune and type(embedder).transform is not ContrastiveEmbedder.transform:
+            # Tuning reads samples by the model, without what the subclass does to them.
+            raise ValueError(
+                f"fine_tune=True cannot tune a {type(embedder).__name__}, which has a transform of its own. Set "
+                "fine_tune=False, or change X before the classifier."
             )
         embedder = clone(embedder).fit(rows.as_given(), labels.codes)
         known, codes = rows[labels.labelled], labels.codes[labels.labelled]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 from skclr import ContrastiveEmbedder, SemiSupervisedClassifier, diagnose, load
 from skclr.evaluation import SCORERS
@@ -26,11 +27,18 @@ def embedder(X):
     return OfLogarithms(max_epochs=1, random_state=0).fit(X)
 
 
-@pytest.mark.parametrize("fine_tune", [False, True])
-def test_a_classifier_on_a_subclass(X, fine_tune):
+def test_a_classifier_on_a_subclass(X):
     y = np.where(np.arange(60) % 2, np.arange(60) % 3, -1)
-    model = SemiSupervisedClassifier(OfLogarithms(max_epochs=1, random_state=0), fine_tune=fine_tune).fit(X, y)
+    model = SemiSupervisedClassifier(OfLogarithms(max_epochs=1, random_state=0)).fit(X, y)
     assert model.embedder_.n_features_in_ == 5
+    same = SemiSupervisedClassifier(ContrastiveEmbedder(max_epochs=1, random_state=0)).fit(np.log1p(X), y)
+    assert_array_equal(model.predict_proba(X), same.predict_proba(np.log1p(X)))
+
+
+def test_a_subclass_with_another_transform_is_not_tuned(X):
+    model = SemiSupervisedClassifier(OfLogarithms(max_epochs=1, random_state=0), fine_tune=True)
+    with pytest.raises(ValueError, match=r"cannot tune a OfLogarithms.*Set fine_tune=False"):
+        model.fit(X, np.arange(60) % 2)
 
 
 @pytest.mark.parametrize("scorer", ["uniformity", "alignment"])
