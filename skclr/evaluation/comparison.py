@@ -54,7 +54,8 @@ class Comparison:
         low, high (95 % interval over the folds), scores (one per fold), fit_seconds, rows_per_second of `transform`;
         for embedders also difference, difference_low, difference_high and difference_p_value, compared with the best
         baseline and corrected for the number of embedders. If `transform` appends plain features to the embedding,
-        these are a baseline and the embedding alone is a part; neither is fitted again.
+        these are a baseline and the embedding alone is a part; neither is fitted again. Embedders share a row of plain
+        features, unless they read X differently.
     verdict : Verdict
         Whether pretraining helped, and which features to use.
 
@@ -298,7 +299,8 @@ def summarize_cells(results: Mapping[str, list[Cells]], embedders: Sequence[str]
     found = test(scores, best)
     in_words = sentence(best, baseline, found, counts, len(scores[best]), len(embedders))
     if (alone := _of_part(best, ALONE)) in scores:
-        in_words += f" {recommendation({PLAIN: scores[PLAIN], ALONE: scores[alone], BOTH: scores[best]})}"
+        plain = scores.get(_of_part(best, PLAIN), scores[PLAIN])
+        in_words += f" {recommendation({PLAIN: plain, ALONE: scores[alone], BOTH: scores[best]})}"
     return Comparison(records, Verdict(best, baseline, found, in_words))
 
 
@@ -311,16 +313,18 @@ def _with_parts(
     for name, folds in results.items():
         parts = [part for part in folds[0] if part != WHOLE]
         for part in [*parts, WHOLE]:
-            row = _of_part(name, part)
-            # Plain features do not depend on the embedder.
-            rows.setdefault(row, [cells[part] for cells in folds])
+            row, found = _of_part(name, part), [cells[part] for cells in folds]
+            if part == PLAIN and all(a.scores == b.scores for a, b in zip(rows.get(PLAIN, found), found, strict=True)):
+                # Embedders that read X in the same way have the same plain features.
+                row = PLAIN
+            rows.setdefault(row, found)
             kinds.setdefault(row, "part" if part == ALONE else "embedder" if row in embedders else "baseline")
     return rows, kinds
 
 
 def _of_part(name: str, part: str) -> str:
     """Return the name of the row of a part of an embedder's features."""
-    return {WHOLE: name, PLAIN: PLAIN}.get(part, f"{name}, {part}")
+    return name if part == WHOLE else f"{name}, {part}"
 
 
 def _means(cell: Cell) -> list[float]:

@@ -272,3 +272,18 @@ def test_finished_cells_are_not_fitted_again_after_a_kill(tmp_path, monkeypatch)
     assert fits() == 3 + 2
     # Never cut short, and by the class that the slow one derives from.
     assert resumed == killed.scores(PCA(2), None)
+
+
+def test_embedders_that_read_x_differently_have_their_own_plain_features():
+    X = np.random.default_rng(0).integers(0, 3, (40, 3)).astype(float)
+    y = (X[:, 0] == 1).astype(int)
+    named = {
+        name: ContrastiveEmbedder(max_epochs=1, random_state=0, modality_params={"categorical_features": places})
+        for name, places in {"numbers": None, "categories": [0, 1, 2], "also numbers": None}.items()
+    }
+    settings = {"labels_per_class": (5,), "n_draws": 2, "cv": 2}
+    rows = {record["features"]: record["scores"] for record in compare(X, y, named, ["PCA"], **settings).records}
+    assert [name for name in rows if "plain" in name] == ["plain features", "categories, plain features"]
+    alone = compare(X, y, {"categories": named["categories"]}, ["PCA"], **settings)
+    expected = {record["features"]: record["scores"] for record in alone.records}["plain features"]
+    assert rows["categories, plain features"] == expected
