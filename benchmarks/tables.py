@@ -20,18 +20,20 @@ PAGES = (HERE.parent / "README.md", HERE / "README.md")
 
 
 def few_labels(result: dict[str, Any]) -> str:
-    """MNIST, by features."""
-    rows = ["| features | as they are | standardised |", "| --- | --- | --- |"]
-    for name, kinds in result["accuracy"].items():
-        cells = " | ".join(f"{100 * s['mean']:.1f} ± {100 * s['std']:.1f} %" for s in kinds.values())
-        rows.append(f"| {name} | {cells} |")
-    seconds = sum(result["fit_seconds"]) / len(result["fit_seconds"])
-    machine = result["machine"]
-    threads = "one thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
-    rows += [
-        "",
-        f"{result['epochs']} epochs, {seconds:.0f} s on {threads} ({machine['processor']}).",
+    """MNIST, by features and number of labels."""
+    table: dict[str, dict[int, str]] = {}
+    for record in result["records"]:
+        scores = [100 * score for score in record["scores"]]
+        cell = f"{statistics.mean(scores):.1f} ± {statistics.stdev(scores):.1f}"
+        table.setdefault(record["features"], {})[record["labels_per_class"]] = cell
+    budgets = list(next(iter(table.values())))
+    rows = [
+        f"| features | {budgets[0]} label per class | {' | '.join(map(str, budgets[1:]))} |",
+        "| --- " * (1 + len(budgets)) + "|",
+        *(f"| {name} | {' | '.join(cells.values())} |" for name, cells in table.items()),
     ]
+    machine, seconds = result["machine"], statistics.mean(result["fit_processor_seconds"])
+    rows += ["", f"{result['epochs']} epochs, {seconds:.0f} processor seconds on one thread ({machine['processor']})."]
     return "\n".join(rows)
 
 
