@@ -26,6 +26,10 @@ _KERNELS_ROWS = 1_024
 # Series longer than those of `fit` are padded by at most a fifth.
 _LENGTHS_PER_OCTAVE = 4
 _LARGEST = float(np.finfo(np.float32).max)
+# Rounding errors of float32, relative to the deviation of a channel.
+_MOST_ROUNDING = 0.02
+# Deviations, relative to the mean, that are themselves rounding errors of float64.
+_LEAST_DEVIATION = 1e-10
 
 
 class Series(Modality):
@@ -83,7 +87,9 @@ class Series(Modality):
             self.shape_ = channels, length
             self.gaps_ = isinstance(rows, Ragged) or any(bool(np.isnan(some).any()) for some in pieces(rows))
             step = max(1, len(rows) // _STATISTICS_ROWS)
-            self.mean_, self.deviation_ = channel_statistics(self.to_tensor(rows[np.arange(0, len(rows), step)]))
+            some = rows[np.arange(0, len(rows), step)]
+            _check_precision(some)
+            self.mean_, self.deviation_ = channel_statistics(self.to_tensor(some))
             some = self.to_tensor(rows[np.arange(0, len(rows), max(1, len(rows) // _KERNELS_ROWS))])
             self.kernels_ = RandomKernels().fit((some - self.mean_) / self.deviation_)
         elif channels != self.shape_[0]:
@@ -291,6 +297,19 @@ def _check_values(rows: np.ndarray | Ragged) -> None:
     empty = np.isnan(high)
     if empty.any():
         raise ValueError(f"The series in row {empty.argmax()} of X contains only NaN. Drop it.")
+
+
+def _check_precision(series: np.ndarray) -> None:
+    """Raise a ValueError for a channel of (n, T, C) that varies too little for its size to be computed in float32."""
+    values = np.ma.masked_invalid(series.reshape(-1, series.shape[2]).astype(np.float64))
+    rounding, deviation, mean = (values - values.astype(np.float32)).std(0), values.std(0), values.mean(0)
+    lost = (rounding > _MOST_ROUNDING * deviation) & (deviation > _LEAST_DEVIATION * abs(mean))
+    channels = np.flatnonzero(np.ma.filled(lost, False))
+    if len(channels):
+        raise ValueError(
+            f"channel {channels[0]} of X varies by {deviation[channels[0]]:.3g} around {mean[channels[0]]:.3g}, which "
+            "float32 cannot resolve. Subtract its mean, or rescale it."
+        )
 
 
 def _extremes(extreme: np.ufunc, rows: np.ndarray | Ragged) -> np.ndarray:

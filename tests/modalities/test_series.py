@@ -117,6 +117,13 @@ def test_a_constant_channel_is_not_blown_up(value):
     assert modality.deviation_[1] == 1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_that_float32_holds_are_taken_at_any_size(dtype):
+    X = np.float32(1e8 + 8 * np.random.default_rng(0).integers(0, 9, (6, 2, 5))).astype(dtype)
+    modality, rows = read(X)
+    assert_close(modality.to_tensor(rows), torch.from_numpy(np.float32(X)))
+
+
 def test_a_channel_that_is_never_there_stays_so():
     X = padded(ragged())
     X[:, 1] = np.nan
@@ -221,6 +228,10 @@ BAD = {
     "inf": (at(np.zeros((4, 2, 5)), (3, 1, 2), np.inf), "infinity.* in row 3. Use NaN"),
     "inf_list": ([np.zeros((1, 5)), np.array([[0, -np.inf]])], "infinity.* in row 1"),
     "beyond_float32": (at(np.zeros((4, 2, 5)), (2, 0, 0), 1e300), "beyond float32, in row 2.*rescale"),
+    "beyond_the_digits_of_float32": (
+        1e8 + np.arange(40.0).reshape(4, 2, 5) % 7,
+        "channel 0 of X varies by 1.95 around 1e.08.*Subtract",
+    ),
     "nothing_there": (at(np.zeros((4, 2, 5)), 1, np.nan), "row 1 of X contains only NaN. Drop it"),
     "nothing_there_list": ([np.zeros((1, 5)), np.full((1, 3), np.nan)], "row 1 of X contains only NaN"),
     "channels_last": (np.zeros((4, 50, 3)), "50 channels of 3 step.*'channel_axis': -1.*'channel_axis': 1"),
