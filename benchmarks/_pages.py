@@ -66,6 +66,24 @@ def choosing_frameworks(result: dict[str, Any]) -> Cells:
     return [["features", "linear probe", "k-NN", "fit, s"], *rows]
 
 
+def frameworks_at_defaults(result: dict[str, Any]) -> Cells:
+    """Accuracy with ten labels per class of what `transform` returns, and seconds of `fit`, by framework and set."""
+    sets = {name: found["rows"] for name, found in result["sets"].items()}
+    labels = list(dict.fromkeys(label for rows in sets.values() for label in rows if "before" not in label))
+    table = [["features", *sets]]
+    for label in labels:
+        cells = [few_and_seconds(list(rows[label].values())) if label in rows else "" for rows in sets.values()]
+        table.append([label.removeprefix("skclr: "), *cells])
+    return table
+
+
+def few_and_seconds(runs: list[dict[str, float]]) -> str:
+    accuracies = [100 * run["few"] for run in runs]
+    spread = f" ± {statistics.stdev(accuracies):.1f}" if len(runs) > 1 else ""
+    seconds = f" ({statistics.mean(run['processor_seconds'] for run in runs):.0f} s)" if "epochs" in runs[0] else ""
+    return f"{statistics.mean(accuracies):.1f}{spread}{seconds}"
+
+
 def choosing_losses(result: dict[str, Any]) -> Cells:
     """Accuracy of SimCLR with each loss."""
     measured = sorted(result["tables"]["losses"].items(), key=lambda item: -item[1]["linear"]["mean"])
@@ -171,6 +189,7 @@ FILES: dict[str, Made] = {
     "choosing_data": ("modalities", choosing_data),
     "choosing_panel": ("panel", choosing_panel),
     "choosing_frameworks": ("quality", choosing_frameworks),
+    "frameworks_at_defaults": ("frameworks", frameworks_at_defaults),
     "choosing_losses": ("quality", choosing_losses),
     "time_by_encoder": ("throughput", time_by_encoder),
     "time_by_framework": ("vs_peers", time_by_framework),

@@ -158,7 +158,8 @@ def measure(job: dict[str, Any]) -> dict[str, float]:
     torch.set_num_threads(job["threads"])
     given = ALL_SETS[job["set"]](Path(job["data"]))
     supervised = job["line"] == "supervised"
-    epochs = max(1, round(job["share"] * automatic_epochs(given, framework=job["framework"])))
+    share = job["share"]
+    epochs = max(1, round(share * automatic_epochs(given, framework=job["framework"]))) if share else 0
     if job["line"] == "lightly":
         (train, test), spent = fit_lightly(given, epochs, job["seed"], job["framework"])
     else:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import _against
+import frameworks
 import gpu
 import loop
 import modalities
@@ -81,6 +82,13 @@ def test_both_loops_are_compared(run, monkeypatch):
 @pytest.mark.parametrize("case", _against.CASES)
 def test_every_case_runs(case):
     _against.CASES[case](True)()
+
+
+def test_frameworks_start_from_raw_features_and_an_untrained_encoder():
+    assert set(frameworks.SETS) <= set(time_to_accuracy.ALL_SETS)
+    job = {"set": "wine", "line": "skclr", "share": 0, "seed": 0, "data": "", "framework": "simclr"}
+    for accuracies in (frameworks.raw("wine", Path()), time_to_accuracy.measure({**job, "threads": 1})):
+        assert min(accuracies[judge] for judge in time_to_accuracy.JUDGES) > 1 / 3
 
 
 @pytest.mark.parametrize("line", ["skclr", "supervised"])
