@@ -9,6 +9,7 @@ from torch import nn
 
 from skclr import ContrastiveEmbedder
 from skclr.encoders import ENCODERS
+from skclr.modalities.base import check_finite
 
 RNG = np.random.default_rng(0)
 CLIPS = [RNG.normal(size=900 + 100 * i) for i in range(6)]
@@ -129,3 +130,23 @@ def test_a_network_that_knows_nothing_of_gaps_is_for_series_without():
 def test_views_of_another_size_than_the_network():
     with pytest.raises(ValueError, match=r"a sample or view has .* values, but the network expects"):
         embedder("audio", encoder="mlp", max_epochs=1).fit(CLIPS)
+
+
+@pytest.mark.parametrize(("value", "words", "may_be_filled"), [(np.nan, "NaN", True), (-np.inf, "infinity", False)])
+def test_what_is_not_finite_is_named_with_its_place_and_a_remedy(value, words, may_be_filled):
+    table, images = np.ones((3, 4)), np.ones((3, 2, 2))
+    table[1, 2] = images[1, 0, 1] = value
+    for X, names, place in (
+        (table, None, r"row 1, column 2\."),
+        (table, list("abcd"), r"row 1, column 2 \('c'\)\."),
+        (images, None, r"row 1, index \(0, 1\)\."),
+    ):
+        with pytest.raises(ValueError, match=f"contains {words} in {place} Fill or drop such values first") as raised:
+            check_finite(X, names)
+        # An imputer replaces NaN only.
+        assert ("SimpleImputer" in str(raised.value)) == may_be_filled
+    if may_be_filled:
+        check_finite(table, allow_nan=True)
+    else:
+        with pytest.raises(ValueError, match="infinity"):
+            check_finite(table, allow_nan=True)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +142,18 @@ def test_two_checkpoints_are_kept(table, saving, tmp_path):
     saving().fit(table[0])
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["step-000000011.checkpoint", "step-000000012.checkpoint"]
+
+
+def test_an_old_checkpoint_that_someone_has_just_deleted_stops_no_training(table, saving, tmp_path, monkeypatch):
+    delete = Path.unlink
+
+    def deleted_before(path, missing_ok=False):
+        delete(path)
+        delete(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", deleted_before)
+    assert len(saving().fit(table[0]).loss_curve_) == 4
+    assert len(list((tmp_path / "run").iterdir())) == 2
 
 
 def test_what_a_kill_left_of_a_file_is_deleted(table, saving, tmp_path):
