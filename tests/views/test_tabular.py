@@ -56,6 +56,10 @@ def test_wrong_parameters(params):
         MarginalCorruption(**params)
 
 
+def test_corruption_draws_from_every_row_of_few(reference):
+    assert torch.equal(MarginalCorruption().fit(reference).reference_, reference)
+
+
 @pytest.mark.parametrize("n_columns", [2, 2**16])
 def test_corruption_keeps_few_numbers_of_many_rows(n_columns):
     class Samples:
