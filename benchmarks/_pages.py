@@ -100,7 +100,10 @@ WITH_FEATURES = ("tables", "series", "text")
 
 
 def compared(kind: str) -> tuple[dict[str, Row], list[str]]:
-    """Return rows of the panel by their label on a page, all standardised, and the sets measured in all of them."""
+    """Return rows of the panel by their label on a page, all standardised, and the sets measured in all of them.
+
+    Only sets that chose no default are counted, unless a kind has too few for two halves.
+    """
     rows = {row.label: row for row in rows_of_kind(RESULTS / "panel", kind)}
     rows = {label: row for label, row in rows.items() if label.endswith(", standardised")}
     best = reference_of(list(rows.values()))
@@ -112,7 +115,7 @@ def compared(kind: str) -> tuple[dict[str, Row], list[str]]:
     }
     found = {label: row for label, row in chosen.items() if row}
     sets = set.intersection(*(set(row.sets) for row in found.values())) if len(found) == len(chosen) else set()
-    return found, sorted(sets)
+    return found, sorted(name for name in sets if all("other" in row.sets[name]["halves"] for row in found.values()))
 
 
 def choosing_panel(_: dict[str, Any]) -> Cells:
