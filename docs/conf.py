@@ -5,8 +5,14 @@ from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from sphinx.util.nodes import make_refnode
 
 import skclr
+from skclr.encoders import ENCODERS
+from skclr.frameworks import FRAMEWORKS
+from skclr.losses import LOSSES
+from skclr.modalities import MODALITIES
+from skclr.views import VIEWS
 
 project = "skclr"
 author = "the skclr developers"
@@ -20,6 +26,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "decisions", "first_contact.md", "gallery/*.ipynb"]
+# `name` in a docstring is code, and a link if the name is documented.
+default_role = "py:obj"
+# Quotation marks in defaults and in types stay as they are typed.
+smartquotes_action = "De"
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "skclr"
@@ -40,6 +50,20 @@ html_theme_options = {
 }
 
 autosummary_generate = True
+# The argument that selects a class, for its page.
+autosummary_context = {
+    "choices": {
+        part.__name__: f'{argument}="{name}"'
+        for argument, registry in (
+            ("framework", FRAMEWORKS),
+            ("loss", LOSSES),
+            ("encoder", ENCODERS),
+            ("views", VIEWS),
+            ("modality", MODALITIES),
+        )
+        for name, part in registry.items()
+    }
+}
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
@@ -61,20 +85,20 @@ sphinx_gallery_conf = {
 }
 
 
-# Modules of the base classes of parts, which docs/adding.rst describes.
-BASES = {
-    "skclr.encoders.base",
-    "skclr.files.plain",
-    "skclr.frameworks.base",
-    "skclr.losses.pairwise",
-    "skclr.modalities.base",
-    "skclr.views.base",
-}
+def short_defaults(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Show a function that is a default by its name, and 4 / 3 with four decimals."""
+    if signature:
+        signature = re.sub(r"(\.\d{4})\d{6,}", r"\1", re.sub(r"<function (\w+)[^>]*>", r"\1", signature))
+    return signature, returned
 
 
 def escape_shapes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Show (B, *shape_) as it is written: to reStructuredText * is emphasis and a last _ a link."""
-    lines[:] = [re.sub(r"_\)", r"\\_)", re.sub(r"\*(\w+\))", r"\\*\1", line)) for line in lines]
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            lines[i] = re.sub(r"_\)", r"\\_)", re.sub(r"\*(\w+\))", r"\\*\1", line))
 
 
 def as_prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -84,7 +108,9 @@ def as_prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
     """
     sections = re.split(r"^(\w[\w ]*\n-+\n)", "\n".join(lines), flags=re.MULTILINE)
     for i, (title, body) in enumerate(zip(sections[1::2], sections[2::2], strict=True)):
-        if title.startswith(("Parameters", "Attributes", "Raises")) and re.search(r"^\S.*$(?!\n )", body, re.MULTILINE):
+        untyped = title.startswith("Raises") or re.search(r"^\S.*$(?!\n )", body, re.MULTILINE)
+        if title.startswith(("Parameters", "Attributes", "Raises")) and untyped:
+            body = re.sub(r"(?<= : )(?:a|[a-z]{2,})\b(?![_(]|\.\w)", lambda word: word[0].capitalize(), body)
             sections[2 * i + 2] = re.sub(r"^(\S.*?) : (?=.)", r"\1\n    ", body, flags=re.MULTILINE)
         elif title.startswith("Returns") and not re.search("^ ", body, re.MULTILINE):
             sections[2 * i + 2] = body.strip().replace("\n", " ") + "\n\n"
@@ -92,23 +118,26 @@ def as_prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
 
 
 def not_for_users(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out members of torch, scikit-learn and skorch, what only authors of new parts need, and repetitions.
-
-    What authors need is inherited from the base class of a kind of part, or its docstring refers to it. Fitted
-    attributes are in the section on attributes. A page without inherited members names those that it shows.
-    """
+    """Leave out members of torch, scikit-learn and skorch, and those in the section on attributes."""
     method = getattr(obj, "fget", obj)
     # Python's own methods name no module, and neither do plain attributes, which are ours.
     origin = getattr(method, "__module__", None) or ("builtins" if callable(obj) else "skclr")
-    for_authors = origin in BASES or (getattr(method, "__doc__", None) or "").startswith("See `")
-    repeated = name.endswith("_") and not name.endswith("__")
-    left_out = getattr(options, "inherited_members", None) and (for_authors or repeated)
-    return True if not origin.startswith("skclr") or left_out else None
+    is_fitted = name.endswith("_") and not name.endswith("__")
+    is_field = (getattr(obj, "__doc__", None) or "").startswith("Alias for field")
+    return True if is_fitted or is_field or not origin.startswith("skclr") else None
 
 
-def without_link(app: Any, env: Any, node: Any, shown: Any) -> Any:
-    """Show a label of scikit-learn's documentation, which an inherited docstring names, without a link to it."""
-    return shown if node["reftarget"] == "accuracy_score" else None
+def with_short_name(app: Any, env: Any, node: Any, shown: Any) -> Any:
+    """Link `linear_probe` to the only documented object of this name.
+
+    A label of scikit-learn's documentation, which an inherited docstring names, has no link.
+    """
+    target = node["reftarget"]
+    objects = env.get_domain("py").objects.items()
+    found = {(entry.docname, entry.node_id) for name, entry in objects if name.endswith(f".{target}")}
+    if node.get("refdomain") == "py" and len(found) == 1:
+        return make_refnode(app.builder, node["refdoc"], *found.pop(), shown)
+    return shown if target == "accuracy_score" else None
 
 
 def as_mathml(translator: Any, node: Any) -> None:
@@ -122,8 +151,9 @@ def as_mathml(translator: Any, node: Any) -> None:
 
 def setup(app: Any) -> None:
     """Run before numpydoc does."""
+    app.connect("autodoc-process-signature", short_defaults)
     app.connect("autodoc-process-docstring", escape_shapes, priority=1)
     app.connect("autodoc-process-docstring", as_prose, priority=2)
     app.connect("autodoc-skip-member", not_for_users)
-    app.connect("missing-reference", without_link)
+    app.connect("missing-reference", with_short_name)
     app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))
