@@ -280,8 +280,8 @@ default=None
         ValueError
             If data or parameters are invalid; the estimator is left unchanged.
         FloatingPointError
-            If the loss explodes or is no longer finite, and no earlier epoch ended well. If one did, its weights are
-            restored, with a ConvergenceWarning.
+            If the loss diverges or is not finite before an epoch has ended well. Otherwise the weights of the last
+            good epoch are restored, with a ConvergenceWarning.
         MemoryError
             If training does not fit into memory; the message says what to lower.
         """
@@ -302,9 +302,9 @@ default=None
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train for one epoch on a part of a stream, at the base learning rate.
 
-        Statistics of columns or channels are those of the first part, and so are the columns of the embedding next to
-        plain features: a `fit` that left the embedding out leaves it out of later parts, too. `max_epochs`,
-        `lr_schedule` and `warmup_epochs` are ignored, no samples are held out, and no checkpoints are written.
+        The first call determines the statistics of columns or channels and, next to plain features, the number of
+        columns of the embedding: if it left the embedding out, later calls do too. `max_epochs`, `lr_schedule` and
+        `warmup_epochs` are ignored, no samples are held out, and no checkpoints are written.
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ default=None
         Raises
         ------
         ValueError
-            As in `fit`; with early stopping; and if modality or encoder have changed.
+            As in `fit`; with early stopping; and if the modality or encoder has changed.
         """
         if self.early_stopping:
             raise ValueError(f"early_stopping={self.early_stopping!r}: partial_fit cannot stop early. Set it to False.")
@@ -668,11 +668,12 @@ def features_of(transformer: Any, X: Any) -> np.ndarray | csr_matrix:
 
 
 def load(path: str | os.PathLike[str], *, trust: Collection[str] = (), **parameters: Any) -> ContrastiveEmbedder:
-    """Return a fitted embedder from a file of `ContrastiveEmbedder.save`; nothing in the file is run.
+    """Return a fitted embedder from a file of `ContrastiveEmbedder.save`; no code in the file is run.
 
     Parameters
     ----------
-    path : str or path Path of the file.
+    path : str or path
+        Path of the file.
     trust : tuple of {"timm", "tokenizers", "sentence_transformers"}, default=()
         Packages whose code the file may use. "timm" allows it to name one of timm's built-in models, with numbers and
         short names as arguments; "tokenizers" allows it to describe a tokenizer without regular expressions, character

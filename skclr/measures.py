@@ -39,7 +39,7 @@ def alignment(z1: np.ndarray, z2: np.ndarray) -> float:
 
 
 def uniformity(z: np.ndarray) -> float:
-    """Return how uniformly the samples are distributed on the unit sphere, in memory linear in n.
+    """Return how uniformly the samples are distributed on the unit sphere; memory is linear in n.
 
     Parameters
     ----------

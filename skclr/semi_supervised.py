@@ -47,12 +47,12 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         Learns the features; None is `ContrastiveEmbedder()`. With positives="labels" it uses the labels too.
     classifier : estimator, default=None
         Learns the classes from the features. None is the recommended one, a logistic regression on the features as they
-        are, with C chosen by cross-validation from 5 labels per class on, and C=1 below.
+        are: C is chosen by cross-validation if there are at least 5 labels per class on average, otherwise it is 1.
     fine_tune : bool, default=False
         Whether the encoder is fine-tuned on the labelled rows, together with the logistic regression, which then
-        classifies; `classifier` is not used. It takes at most 100 steps, for each of three folds and for all labelled
-        rows. If they do not improve the loss in the cross-validation, if there are fewer than 5 labels per class, or if
-        the features are sparse, the encoder stays as it is.
+        classifies; `classifier` is not used. It takes at most 100 steps for each of three folds, and again for all
+        labelled rows. The encoder stays as it is if these steps do not improve the cross-validated loss, if there are
+        fewer than 5 labels per class on average, or if the features are sparse.
 
     Attributes
     ----------
@@ -106,8 +106,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y labels fewer than two classes, is continuous, or has another length than X; and with `fine_tune`, if
-            the embedder is a subclass with another `transform`.
+            If y has labels of fewer than two classes, is continuous, or has another length than X; and with
+            `fine_tune`, if the embedder is a subclass that overrides `transform`.
         TypeError
             If y is not array-like, or mixes labels of several types.
         """

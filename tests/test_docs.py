@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -38,11 +39,24 @@ def test_docstrings(example):
     assert doctest.DocTestRunner(optionflags=FLAGS).run(example).failed == 0
 
 
+NAMES = re.findall(r"^    (\w+)$", (ROOT / "docs" / "api.rst").read_text(), re.MULTILINE)
+
+
 def test_every_public_name_has_an_example():
-    names = re.findall(r"^    (\w+)$", (ROOT / "docs" / "api.rst").read_text(), re.MULTILINE)
     shown = {example.name.rpartition(".")[2] for example in TESTS}
-    assert [name for name in names if name not in shown] == []
-    assert len(names) > 80
+    assert [name for name in NAMES if name not in shown] == []
+    assert len(NAMES) > 80
+
+
+def test_no_description_is_shown_as_a_type():
+    """If every item of a section has an indented description, docs/conf.py takes what is behind the colon for types."""
+    public = [example for example in TESTS if example.name.rpartition(".")[2] in NAMES]
+    for example in public:
+        sections = re.split(r"^(\w[\w ]*)\n-+\n", inspect.cleandoc(example.docstring), flags=re.MULTILINE)
+        for title, body in zip(sections[1::2], sections[2::2], strict=True):
+            if title in ("Parameters", "Attributes") and not re.search(r"^\S.*$(?!\n )", body, re.MULTILINE):
+                types = re.findall(r"^\S.*? : (.*)$", body, re.MULTILINE)
+                assert [kind for kind in types if len(kind) > 85] == [], example.name
 
 
 @pytest.mark.parametrize("command", ["compare", "fit", "transform", "report"])

@@ -19,8 +19,8 @@ class MLP(Encoder):
     width : width of the hidden layers.
     n_layers : number of linear layers.
     out_features : width of the embedding.
-    cardinalities, gaps : number of categories, and presence of missing values, of the columns of a table; see
-        `skclr.data.indexing.Columns`.
+    cardinalities : number of categories of each column, 0 for a numeric column; empty if all are numeric.
+    gaps : whether each numeric column gets a flag for missing values; empty for none.
 
     Examples
     --------

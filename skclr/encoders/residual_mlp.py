@@ -20,8 +20,8 @@ class ResidualMLP(Encoder):
     n_blocks : number of blocks.
     expansion : width inside a block, relative to `width`.
     out_features : width of the embedding.
-    cardinalities, gaps : number of categories, and presence of missing values, of the columns of a table; see
-        `skclr.data.indexing.Columns`.
+    cardinalities : number of categories of each column, 0 for a numeric column; empty if all are numeric.
+    gaps : whether each numeric column gets a flag for missing values; empty for none.
 
     References
     ----------

@@ -76,25 +76,7 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
 
 
 class ResNet(Encoder, ABC):
-    """A residual network up to global average pooling.
-
-    Parameters
-    ----------
-    input_shape : (C, H, W).
-    stem : "cifar" (3×3, stride 1, no pooling), "imagenet" (7×7, stride 2, pooling), or "auto", which is
-        "cifar" for images under 64 pixels.
-
-    Notes
-    -----
-    With three channels and the ImageNet stem, weights of torchvision's network of the same name can be loaded by
-    `load_state_dict(weights, strict=False)`, which ignores their classifier.
-
-    References
-    ----------
-    He et al. 2016, table 1; the CIFAR stem as in Chen et al. 2020, appendix B.9. Differs: a bottleneck has its stride
-    in the 3×3 convolution, as in torchvision and in papers on self-supervision. The scale of the last BatchNorm of a
-    block starts at one as in the paper, not at zero.
-    """
+    """A residual network up to global average pooling; `ResNet18` describes the parameters and the source."""
 
     n_dims = 3
     takes_missing = False
@@ -132,12 +114,24 @@ class ResNet(Encoder, ABC):
 
 
 class ResNet18(ResNet):
-    """ResNet-18, with 512 features; see `ResNet`.
+    """ResNet-18, with 512 features.
 
     Parameters
     ----------
     input_shape : (C, H, W).
-    stem : "imagenet", "cifar" or "auto", as in `ResNet`.
+    stem : "cifar" (3×3, stride 1, no pooling), "imagenet" (7×7, stride 2, pooling), or "auto", which is
+        "cifar" for images under 64 pixels.
+
+    Notes
+    -----
+    With three channels and the ImageNet stem, weights of torchvision's network of the same name can be loaded by
+    `load_state_dict(weights, strict=False)`, which ignores their classifier.
+
+    References
+    ----------
+    He et al. 2016, table 1; the CIFAR stem as in Chen et al. 2020, appendix B.9. Differs: a bottleneck has its stride
+    in the 3×3 convolution, as in torchvision and in papers on self-supervision. The scale of the last BatchNorm of a
+    block starts at one as in the paper, not at zero.
 
     Examples
     --------
@@ -152,12 +146,14 @@ class ResNet18(ResNet):
 
 
 class ResNet34(ResNet):
-    """ResNet-34, with 512 features; see `ResNet`.
+    """ResNet-34, with 512 features.
+
+    Weights of torchvision can be loaded as in `ResNet18`.
 
     Parameters
     ----------
     input_shape : (C, H, W).
-    stem : "imagenet", "cifar" or "auto", as in `ResNet`.
+    stem : "cifar" for small images, "imagenet" for others, or "auto", as in `ResNet18`.
 
     Examples
     --------
@@ -172,12 +168,14 @@ class ResNet34(ResNet):
 
 
 class ResNet50(ResNet):
-    """ResNet-50, with 2,048 features; see `ResNet`.
+    """ResNet-50, with 2,048 features.
+
+    Weights of torchvision can be loaded as in `ResNet18`.
 
     Parameters
     ----------
     input_shape : (C, H, W).
-    stem : "imagenet", "cifar" or "auto", as in `ResNet`.
+    stem : "cifar" for small images, "imagenet" for others, or "auto", as in `ResNet18`.
 
     Examples
     --------

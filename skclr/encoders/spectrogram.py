@@ -11,8 +11,8 @@ from skclr.precision import at_least_float32
 class SpectrogramConv(Encoder):
     """3×3 convolutions that halve frequency and time and double the channels, then mean and maximum over time.
 
-    Before pooling, a layer spans the remaining frequency axis, since the position of a pitch matters, unlike that of a
-    moment.
+    Before pooling, a layer spans the remaining frequency axis: unlike the position in time, the position in frequency
+    matters.
 
     Parameters
     ----------

@@ -48,12 +48,12 @@ class Budgets(NamedTuple):
 
 
 def draw_labels(y: Any, n_labels: Count, n_draws: int, random_state: int = 0) -> list[np.ndarray]:
-    """Draw the rows whose labels are used.
+    """Draw rows whose labels are used, the same number per class.
 
     Parameters
     ----------
     y : (n,) classes, in any container; rows with -1 or a missing value are unlabelled and never drawn.
-    n_labels : rows per class, or all of a class that has fewer; "all" selects every labelled row, once.
+    n_labels : rows per class; a class with fewer contributes all of them. "all" selects every labelled row, once.
     n_draws : number of draws.
     random_state : seed.
 

@@ -51,11 +51,11 @@ class Comparison:
     ----------
     records : list of dict
         One per row and number of labels: features, kind ("baseline", "embedder" or "part"), labels_per_class, mean,
-        low, high (95 % interval over the folds), scores (one per fold), fit_seconds, rows_per_second of `transform`;
-        for embedders also difference, difference_low, difference_high and difference_p_value, compared with the best
-        baseline and corrected for the number of embedders. If `transform` appends plain features to the embedding,
-        these are a baseline and the embedding alone is a part; neither is fitted again. Embedders share a row of plain
-        features, unless they read X differently.
+        low, high (95 % interval over the folds), scores (one per fold), fit_seconds, rows_per_second of `transform`.
+        Embedders also have difference, difference_low, difference_high and difference_p_value: a comparison with the
+        best baseline, corrected for the number of embedders. If `transform` appends plain features to the embedding,
+        the plain features alone are a baseline and the embedding alone is a part; neither needs another fit. Embedders
+        that read X in the same way share the row of plain features.
     verdict : Verdict
         Whether pretraining helped, and which features to use.
 
@@ -158,7 +158,7 @@ def compare(
     Returns
     -------
     Comparison
-        Its table shows the mean score over the folds ± half the width of the mean's 95 % interval.
+        Printed, it is a table of mean scores over the folds ± half the width of their 95 % intervals, with the verdict.
 
     Raises
     ------

@@ -90,7 +90,7 @@ def diagnose(
     Parameters
     ----------
     embedder : fitted embedder.
-    X : its training samples, as for its `fit`.
+    X : its training samples, as for `ContrastiveEmbedder.fit`.
     y : (n,) classes, to find columns that leak them and to compare the embedding with its baselines; unlabelled rows
         (-1 or missing) are left out of both. Without y, or with a single class, both checks are skipped.
     X_test : test samples; those that are also in X are reported.
@@ -98,7 +98,7 @@ def diagnose(
 
     Returns
     -------
-    Findings; an empty list if there are none.
+    A list of `Finding`, which is empty if there are none.
 
     Raises
     ------

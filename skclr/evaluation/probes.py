@@ -34,8 +34,8 @@ def linear_probe(
 ) -> Any:
     """Return the score of a logistic regression on features.
 
-    By default it is the recommended classifier, a logistic regression on the features as they are, with C chosen by
-    cross-validation from 5 labels per class on, and C=1 below.
+    By default it is the recommended classifier, which takes the features as they are: C is chosen by cross-validation
+    if there are at least 5 labels per class on average, otherwise it is 1.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def linear_probe(
     y_train, y_test : (n,) and (m,) classes, in any container; unlabelled rows (-1 or missing) are left out.
     scoring : name of a scikit-learn scorer, callable, or list of names.
     penalties : values of C. The most accurate one in a 3-fold cross-validation is used, or the first if there are fewer
-        than 5 labels per class.
-    standardize : whether each feature is divided by its standard deviation; otherwise all are divided by one number,
-        which keeps their relative scales.
+        than 5 labels per class on average.
+    standardize : whether each feature is divided by its standard deviation; otherwise all are divided by the same
+        number, which keeps their relative scales.
 
     Returns
     -------
@@ -86,11 +86,11 @@ def knn_probe(
 
     Returns
     -------
-    As `linear_probe`.
+    As for `linear_probe`.
 
     Raises
     ------
-    ValueError : for a temperature that is not above 0.
+    ValueError : if temperature is not above 0.
 
     References
     ----------
@@ -115,19 +115,19 @@ def knn_probe(
 def fine_tune_probe(
     embedder: ContrastiveEmbedder, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, scoring: Any = "accuracy"
 ) -> Any:
-    """Return the score of the logistic regression with which the encoder is fine-tuned on labelled samples.
+    """Return the score of an encoder that is fine-tuned on labelled samples, together with a logistic regression.
 
-    Fine-tuning is that of `SemiSupervisedClassifier(fine_tune=True)`, and may leave the encoder as it is.
+    Fine-tuning works as in `SemiSupervisedClassifier` with fine_tune=True, and may leave the encoder as it is.
 
     Parameters
     ----------
     embedder : fitted embedder, trained or not; it is not changed.
-    X_train, X_test : samples, as for its `transform`.
+    X_train, X_test : samples, as for `transform`.
     y_train, y_test, scoring : as for `linear_probe`.
 
     Returns
     -------
-    As `linear_probe`.
+    As for `linear_probe`.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def transfer_probe(
 
     Returns
     -------
-    As the probe.
+    The score that the probe returns.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def beside_baselines(embedder: ContrastiveEmbedder, X_train: Any, X_test: Any) -
     Parameters
     ----------
     embedder : fitted embedder.
-    X_train, X_test : samples, as for its `transform`.
+    X_train, X_test : samples, as for `transform`.
 
     Returns
     -------
@@ -237,8 +237,8 @@ def label_efficiency(
 
     Returns
     -------
-    Records for `pandas.DataFrame`, with the keys features, labels_per_class, mean, low, high (a 95 % interval over
-    draws and seeds; NaN for one score) and scores.
+    A list of dictionaries, which `pandas.DataFrame` reads, with the keys features, labels_per_class, mean, low, high
+    (a 95 % interval over draws and seeds; NaN for one score) and scores.
 
     Examples
     --------

@@ -15,7 +15,7 @@ class Verdict(NamedTuple):
 
     Attributes
     ----------
-    embedder, baseline : names of those with the highest mean score.
+    embedder, baseline : name of the embedder, and of the baseline, with the highest mean score.
     difference : mean, 95 % interval and p-value, corrected for the choice among the embedders.
     sentence : the result in words.
 

@@ -23,7 +23,7 @@ class MoCo(Framework):
     ----------
     encoder : maps (B, *shape) to (B, encoder.out_features).
     projection_dim : width of the projections, on which the loss is computed.
-    hidden_dim : width of the projector's hidden layer; None for that of the encoder.
+    hidden_dim : width of the projector's hidden layer; None for the width of the embedding.
     queue_size : number of keys kept from earlier batches; best below the number of samples.
     decay : EMA decay of the teacher at the start; increases to 1 along a cosine.
     symmetric : whether both global views produce keys, each with its own queue, or only the first one.
@@ -33,8 +33,8 @@ class MoCo(Framework):
     ----------
     He et al. 2020, algorithm 1; Chen et al. 2020 (MoCo v2). Differs: the other keys of the batch are negatives too;
     keys of the query's group are positives even in the queue (the key of the same image from the previous epoch or,
-    with labels, of another image of its class); decay increases as in MoCo v3; BatchNorm is not shuffled
-    (docs/decisions/011).
+    with labels, of another image of its class); decay increases as in MoCo v3; batches are not shuffled for
+    BatchNorm.
 
     Examples
     --------

@@ -18,7 +18,7 @@ class SimCLR(Framework):
     ----------
     encoder : maps (B, *shape) to (B, encoder.out_features).
     projection_dim : width of the projections, on which the loss is computed.
-    hidden_dim : width of the projector's hidden layer; None for that of the encoder.
+    hidden_dim : width of the projector's hidden layer; None for the width of the embedding.
     n_layers : number of linear layers of the projector; with 0, the loss is computed on the embeddings themselves.
     loss : any pairwise loss.
 

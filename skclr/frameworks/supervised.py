@@ -14,8 +14,8 @@ class Supervised(Framework):
     Parameters
     ----------
     encoder : maps (B, *shape) to (B, encoder.out_features).
-    n_classes : groups 0 to n_classes - 1 are the classes, as `positives="labels"` numbers them; samples of negative
-        groups have no label and do not contribute to the loss.
+    n_classes : number of classes. Their group ids are 0 to n_classes - 1, as `positives="labels"` assigns them; samples
+        with a negative id are unlabelled and do not contribute to the loss.
 
     Notes
     -----

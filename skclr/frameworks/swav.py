@@ -25,7 +25,7 @@ class SwAV(Framework):
     ----------
     encoder : maps (B, *shape) to (B, encoder.out_features).
     projection_dim : width of the projections and prototypes, which lie on the unit sphere.
-    hidden_dim : width of the projector's hidden layer; None for that of the encoder.
+    hidden_dim : width of the projector's hidden layer; None for the width of the embedding.
     n_prototypes : number of prototypes (clusters); a few times the expected number of classes.
     temperature : temperature of the predicted assignment.
     epsilon : smoothness of the codes; lower it if the loss stays at log(n_prototypes).

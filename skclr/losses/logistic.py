@@ -12,7 +12,7 @@ from skclr.losses.pairwise import EncodedGroups, Pairs, PairwiseLoss, cosine_row
 
 @dataclass(frozen=True)
 class Logistic(PairwiseLoss):
-    """Logistic: mean over i of -Σ_p log σ(s_ip + b) - Σ_n log σ(-s_in - b).
+    """Logistic: mean over i of −Σ_p log σ(s_ip + b) − Σ_n log σ(−s_in - b).
 
     Parameters
     ----------

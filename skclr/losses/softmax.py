@@ -29,7 +29,7 @@ class TemperatureLoss(PairwiseLoss):
 
 @dataclass(frozen=True)
 class NTXent(TemperatureLoss):
-    """Normalised temperature-scaled cross-entropy: mean over (i, p) of -log(exp s_ip / Σ_a exp s_ia).
+    """Normalised temperature-scaled cross-entropy: mean over (i, p) of −log(exp s_ip / Σ_a exp s_ia).
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class NTXent(TemperatureLoss):
 
 @dataclass(frozen=True)
 class SupCon(TemperatureLoss):
-    """Supervised contrastive: mean over i of the mean over p of -log(exp s_ip / Σ_a exp s_ia).
+    """Supervised contrastive: mean over i of the mean over p of −log(exp s_ip / Σ_a exp s_ia).
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class SupCon(TemperatureLoss):
 
 @dataclass(frozen=True)
 class SoftNearestNeighbors(TemperatureLoss):
-    """Soft nearest neighbours: mean over i of -log(Σ_p exp s_ip / Σ_a exp s_ia), with the sum inside the logarithm.
+    """Soft nearest neighbours: mean over i of −log(Σ_p exp s_ip / Σ_a exp s_ia), with the sum inside the logarithm.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class SoftNearestNeighbors(TemperatureLoss):
 
 @dataclass(frozen=True)
 class InfoNCE(TemperatureLoss):
-    """One positive among all negatives: mean over (i, p) of -log(exp s_ip / (exp s_ip + Σ_n exp s_in)).
+    """One positive among all negatives: mean over (i, p) of −log(exp s_ip / (exp s_ip + Σ_n exp s_in)).
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ class NPair(PairwiseLoss):
 
 @dataclass(frozen=True)
 class DCL(TemperatureLoss):
-    """Decoupled contrastive: mean over (i, p) of -s_ip + log Σ_n exp s_in.
+    """Decoupled contrastive: mean over (i, p) of −s_ip + log Σ_n exp s_in.
 
     Parameters
     ----------
@@ -253,8 +253,8 @@ class DCL(TemperatureLoss):
 
     References
     ----------
-    Yeh et al. 2022, the loss L_DC. Differs: none. An anchor without a negative is left out, since its logarithm would
-    be of 0.
+    Yeh et al. 2022, the loss L_DC. Differs: none. An anchor without a negative is left out, since its cost would
+    contain log 0.
 
     Examples
     --------

@@ -40,8 +40,8 @@ class Audio(Modality):
     window, hop : length of a frame, and distance between the starts of two frames, in seconds.
     min_frequency, max_frequency : range of the bands, in hertz; None is half the sampling rate.
     dynamic_range : range of levels that are distinguished, in decibels below the reference.
-    normalize_level : whether the reference is the loudest moment of each clip, or full scale, for data where loudness
-        itself matters.
+    normalize_level : whether the reference is the loudest moment of each clip; if False it is full scale, for data in
+        which loudness itself matters.
     max_seconds : length to which clips are cut; None is the longest clip of the fit.
 
     Raises

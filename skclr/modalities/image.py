@@ -27,7 +27,7 @@ _STATISTICS_VALUES = 2**26
 
 
 class Image(Modality):
-    """Images (n, H, W), (n, H, W, C) or (n, C, H, W) of real numbers, such images as flat rows, or image files.
+    """Images (n, H, W), (n, H, W, C) or (n, C, H, W) of real numbers, as flat rows, or as image files.
 
     Image files, as a list of paths or the path of a folder, are decoded by Pillow batch by batch, to grey or RGB,
     depending on the first files.

@@ -35,15 +35,14 @@ _LEAST_DEVIATION = 1e-10
 class Series(Modality):
     """Series (n, channels, time), (n, time), or a list of (channels, time_i) or (time_i,) of unequal lengths.
 
-    NaN is a missing value; a step that is NaN in all channels does not exist, as after the end of a shorter series.
-    Series of any length can be embedded, whatever the lengths in `fit`.
+    NaN is a missing value; a step that is NaN in all channels counts as absent, like those after the end of a shorter
+    series. Series of any length can be embedded, whatever the lengths in `fit`.
 
-    The plain features are shares of the outputs of random convolution kernels.
+    The plain features are summaries of the outputs of fixed convolution kernels, as in MiniRocket.
 
     Parameters
     ----------
-    channel_axis : 1 for (n, channels, time), -1 for (n, time, channels); None is 1, but raises an error if X then has
-        more channels than steps.
+    channel_axis : 1 or -1, the axis of channels; None is 1, and raises an error if X then has more channels than steps.
 
     Examples
     --------

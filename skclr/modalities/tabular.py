@@ -56,8 +56,7 @@ class Tabular(Modality):
     ----------
     categorical_features : "from_dtype" selects the columns of a DataFrame that hold categories, strings or booleans;
         a list of column names or positions adds to those; one boolean per column decides for each; None selects none.
-    max_categories : maximum number of categories per column; the rarest beyond that share one code, and beyond 65,536
-        the rarest count as missing.
+    max_categories : maximum number of categories per column; rarer ones share one code, or are missing beyond 65,536.
 
     Examples
     --------

@@ -51,8 +51,9 @@ class Text(Modality):
     Parameters
     ----------
     tokenizer : "words", words with their character n-grams; "wordllama", the tokens and vectors of that package
-        (`skclr[text]`); "auto", the tokenizer of a fitted embedder given as encoder, otherwise "words"; a `Tokenizer`;
-        or a pretrained model's tokenizer, as `OfModel` takes it.
+        (`skclr[text]`); "auto", the tokenizer of a fitted embedder passed as encoder, otherwise "words"; or the
+        tokenizer of a pretrained model: its folder, its tokenizer.json, or an object of the packages tokenizers,
+        transformers or sentence-transformers.
     max_tokens : number of tokens kept per text, from its start.
 
     Raises

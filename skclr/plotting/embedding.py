@@ -27,6 +27,7 @@ class EmbeddingDisplay:
     Parameters
     ----------
     points : ndarray of shape (n, 2)
+        Positions on the map.
     labels : array of shape (n,), default=None
         Classes, or numbers if there are fractions and more than ten values. Rows with -1 or a missing value are
         unlabelled and grey.
@@ -36,7 +37,9 @@ class EmbeddingDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
+        The figure.
     ax_ : matplotlib Axes
+        The axes.
     scatters_ : list of matplotlib PathCollection
         One per class, in the order of the legend, and one for unlabelled rows.
 
@@ -93,7 +96,7 @@ class EmbeddingDisplay:
         ax : matplotlib Axes, default=None
             None creates a figure.
         **scatter
-            Keyword arguments for matplotlib's `scatter`.
+            Keyword arguments for `matplotlib.axes.Axes.scatter`.
 
         Returns
         -------
@@ -128,7 +131,7 @@ class EmbeddingDisplay:
         ax : matplotlib Axes, default=None
             None creates a figure.
         **scatter
-            Keyword arguments for matplotlib's `scatter`.
+            Keyword arguments for `matplotlib.axes.Axes.scatter`.
 
         Returns
         -------

@@ -32,7 +32,9 @@ class LabelEfficiencyDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
+        The figure.
     ax_ : matplotlib Axes
+        The axes.
     lines_ : dict of str to matplotlib Line2D
         The line of each kind of features.
 

@@ -25,7 +25,9 @@ class LossCurveDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
+        The figure.
     ax_ : matplotlib Axes
+        The axes.
     lines_ : list of matplotlib Line2D
         Training loss, then validation loss.
 
@@ -60,7 +62,7 @@ class LossCurveDisplay:
         ax : matplotlib Axes, default=None
             None creates a figure; curves are added to existing ones.
         **line
-            Keyword arguments for matplotlib's `plot`.
+            Keyword arguments for `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -87,7 +89,7 @@ class LossCurveDisplay:
         ax : matplotlib Axes, default=None
             None creates a figure.
         **line
-            Keyword arguments for matplotlib's `plot`.
+            Keyword arguments for `matplotlib.axes.Axes.plot`.
 
         Returns
         -------

@@ -31,6 +31,7 @@ class NeighborsDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
+        The figure.
     ax_ : matplotlib Axes
         The axes that contain the grid.
     axes_ : ndarray of matplotlib Axes

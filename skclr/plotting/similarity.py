@@ -33,7 +33,9 @@ class SimilarityDisplay:
     auc : float
         Probability that a positive pair is more similar than a negative pair; 0.5 is chance.
     figure_ : matplotlib Figure
+        The figure.
     ax_ : matplotlib Axes
+        The axes.
 
     Examples
     --------

@@ -27,6 +27,7 @@ class ViewsDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
+        The figure.
     ax_ : matplotlib Axes
         The axes that contain the grid.
     axes_ : ndarray of matplotlib Axes

@@ -21,7 +21,7 @@ class LARS(torch.optim.Optimizer):
     References
     ----------
     You et al. 2017, algorithm 1. Differs: as in SimCLR's code, biases and normalisation are left out of
-    both adaptation and weight decay (`parameter_groups` marks them).
+    both adaptation and weight decay.
 
     Examples
     --------
@@ -94,7 +94,7 @@ class LARS(torch.optim.Optimizer):
 
 
 class MomentumSGD(torch.optim.SGD):
-    """SGD with a momentum of 0.9, as in every paper; "sgd" and `torch.optim.SGD` use it too.
+    """SGD with a momentum of 0.9 by default, like optimizer="sgd" and optimizer=torch.optim.SGD.
 
     Parameters
     ----------

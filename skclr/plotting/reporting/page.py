@@ -91,7 +91,7 @@ def report(
     The probes are fitted on 70 % of the labelled rows and scored on the others. If the embedder was fitted on all of X,
     it has seen the others too, without labels.
 
-    The file has 5 MB, and 10 to 20 MB with 20,000 rows; with more images, the thumbnails are smaller.
+    The size of the file is about 5 MB, and 10 to 20 MB with 20,000 rows; with more images, thumbnails are smaller.
 
     Examples
     --------
