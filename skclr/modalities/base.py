@@ -45,8 +45,8 @@ class Modality(Plain, ABC):
     most_epochs : largest value of `max_epochs="auto"`.
     n_steps : optimiser steps of `max_epochs="auto"` at batches of `batch_size`; smaller ones take more.
     embedding_weight : variance of the embedding, relative to that of the plain features appended to it.
-    even_features : whether all plain features have the same variance; the embedding next to them has, too, and its
-        weight is then its number of columns, which a StandardScaler does not change.
+    even_features : whether all plain features have the same variance. If so, the columns of the embedding have it too,
+        and their number determines its weight, which a StandardScaler then does not change.
     weighed_by_score : whether a label-free score of the default views decides how much of that weight is used.
     sparse_features : whether the rows that `read` returns are the plain features, as a sparse matrix.
     few_rows : up to this number of rows, networks learn from the plain features by default instead of the samples. It
@@ -118,7 +118,7 @@ class Modality(Plain, ABC):
 
         Parameters
         ----------
-        X : what the user passed, `opened`.
+        X : what the user passed, opened by `Rows.of` if it was a path.
         estimator : scikit-learn's validation records the features on it, and errors name it.
         reset : True learns shape and statistics from X; False checks X against what was learned.
 
