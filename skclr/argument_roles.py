@@ -71,6 +71,7 @@ ARGUMENTS: dict[str, Role] = {
     "stem": one_of("auto", "cifar", "imagenet"),
     "width": SIZE,
     # Initial tensors.
+    "patch_components": either(NONE, tensor),
     "table": either(NONE, tensor),
     "token_weights": either(NONE, tensor),
     # Other settings of encoders, frameworks and losses.

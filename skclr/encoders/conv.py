@@ -1,5 +1,6 @@
 """A small convolutional network for small images."""
 
+import torch
 from torch import Tensor, nn
 
 from skclr.arguments import check_sizes
@@ -14,6 +15,13 @@ class Conv(Encoder):
     input_shape : (C, H, W).
     width : channels of the first layer.
     n_layers : number of convolutions; the embedding has width · 2^(n_layers − 1) features.
+    patch_components : (k, C, 3, 3) whitened principal components of 3×3 patches, largest first. Each is the initial
+        value of two filters of the first layer, with both signs; other filters are random. None for random ones only.
+
+    References
+    ----------
+    Filters from principal components of patches: Krähenbühl et al. 2016, sec. 3; whitened, with both signs, as in
+    Jordan 2024 (arXiv:2404.00498), sec. 3.2. Differs: the filters are trained like all others.
 
     Examples
     --------
@@ -25,8 +33,15 @@ class Conv(Encoder):
 
     n_dims = 3
     takes_missing = False
+    facts = ("patch_components",)
 
-    def __init__(self, input_shape: tuple[int, int, int], width: int = 32, n_layers: int = 4) -> None:
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int],
+        width: int = 32,
+        n_layers: int = 4,
+        patch_components: Tensor | None = None,
+    ) -> None:
         check_sizes(width=width)
         super().__init__()
         channels, height, width_px = input_shape
@@ -44,6 +59,10 @@ class Conv(Encoder):
             height, width_px = -(-height // stride), -(-width_px // stride)
         self.out_features = channels
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        if patch_components is not None:
+            filters = patch_components[: width // 2]
+            with torch.no_grad():
+                self.layers[0].get_parameter("weight")[: 2 * len(filters)] = torch.cat([filters, -filters])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, out_features) embeddings of images (B, C, H, W)."""

@@ -18,12 +18,19 @@ from skclr.data.stored import Converted, Joined, Stored
 from skclr.files.plain import check_learned_array
 from skclr.modalities.base import LARGEST_SAMPLE, Modality, check_finite, check_two_samples, check_unmasked
 from skclr.modalities.pixels import SCALES, WHITE, PixelScale, as_pixels, fractions
+from skclr.modalities.principal import principal_components
 
 _USUAL_CHANNELS = (1, 3, 4)
 _LARGEST = np.float64(1e15)
 # Enough for a mean and a deviation; more would only cost time, and memory for large images.
 _STATISTICS_ROWS = 1_000
 _STATISTICS_VALUES = 2**26
+_PATCH_SIDE = 3
+_PATCHES_PER_SIDE = 4
+_PATCH_VALUES = 2**18
+_MOST_COMPONENTS = 32
+# Standardised pixels have a variance of 1.
+_LEAST_VARIANCE = 0.01
 
 
 class Image(Modality):
@@ -70,6 +77,8 @@ class Image(Modality):
     uint8_: bool = False
     mean_: Tensor
     deviation_: Tensor
+    # None in files of earlier versions, and for images smaller than a patch.
+    patch_components_: Tensor | None = None
 
     def __init__(
         self,
@@ -158,8 +167,8 @@ class Image(Modality):
         return StandardizeChannels(self.mean_, self.deviation_)
 
     def facts(self) -> dict[str, Any]:
-        """See `Modality.facts`; `rgb` is whether the channels are red, green and blue."""
-        return {**super().facts(), "rgb": self.rgb_}
+        """Return the facts of `Modality.facts`, whether channels are red, green and blue, and components of patches."""
+        return {**super().facts(), "rgb": self.rgb_, "patch_components": self.patch_components_}
 
     def check_state(self) -> None:
         """See `Plain.check_state`."""
@@ -176,6 +185,10 @@ class Image(Modality):
             raise ValueError(f"files are resized to {self.size}, but images are {height} × {width}")
         check_learned_array("mean_", self.mean_, self.shape_[:1], torch.float32)
         check_learned_array("deviation_", self.deviation_, self.shape_[:1], torch.float32)
+        if self.patch_components_ is not None:
+            patch = (self.shape_[0], _PATCH_SIDE, _PATCH_SIDE)
+            shape = (*self.patch_components_.shape[:1], *patch)
+            check_learned_array("patch_components_", self.patch_components_, shape, torch.float32)
 
     @property
     def _scale(self) -> PixelScale:
@@ -267,6 +280,7 @@ class Image(Modality):
         self.shape_ = tuple(sample.shape[1:])
         deviation, self.mean_ = torch.std_mean(sample, dim=(0, 2, 3), correction=0)
         self.deviation_ = torch.where(deviation > 0, deviation, 1.0)
+        self.patch_components_ = _patch_components(sample, self.preprocessing())
 
     def _learn_rgb(self) -> None:
         n_channels = self.shape_[0]
@@ -328,6 +342,25 @@ def _checked(images: np.ndarray) -> np.ndarray:
     if images.dtype.kind == "f" and images.size and max(images.max(), -images.min()) > _LARGEST:
         raise ValueError(f"X has pixels beyond {_LARGEST:.0e}, whose variance overflows float32. Rescale X.")
     return images
+
+
+def _patch_components(images: Tensor, standardize: nn.Module) -> Tensor | None:
+    """Return whitened principal components (k, C, 3, 3) of patches of standardised images, largest first.
+
+    k is half of their number, since the others are mostly noise. Images smaller than a patch have none.
+    """
+    _, n_channels, height, width = images.shape
+    if min(height, width) < _PATCH_SIDE:
+        return None
+    steps = (max(1, side // _PATCHES_PER_SIDE) for side in (height, width))
+    for axis, step in zip((2, 3), steps, strict=True):
+        images = images.unfold(axis, _PATCH_SIDE, step)
+    n_values = n_channels * _PATCH_SIDE**2
+    patches = images.movedim(1, 3).flatten(0, 2)
+    patches = patches[:: -(-len(patches) * n_values // _PATCH_VALUES)]
+    _, axes, variances = principal_components(standardize(patches).flatten(1), min(n_values // 2, _MOST_COMPONENTS))
+    components = axes / (variances + _LEAST_VARIANCE).sqrt()
+    return components.T.reshape(-1, n_channels, _PATCH_SIDE, _PATCH_SIDE).contiguous()
 
 
 def _is_size(size: Any) -> bool:

@@ -71,3 +71,19 @@ def test_conv_doubles_its_channels():
 
 def test_mlp_with_one_layer_is_linear():
     assert len(list(MLP((4,), n_layers=1).parameters())) == 2
+
+
+@pytest.mark.parametrize(("width", "n_components"), [(8, 3), (8, 4), (8, 9), (7, 9), (1, 2), (8, 0)])
+def test_conv_begins_with_both_signs_of_the_components_and_random_filters(width, n_components):
+    components = torch.randn(n_components, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+
+    def filters(**params):
+        torch.manual_seed(0)
+        return Conv((3, 8, 8), width=width, n_layers=1, **params).layers[0].weight
+
+    began, random = filters(patch_components=components), filters()
+    n = min(n_components, width // 2)
+    assert torch.equal(began[:n], components[:n])
+    assert torch.equal(began[n : 2 * n], -components[:n])
+    assert torch.equal(began[2 * n :], random[2 * n :])
+    assert began.requires_grad

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from torch import nn
 from torch.testing import assert_close
 
+from skclr.encoders import Conv, Encoder
 from skclr.modalities import Image
 from skclr.modalities.inferred import infer_modality
 from skclr.model import InputFeatures
@@ -23,15 +25,15 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (20, 6, 5, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("layout", "params"),
-    [
-        (lambda X: X, {}),
-        (lambda X: np.moveaxis(X, -1, 1), {}),
-        (lambda X: X.reshape(20, -1), {"image_shape": (6, 5, 3)}),
-        (lambda X: np.moveaxis(X, -1, 1).reshape(20, -1), {"image_shape": (3, 6, 5)}),
-    ],
-)
+LAYOUTS = [
+    (lambda X: X, {}),
+    (lambda X: np.moveaxis(X, -1, 1), {}),
+    (lambda X: X.reshape(20, -1), {"image_shape": (6, 5, 3)}),
+    (lambda X: np.moveaxis(X, -1, 1).reshape(20, -1), {"image_shape": (3, 6, 5)}),
+]
+
+
+@pytest.mark.parametrize(("layout", "params"), LAYOUTS)
 def test_every_layout_is_read_alike(pixels, layout, params):
     modality, rows = read(layout(pixels), **params)
     tensor = modality.to_tensor(rows)
@@ -57,6 +59,43 @@ def test_constant_channel_stays_finite():
     assert modality.preprocessing()(modality.to_tensor(rows)).isfinite().all()
 
 
+def test_patch_components_are_half_of_those_of_all_patches_whitened():
+    X = np.random.default_rng(0).normal(size=(500, 3, 3)).cumsum(2).astype(np.float32)
+    modality, rows = read(X)
+    patches = modality.preprocessing()(modality.to_tensor(rows)).flatten(1)
+    outputs = patches @ modality.patch_components_.flatten(1).T
+    variances = torch.linalg.eigvalsh(torch.cov(patches.T, correction=0)).flip(0)[:4]
+    assert_close(torch.cov(outputs.T, correction=0), (variances / (variances + 0.01)).diag(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("layout", "params"), LAYOUTS)
+@pytest.mark.parametrize("convert", [lambda X: X, lambda X: X / 255, lambda X: X.astype(np.int64)])
+def test_patch_components_depend_on_the_pixels_alone(pixels, layout, params, convert):
+    expected, _ = read(pixels)
+    modality, _ = read(layout(convert(pixels)), **params)
+    assert modality.patch_components_.shape == (13, 3, 3, 3)
+    assert_close(modality.patch_components_, expected.patch_components_)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((20, 2, 9), None), ((20, 9, 2, 3), None), ((2, 3, 3), 1), ((20, 3, 3), 4), ((40, 5, 5, 4), 18)],
+)
+def test_number_of_patch_components(shape, expected):
+    modality, _ = read(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    assert (None if expected is None else len(modality.patch_components_)) == expected
+
+
+def test_many_channels_have_few_components_and_are_fast(pixels):
+    modality, _ = read(np.random.default_rng(0).random((20, 8, 8, 100), dtype=np.float32), channels=100)
+    assert modality.patch_components_.shape == (32, 100, 3, 3)
+
+
+def test_constant_images_have_finite_components():
+    modality, _ = read(np.zeros((4, 5, 5), np.float32))
+    assert modality.patch_components_.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("X", "params", "expected"),
     [
@@ -78,6 +117,38 @@ def test_modality_is_detected_from_the_array(X, params, expected):
 def test_wrong_parameters(params):
     with pytest.raises(ValueError, match=f"{next(iter(params))}="):
         Image(**params)
+
+
+class AskingForPatches(Encoder):
+    """An encoder of a user that asks for the components."""
+
+    facts = ("patch_components",)
+
+    def __init__(self, input_shape, patch_components=None):
+        super().__init__()
+        self.out_features = len(patch_components)
+        self.layer = nn.Conv2d(input_shape[0], self.out_features, 3)
+        self.layer.weight.data = patch_components.clone()
+
+    def forward(self, x):
+        return self.layer(x).mean((2, 3))
+
+
+def test_encoders_begin_with_the_components_of_patches(quick, pixels):
+    def first_filters(**params):
+        return quick(max_epochs=0, **{"encoder_params": {}, **params}).fit(pixels).encoder_.network.layers[0].weight
+
+    components = quick(max_epochs=0).fit(pixels).model_.modality.patch_components_
+    assert torch.equal(first_filters()[:26], torch.cat([components, -components]))
+    assert torch.equal(first_filters(encoder=Conv), first_filters())
+    assert torch.equal(first_filters(encoder_params={"width": 8})[:8], torch.cat([components[:4], -components[:4]]))
+    without = first_filters(encoder_params={"patch_components": None})
+    assert torch.equal(without[26:], first_filters()[26:])
+    assert not torch.isclose(without[:26], first_filters()[:26]).any(dim=(1, 2, 3)).all()
+    assert quick(encoder=AskingForPatches, max_epochs=0).fit(pixels).transform(pixels).shape == (20, 13)
+    # A copy of the components: training changes the filters.
+    trained = quick(max_epochs=1).fit(pixels)
+    assert torch.equal(trained.model_.modality.patch_components_, components)
 
 
 # --- what the channels are
