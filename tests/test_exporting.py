@@ -122,6 +122,12 @@ def test_graphs_give_what_transform_gives(encoder, quick):
         assert_allclose(features, expected[rows], atol=tolerance, rtol=tolerance)
 
 
+def test_operators_of_a_graph_compare_with_several_biases(quick):
+    fitted = quick(max_epochs=0, passthrough=True).fit(padded(SERIES))
+    operators = [str(node.target) for node in fitted.to_exported_program().graph.nodes]
+    assert sum("hardtanh" in name for name in operators) == 6
+
+
 def test_export_leaves_the_embedder_as_it_was(quick, table):
     one, other = quick().fit(table[0]), quick().fit(table[0])
     one.to_exported_program()

@@ -25,6 +25,8 @@ _VARIANCE = 16.0
 _STEEPNESS = 1e3
 # Number of steps that are convolved at once, over all series.
 _CHUNK_STEPS = 2**14
+# Number of steps that one operator of an exported graph compares with biases, over all biases.
+_GRAPH_STEPS = 2**8
 
 
 def all_kernels() -> Tensor:
@@ -156,10 +158,14 @@ class RandomKernels(Plain):
         """Return the shares (B, 84 * m) of the outputs at the i-th dilation above the biases (84, m)."""
         outputs, n_counted = self._outputs(i, x, lengths)
         # With a hard step, rounding would decide for outputs equal to a bias; sums of booleans are slower, too.
-        outputs = outputs * _STEEPNESS
-        signs = torch.stack([F.hardtanh(outputs - bias[:, None]).sum(2) for bias in _STEEPNESS * biases.T])
-        shares = (signs + outputs.shape[2]) / 2 / n_counted.clamp(min=1)
-        return shares.clamp(0.0, 1.0).movedim(0, 1).flatten(1)
+        outputs = outputs[:, None] * _STEEPNESS
+        n_steps = outputs.shape[3]
+        # The outputs at one bias stay in the cache; a graph has fewer operators with several at once.
+        at_once = max(1, _GRAPH_STEPS // n_steps) if torch.compiler.is_exporting() else 1
+        parts = torch.split(_STEEPNESS * biases.T[..., None], at_once)
+        signs = torch.cat([F.hardtanh(outputs - part).sum(3) for part in parts], 1)
+        shares = (signs + n_steps) / 2 / n_counted.clamp(min=1)[:, None]
+        return shares.clamp(0.0, 1.0).flatten(1)
 
 
 def spread_over_dilations(n_steps: int, n_biases: int) -> dict[int, int]:
