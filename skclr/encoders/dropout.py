@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skclr.compiling import uncompiled
 from skclr.precision import without_autocast
 
 
@@ -21,7 +22,7 @@ class Dropout(nn.Dropout):
 
     generator: torch.Generator | None = None
 
-    @torch.compiler.disable
+    @uncompiled
     def forward(self, x: Tensor) -> Tensor:
         """Set random entries to zero in training, and scale the rest so that the expectation is unchanged."""
         if not self.training or self.p == 0 or self.generator is None:

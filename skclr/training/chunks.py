@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from skclr.compiling import uncompiled
 from skclr.encoders import Preprocessed
 from skclr.forwarding import forward_replaced
 from skclr.training.draws import StepDraws
@@ -41,7 +42,7 @@ def in_chunks(module: nn.Module, size: int, draws: StepDraws | None = None) -> A
 
 
 # torch's compiler takes no checkpoint with contexts of its own.
-@torch.compiler.disable
+@uncompiled
 def _forward(encoder: Preprocessed, x: Tensor, *, size: int, draws: StepDraws | None) -> Tensor:
     whole = partial(type(encoder).forward, encoder)
     if len(x) <= size:
