@@ -19,6 +19,8 @@ from skclr.modalities.principal import principal_components, project, sparse_com
 # Number of rows from which the components are learned.
 _ANALYSED_ROWS = 1_024
 _ANALYSED_SPARSE_ROWS = 10_000
+# Number of rows whose plain features are computed at once.
+_ROWS_AT_ONCE = 64
 _SMALLEST_DEVIATION = 1e-6
 
 
@@ -157,7 +159,8 @@ class PlainFeatures(Modality):
         step = -(-rows.shape[0] // _ANALYSED_ROWS)
         samples = SampleTensors(rows, self.source.to_tensor, torch.device("cpu"), prepare=self.source.features)
         samples = samples.subset(np.arange(0, len(samples), step))
-        features = torch.cat([samples[rows] for rows in np.array_split(np.arange(len(samples)), 16)])
+        parts = np.array_split(np.arange(len(samples)), -(-len(samples) // _ROWS_AT_ONCE))
+        features = torch.cat([samples[rows] for rows in parts])
         return principal_components(features, self.n_components)
 
     def _n_values(self) -> int:
