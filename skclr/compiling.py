@@ -15,8 +15,8 @@ def uncompiled(function: Callable[_Parameters, _Result]) -> Callable[_Parameters
 
     Notes
     -----
-    `torch.compiler.disable` imports the compiler, which takes longer than torch itself. This imports it only once a
-    function is compiled.
+    `torch.compiler.disable` imports the compiler, which takes nearly as long as torch itself. This imports it only once
+    a function is compiled.
     """
 
     @wraps(function)
