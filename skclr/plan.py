@@ -157,8 +157,9 @@ def same(one: Any, other: Any) -> bool:
         return True
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, Tensor) or isinstance(other, Tensor):
+        both = isinstance(one, Tensor) and isinstance(other, Tensor)
+        return both and one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, list | tuple | np.ndarray) and isinstance(other, list | tuple | np.ndarray):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, Plain) and isinstance(other, Plain):
@@ -169,6 +170,8 @@ def same(one: Any, other: Any) -> bool:
 
 def shown(value: Any) -> str:
     """Return a short description of a value."""
+    if isinstance(value, Tensor):
+        return f"tensor of shape {tuple(value.shape)}"
     if callable(value) and not isinstance(value, Plain):
         return str(getattr(value, "__name__", type(value).__name__))
     text = " ".join(in_words(value).split())

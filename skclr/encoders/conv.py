@@ -59,7 +59,8 @@ class Conv(Encoder):
             height, width_px = -(-height // stride), -(-width_px // stride)
         self.out_features = channels
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        if patch_components is not None:
+        if patch_components is not None and n_layers > 0:
+            _check_components(patch_components, input_shape[0])
             filters = patch_components[: width // 2]
             with torch.no_grad():
                 self.layers[0].get_parameter("weight")[: 2 * len(filters)] = torch.cat([filters, -filters])
@@ -67,3 +68,12 @@ class Conv(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, out_features) embeddings of images (B, C, H, W)."""
         return self.layers(x)
+
+
+def _check_components(components: Tensor, n_channels: int) -> None:
+    """Raise a ValueError unless the components are 3×3 filters of this number of channels."""
+    if components.shape[1:] != (n_channels, 3, 3) or not components.is_floating_point():
+        raise ValueError(
+            f"patch_components of shape {tuple(components.shape)} and {components.dtype} cannot be filters of "
+            f"{n_channels} channel(s). Pass floats of shape (k, {n_channels}, 3, 3), or None."
+        )

@@ -279,7 +279,7 @@ class Image(Modality):
         sample = self.to_tensor(scale(some))
         self.shape_ = tuple(sample.shape[1:])
         deviation, self.mean_ = torch.std_mean(sample, dim=(0, 2, 3), correction=0)
-        self.deviation_ = torch.where(deviation > 0, deviation, 1.0)
+        self.deviation_ = torch.where(deviation > torch.finfo(deviation.dtype).tiny, deviation, 1.0)
         self.patch_components_ = _patch_components(sample, self.preprocessing())
 
     def _learn_rgb(self) -> None:
@@ -331,7 +331,9 @@ class StandardizeChannels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the standardised (B, C, H, W), channels last in memory, which makes convolutions faster."""
         # Batch normalisation does it in one pass; broadcasting over three channels in a row is slow.
-        x = batch_norm(x, self.mean.flatten(), self.deviation.flatten().square(), eps=0.0)
+        mean, deviation = self.mean.flatten(), self.deviation.flatten()
+        # The square of a small deviation would be 0.
+        x = batch_norm(x, mean, torch.ones_like(mean), weight=deviation.reciprocal(), eps=0.0)
         return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -356,11 +358,15 @@ def _patch_components(images: Tensor, standardize: nn.Module) -> Tensor | None:
     for axis, step in zip((2, 3), steps, strict=True):
         images = images.unfold(axis, _PATCH_SIDE, step)
     n_values = n_channels * _PATCH_SIDE**2
-    patches = images.movedim(1, 3).flatten(0, 2)
-    patches = patches[:: -(-len(patches) * n_values // _PATCH_VALUES)]
+    patches = images.movedim(1, 3)
+    n_patches = math.prod(patches.shape[:3])
+    chosen = torch.arange(0, n_patches, -(-n_patches * n_values // _PATCH_VALUES))
+    # By index, since a copy of all patches may be several times as large as the images.
+    patches = patches[torch.unravel_index(chosen, patches.shape[:3])]
     _, axes, variances = principal_components(standardize(patches).flatten(1), min(n_values // 2, _MOST_COMPONENTS))
     components = axes / (variances + _LEAST_VARIANCE).sqrt()
-    return components.T.reshape(-1, n_channels, _PATCH_SIDE, _PATCH_SIDE).contiguous()
+    # Rounded, since their last digits may depend on the number of threads, and a checkpoint is resumed with any.
+    return components.round(decimals=5).T.reshape(-1, n_channels, _PATCH_SIDE, _PATCH_SIDE).contiguous()
 
 
 def _is_size(size: Any) -> bool:

@@ -87,3 +87,25 @@ def test_conv_begins_with_both_signs_of_the_components_and_random_filters(width,
     assert torch.equal(began[n : 2 * n], -components[:n])
     assert torch.equal(began[2 * n :], random[2 * n :])
     assert began.requires_grad
+
+
+@pytest.mark.parametrize(
+    "components",
+    [
+        torch.ones(4, 3, 5, 5),
+        torch.ones(4, 1, 3, 3),
+        torch.ones(4, 3, 1, 1),
+        torch.ones(4, 27),
+        torch.tensor(1.0),
+        torch.ones(4, 3, 3, 3, dtype=torch.int64),
+        torch.ones(4, 3, 3, 3, dtype=torch.complex64),
+    ],
+    ids=lambda components: f"{tuple(components.shape)} {components.dtype}",
+)
+def test_conv_refuses_components_that_are_no_filters(components):
+    with pytest.raises(ValueError, match=r"^patch_components of shape .* floats of shape \(k, 3, 3, 3\), or None.$"):
+        Conv((3, 8, 8), patch_components=components)
+
+
+def test_conv_without_layers_has_no_filters():
+    assert Conv((3, 8, 8), n_layers=0, patch_components=torch.ones(2, 3, 3, 3))(torch.ones(2, 3, 8, 8)).shape == (2, 3)

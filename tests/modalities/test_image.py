@@ -96,6 +96,35 @@ def test_constant_images_have_finite_components():
     assert modality.patch_components_.isfinite().all()
 
 
+def test_components_do_not_depend_on_the_number_of_threads():
+    X = np.random.default_rng(5).random((250, 32, 32, 3)).cumsum(1).cumsum(2).astype(np.float32)
+    # Nearly symmetric patches, and a large first component.
+    X = np.concatenate([X, X[:, ::-1], X[:, :, ::-1], X[:, ::-1, ::-1]])
+    before, found = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            found.append(read(X)[0].patch_components_)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("scale", [1e15, 1e-15, 1e-20, 1e-25, 1e-36])
+def test_images_of_any_scale_are_standardised(scale):
+    X = np.random.default_rng(0).random((20, 6, 5, 3)) - 0.5
+    expected, (modality, rows) = read(X), read(X * scale)
+    x = modality.preprocessing()(modality.to_tensor(rows))
+    assert_close(x, expected[0].preprocessing()(expected[0].to_tensor(expected[1])), atol=1e-4, rtol=1e-4)
+    assert_close(modality.patch_components_, expected[0].patch_components_, atol=1e-4, rtol=0)
+
+
+def test_images_too_faint_for_float32_are_constant():
+    modality, rows = read(np.random.default_rng(0).random((20, 6, 5, 3)) * 1e-44)
+    assert modality.preprocessing()(modality.to_tensor(rows)).isfinite().all()
+    assert modality.patch_components_.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("X", "params", "expected"),
     [
@@ -146,6 +175,8 @@ def test_encoders_begin_with_the_components_of_patches(quick, pixels):
     assert torch.equal(without[26:], first_filters()[26:])
     assert not torch.isclose(without[:26], first_filters()[:26]).any(dim=(1, 2, 3)).all()
     assert quick(encoder=AskingForPatches, max_epochs=0).fit(pixels).transform(pixels).shape == (20, 13)
+    with pytest.raises(ValueError, match="Conv expects an instance of Tensor or None"):
+        first_filters(encoder_params={"patch_components": np.ones((4, 3, 3, 3), np.float32)})
     # A copy of the components: training changes the filters.
     trained = quick(max_epochs=1).fit(pixels)
     assert torch.equal(trained.model_.modality.patch_components_, components)

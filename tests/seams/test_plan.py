@@ -249,6 +249,11 @@ def test_each_choice_is_shown_with_its_source(choice):
     assert line.endswith(f"# {SHOWN[choice]}")
 
 
+def test_tensors_are_shown_by_their_shape():
+    (line,) = [line for line in repr(plan("image", encoder="conv")).splitlines() if " encoder=" in line]
+    assert "patch_components=tensor of shape (" in line
+
+
 def test_what_the_user_chose_has_no_source():
     lines = repr(plan(batch_size=20, learning_rate=0.1, encoder="mlp")).splitlines()
     assert [line.strip() for line in lines if "batch_size" in line or "learning_rate" in line] == [
