@@ -20,7 +20,7 @@ from skclr.modalities.principal import principal_components, project, sparse_com
 _ANALYSED_ROWS = 1_024
 _ANALYSED_SPARSE_ROWS = 10_000
 # Number of rows whose plain features are computed at once.
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 32
 _SMALLEST_DEVIATION = 1e-6
 
 
