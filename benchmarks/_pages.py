@@ -37,25 +37,6 @@ def selection(result: dict[str, Any]) -> Cells:
     return [header, *sorted(rows, key=lambda row: -means[row[0]][0])]
 
 
-def choosing_data(result: dict[str, Any]) -> Cells:
-    """Gain of training over the best features without training, with few labels."""
-    table = [["data", "set", "best without training", "few labels", "embedding", "few labels", "verdict"]]
-    for kind, sets in result["kinds"].items():
-        ours = "embedding and features" if kind == "tables" else "embedding"
-        for name, measured in sets.items():
-            few = {label: row["few"] for label, row in measured["rows"].items() if "few" in row}
-            # A model that was pretrained on other texts is not comparable.
-            others = {label: row for label, row in few.items() if "embedding" not in label and "frozen" not in label}
-            if not others:
-                continue
-            best = max(others, key=lambda label: others[label]["mean"])
-            gain = 100 * (few[ours]["mean"] - few[best]["mean"])
-            noise = 100 * max(few[ours]["std"], few[best]["std"])
-            verdict = "helps" if gain > noise else "falls short" if gain < -noise else "no clear gain"
-            table.append([kind, name, best, percent(few[best]), ours, percent(few[ours]), f"{verdict} ({gain:+.1f})"])
-    return table
-
-
 def choosing_frameworks(result: dict[str, Any]) -> Cells:
     """Accuracy and time of the frameworks."""
     measured = {**result["tables"]["baselines"], **result["tables"]["skclr"]}
@@ -94,28 +75,45 @@ def choosing_losses(result: dict[str, Any]) -> Cells:
 # -- the panel ----------------------------------------------------------------------------------------
 
 KINDS = ("tables", "series", "images", "audio", "text")
-PLAIN = {"tables": "raw columns", "series": "raw values", "images": "raw pixels"}
+# The rows of the panel without training, and their names on a page.
+PLAIN = {
+    "tables": ("raw", "raw columns"),
+    "series": ("raw", "raw values"),
+    "images": ("raw", "raw pixels"),
+    "audio": ("raw", "statistics of the spectrogram"),
+    "text": ("TF-IDF", "TF-IDF"),
+}
 # `transform` returns plain features next to the embedding of these.
 WITH_FEATURES = ("tables", "series", "text")
 
 
 def compared(kind: str) -> tuple[dict[str, Row], list[str]]:
-    """Return rows of the panel by their label on a page, all standardised, and the sets measured in all of them.
+    """Return rows of the panel by their label on a page, and the sets measured in all of them.
 
-    Only sets that chose no default are counted, unless a kind has too few for two halves.
+    All are standardised, except those of texts, which it harms. Only sets that chose no default are counted, unless a
+    kind has too few for two halves.
     """
+    scaling = ", as it is" if kind == "text" else ", standardised"
     rows = {row.label: row for row in rows_of_kind(RESULTS / "panel", kind)}
-    rows = {label: row for label, row in rows.items() if label.endswith(", standardised")}
+    rows = {label.removesuffix(scaling): row for label, row in rows.items() if label.endswith(scaling)}
     best = reference_of(list(rows.values()))
     added = " + plain features" if kind in WITH_FEATURES else ""
+    plain, plain_label = PLAIN[kind]
     chosen = {
-        PLAIN.get(kind, "plain features"): rows.get("raw, standardised"),
-        best.label.removesuffix(", standardised") if best else "": best,
-        "what ``transform`` returns": rows.get(f"embedding{added}, standardised"),
+        plain_label: rows.get(plain),
+        best.label.removesuffix(scaling) if best and best is not rows.get(plain) else plain_label: best,
+        "what ``transform`` returns": rows.get(f"embedding{added}"),
     }
     found = {label: row for label, row in chosen.items() if row}
-    sets = set.intersection(*(set(row.sets) for row in found.values())) if len(found) == len(chosen) else set()
-    return found, sorted(name for name in sets if all("other" in row.sets[name]["halves"] for row in found.values()))
+    if len(found) < len(chosen):
+        return found, []
+    shared = set.intersection(*(set(row.sets) for row in found.values()))
+    sets = sorted(name for name in shared if all("other" in row.sets[name]["halves"] for row in found.values()))
+    untrained = rows.get("untrained encoder" + added)
+    if untrained and untrained.sets.keys() >= set(sets):
+        ours, row = found.popitem()
+        found |= {f"{ours}, untrained": untrained, ours: row}
+    return found, sets
 
 
 def choosing_panel(_: dict[str, Any]) -> Cells:
@@ -125,7 +123,7 @@ def choosing_panel(_: dict[str, Any]) -> Cells:
         rows, sets = compared(kind)
         for label, row in rows.items() if sets else ():
             means = (f"{mean_at(row, level, sets):.1f}" for level in LEVELS)
-            table.append([f"{kind} ({len(sets)} sets)", label, *means])
+            table.append([f"{kind} ({len(sets)} set{'s' * (len(sets) > 1)})", label, *means])
     return table
 
 
@@ -189,7 +187,6 @@ Made = tuple[str, Callable[[dict[str, Any]], Any]]
 
 FILES: dict[str, Made] = {
     "selection": ("selection", selection),
-    "choosing_data": ("modalities", choosing_data),
     "choosing_panel": ("panel", choosing_panel),
     "choosing_frameworks": ("quality", choosing_frameworks),
     "frameworks_at_defaults": ("frameworks", frameworks_at_defaults),

@@ -7,11 +7,13 @@ import json
 import re
 import statistics
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from _common import RESULTS
-from _pages import choosing_panel, documentation, percent
+from _pages import KINDS, WITH_FEATURES, choosing_panel, documentation, percent
+from _panel_tables import LEVELS, mean_at, rows_of_kind
 from _panel_tables import markdown as panel
 from semi_supervised import markdown as semi_supervised
 
@@ -273,6 +275,58 @@ def panel_default(result: dict[str, Any]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace("``", "`")
 
 
+def panel_before(_: dict[str, Any]) -> str:
+    """Gains of the defaults over those before (@before), and the time of a fit, on the sets measured with both."""
+    rows = ["| data | sets | 1 label per class | 5 | 20 | all | fits before, s | fits, s | ratio |", "| --- " * 9 + "|"]
+    for kind in KINDS:
+        measured = {row.label: row for row in rows_of_kind(RESULTS / "panel", kind)}
+        features = " + plain features" if kind in WITH_FEATURES else ""
+        # Only tables had plain features by default.
+        before = measured.get(f"embedding{features if kind == 'tables' else ''} @before, as it is")
+        now = measured.get(f"embedding{features}, as it is")
+        if before and now and (sets := sorted(before.sets.keys() & now.sets.keys())):
+            gains = [f"{mean_at(now, level, sets) - mean_at(before, level, sets):+.1f}" for level in LEVELS]
+            seconds = [sum(row.sets[name]["fit_s"] for name in sets) for row in (before, now)]
+            times = *(f"{total:,.0f}" for total in seconds), f"{seconds[1] / seconds[0]:.2f}"
+            rows.append(f"| {' | '.join([kind, str(len(sets)), *gains, *times])} |")
+    return "\n".join(rows)
+
+
+# By set, the judge, its name, and the accuracy to be reached.
+TARGETS = {
+    "cifar10, 10,000 rows": ("all", "50 % by a linear probe on all labels", 0.50),
+    "mnist, 10,000 rows": ("few", "91 % with 10 labels per class", 0.91),
+}
+
+
+def time_to_target(result: dict[str, Any]) -> str:
+    """Processor seconds of `fit` until an accuracy is reached, and accuracies at the defaults."""
+    rows = ["| set | reached | before, s | now, s | at the defaults before | now |", "| --- " * 6 + "|"]
+    for name, (judge, target_name, target) in TARGETS.items():
+        lines = [result["sets"][name]["lines"][line] for line in ("skclr before", "skclr")]
+        until = [seconds_until(points, judge, target) for points in lines]
+        whole = [of_runs(points["1.0"], judge) for points in lines]
+        finals = [f"{100 * accuracy:.1f} in {seconds:.0f} s" for seconds, accuracy in whole]
+        rows.append(f"| {' | '.join([name, target_name, *until, *finals])} |")
+    return "\n".join(rows)
+
+
+def of_runs(runs: list[dict[str, float]], judge: str) -> tuple[float, float]:
+    """Return mean processor seconds and mean accuracy."""
+    return tuple(statistics.mean(run[key] for run in runs) for key in ("processor_seconds", judge))
+
+
+def seconds_until(points: dict[str, list[dict[str, float]]], judge: str, target: float) -> str:
+    """Return the seconds at which a curve reaches an accuracy, linear in their logarithm between two points."""
+    curve = sorted(of_runs(runs, judge) for runs in points.values())
+    if curve[0][1] >= target:
+        return f"less than {curve[0][0]:.0f}"
+    for (start, low), (end, high) in pairwise(curve):
+        if high >= target:
+            return f"{start * (end / start) ** ((target - low) / (high - low)):.0f}"
+    return "not reached"
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "few_labels": ("few_labels", few_labels),
     "loop": ("loop", loop),
@@ -281,6 +335,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "losses": ("losses", losses),
     "modalities": ("modalities", modalities),
     "panel": ("panel", panel),
+    "time_to_target": ("time_to_accuracy", time_to_target),
+    "panel_before": ("panel", panel_before),
     "semi_supervised": ("semi_supervised", semi_supervised),
     "panel_default": ("panel", panel_default),
     "table_settings": ("table_settings", table_settings),

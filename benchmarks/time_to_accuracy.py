@@ -26,6 +26,7 @@ from _against import ROOT, commit
 from _common import RESULTS, load, parser, save, saved, surroundings
 from _panel_data import Set, capped, draws, halved, kind_of, wine
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -205,6 +206,9 @@ def draw(sets: dict[str, Any]) -> Figure:
                     accuracy = [100 * np.mean([run[key] for run in runs]) for runs in points.values()]
                     axes.plot(seconds, accuracy, marker="o", color=f"C{number}", label=line)
             axes.set(xscale="log", xlabel="processor seconds of fit", ylabel="accuracy, %")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("")
             axes.set_title(f"{name}\n{label}", fontsize="small")
             axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].legend(fontsize="small", frameon=False)
