@@ -58,7 +58,7 @@ def diagram(kind: str, ranks: Ranks, budget: str) -> Figure:
     axes.grid(axis="x", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     test = f"Friedman p = {ranks.p:.1g}, Nemenyi's critical difference {ranks.critical:.2f}"
-    axes.set(
-        xlabel="mean rank, less is better", title=f"{kind}, {budget} labels per class, {ranks.n_sets} sets\n{test}"
-    )
+    axes.set_xlabel("mean rank, less is better")
+    # Above all of the figure, since the axes may be narrower.
+    figure.suptitle(f"{kind}, {budget} labels per class, {ranks.n_sets} sets\n{test}", fontsize="medium")
     return figure

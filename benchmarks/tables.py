@@ -17,7 +17,7 @@ from _panel_tables import LEVELS, mean_at, rows_of_kind
 from _panel_tables import markdown as panel
 from semi_supervised import markdown as semi_supervised
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 PAGES = (HERE.parent / "README.md", HERE / "README.md")
 
 
@@ -358,7 +358,7 @@ def contents() -> dict[Path, str]:
     """Return what the pages should contain."""
     pages = dict(documentation())
     for page in PAGES:
-        text = page.read_text()
+        text = pages.get(page) or page.read_text()
         for name, (result, table) in TABLES.items():
             path = RESULTS / f"{result}.json"
             if path.exists():
